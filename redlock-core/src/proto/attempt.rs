@@ -1,0 +1,255 @@
+use super::{Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict};
+
+/// One attempt at a lock: asks every node once, and either becomes a [`Tenure`] or is undone.
+///
+/// The caller asks all nodes when it makes the attempt, and reports each call as it returns. An
+/// attempt that is given up, whatever the reason, hands out the [`Orders`] that leave nothing
+/// behind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    started: Moment,
+    ttl: Ttl,
+    drift: Drift,
+    round: Round,
+    /// What the calls that returned said, also when it came too late for the round.
+    returned: Tally,
+}
+
+/// Where an attempt stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Progress {
+    /// Undecided.
+    Open,
+    /// The lock is held.
+    Granted(Tenure),
+    /// It is not, for the reason the verdict gives; now [`Attempt::give_up`] is due.
+    Failed(Verdict),
+}
+
+/// What is to be undone after an attempt that did not become a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Orders {
+    /// Nodes that may hold a key of this attempt and must be asked to release it now.
+    pub release: NodeSet,
+    /// Nodes whose call has not returned: each must be released once it has, if
+    /// [it may hold](Ballot::may_hold) a key by then. Not before, or the release could overtake
+    /// what it undoes.
+    pub outstanding: NodeSet,
+}
+
+impl Attempt {
+    /// Starts an attempt. `now` must be read before the first byte for any node is sent: validity
+    /// counts from here (requirement R2).
+    #[must_use]
+    pub fn start(quorum: Quorum, ttl: Ttl, drift: Drift, now: Moment) -> Self {
+        let until = now.after(drift.validity(ttl));
+        Self {
+            started: now,
+            ttl,
+            drift,
+            round: Round::new(quorum, Some(until)),
+            returned: Tally::new(quorum),
+        }
+    }
+
+    /// A node's call returned; `now` is read after that.
+    pub fn answered(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
+        self.returned.enter(node, ballot);
+        self.round.enter(node, ballot, now);
+        self.progress()
+    }
+
+    /// The time that nodes had is over: all that are still silent have failed, though their calls
+    /// have not returned. After this the attempt is decided.
+    pub fn timed_out(&mut self, now: Moment) -> Progress {
+        self.round.close(now);
+        self.progress()
+    }
+
+    /// Ends the attempt without a lock, at whatever point it is.
+    #[must_use]
+    pub fn give_up(&self) -> Orders {
+        let outstanding = self.returned.silent();
+        let may_hold = |&(_, ballot): &(usize, &Ballot)| ballot.may_hold();
+        let holding = self.returned.ballots().iter().enumerate().filter(may_hold);
+        let holding: NodeSet = holding.map(|(node, _)| node).collect();
+        Orders {
+            release: holding.without(outstanding),
+            outstanding,
+        }
+    }
+
+    /// The ballots that decided, or have been counted so far.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        self.round.tally()
+    }
+
+    /// The moment from which validity counts.
+    #[must_use]
+    pub const fn started(&self) -> Moment {
+        self.started
+    }
+
+    fn progress(&self) -> Progress {
+        match self.round.verdict() {
+            Verdict::Open => Progress::Open,
+            Verdict::Carried => {
+                let silent = self.returned.silent();
+                Progress::Granted(Tenure::begin(
+                    self.returned.quorum(),
+                    self.drift,
+                    self.ttl,
+                    self.started,
+                    self.returned.granted(),
+                    silent,
+                ))
+            }
+            verdict => Progress::Failed(verdict),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::proto::{Delivery, Failure, FailureKind, Vote};
+
+    const YES: Ballot = Ballot::Cast(Vote::granted());
+    const NO: Ballot = Ballot::Cast(Vote::held_by_another(None));
+
+    fn failed(delivery: Delivery) -> Ballot {
+        Ballot::Failed(Failure {
+            kind: FailureKind::Other,
+            delivery,
+        })
+    }
+
+    fn start(nodes: usize) -> Attempt {
+        let ttl = Ttl::new(Duration::from_millis(1000)).unwrap();
+        Attempt::start(Quorum::of(nodes).unwrap(), ttl, Drift::default(), at(0))
+    }
+
+    /// The end of validity of [`start`]: 1000 ms less 1 % less 2 ms.
+    const END: u64 = 988;
+
+    fn at(millis: u64) -> Moment {
+        Moment::at(Duration::from_secs(5) + Duration::from_millis(millis))
+    }
+
+    fn set<const N: usize>(nodes: [usize; N]) -> NodeSet {
+        nodes.into_iter().collect()
+    }
+
+    #[test]
+    fn validity_counts_from_the_start_and_not_from_any_answer() {
+        let mut attempt = start(3);
+        assert_eq!(attempt.answered(1, YES, at(100)), Progress::Open);
+        let Progress::Granted(tenure) = attempt.answered(0, YES, at(200)) else {
+            panic!("two of three granted");
+        };
+        assert_eq!(tenure.until(), at(END));
+        assert_eq!(attempt.started(), at(0));
+    }
+
+    #[test]
+    fn a_quorum_without_validity_left_is_a_failure() {
+        let mut attempt = start(1);
+        let late = at(END).after(Duration::from_nanos(1));
+        assert_eq!(
+            attempt.answered(0, YES, late),
+            Progress::Failed(Verdict::TooLate)
+        );
+        assert_eq!(
+            attempt.give_up(),
+            Orders {
+                release: set([0]),
+                outstanding: set([])
+            }
+        );
+    }
+
+    #[test]
+    fn only_known_refusals_are_left_out_of_the_clean_up() {
+        let mut attempt = start(5);
+        attempt.answered(0, YES, at(1));
+        attempt.answered(1, failed(Delivery::Unknown), at(1));
+        attempt.answered(2, failed(Delivery::NotSent), at(1));
+        assert_eq!(
+            attempt.answered(3, NO, at(1)),
+            Progress::Failed(Verdict::Refused)
+        );
+        let orders = Orders {
+            release: set([0, 1]),
+            outstanding: set([4]),
+        };
+        assert_eq!(attempt.give_up(), orders);
+        // What returns after the verdict changes the orders, never the verdict.
+        assert_eq!(
+            attempt.answered(4, YES, at(2)),
+            Progress::Failed(Verdict::Refused)
+        );
+        let orders = Orders {
+            release: set([0, 1, 4]),
+            outstanding: set([]),
+        };
+        assert_eq!(attempt.give_up(), orders);
+    }
+
+    #[test]
+    fn a_timed_out_node_counts_as_failed_and_is_still_outstanding() {
+        let mut attempt = start(3);
+        attempt.answered(0, YES, at(1));
+        assert_eq!(
+            attempt.timed_out(at(50)),
+            Progress::Failed(Verdict::Unreachable)
+        );
+        assert_eq!(attempt.tally().failed(), set([1, 2]));
+        let orders = Orders {
+            release: set([0]),
+            outstanding: set([1, 2]),
+        };
+        assert_eq!(attempt.give_up(), orders);
+    }
+
+    #[test]
+    fn time_running_out_decides_every_attempt() {
+        for nodes in 1..=5 {
+            for answers in 0..nodes {
+                let mut attempt = start(nodes);
+                let mut progress = Progress::Open;
+                for node in 0..answers {
+                    progress = attempt.answered(node, YES, at(1));
+                }
+                if progress == Progress::Open {
+                    progress = attempt.timed_out(at(50));
+                }
+                assert_ne!(progress, Progress::Open);
+            }
+        }
+    }
+
+    #[test]
+    fn an_abandoned_attempt_waits_for_every_call() {
+        let orders = Orders {
+            release: set([]),
+            outstanding: set([0, 1, 2]),
+        };
+        assert_eq!(start(3).give_up(), orders);
+    }
+
+    #[test]
+    fn votes_that_are_outstanding_at_the_grant_are_known_to_the_tenure() {
+        let mut attempt = start(5);
+        attempt.answered(4, NO, at(1));
+        attempt.answered(0, YES, at(1));
+        attempt.answered(1, YES, at(1));
+        let Progress::Granted(mut tenure) = attempt.answered(2, YES, at(1)) else {
+            panic!("three of five granted");
+        };
+        assert_eq!(tenure.held(), set([0, 1, 2]));
+        assert_eq!(tenure.end(), Some(set([0, 1, 2, 4])));
+    }
+}

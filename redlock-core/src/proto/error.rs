@@ -1,0 +1,99 @@
+use std::{convert::Infallible, time::Duration};
+
+use super::Ttl;
+
+/// A setting, or a pair of settings, that cannot make a lock.
+///
+/// Told at the earliest point that can return it, and always before a byte is sent to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A lock over no nodes would be granted by nobody.
+    #[error("a redlock needs at least one node, none was given")]
+    NoNodes,
+    /// More nodes than a tally has room for.
+    #[error("{given} nodes were given, a redlock counts at most {most}")]
+    TooManyNodes {
+        /// How many were given.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// One node named twice would have two votes.
+    #[error("node {label} was given twice, each node must be independent of the others")]
+    DuplicateNode {
+        /// The label that both have.
+        label: String,
+    },
+    /// Two nodes turned out to be one server behind two addresses, which would have two votes.
+    #[error("nodes {first} and {second} are the same server, each node must be independent")]
+    SameServer {
+        /// The node given first.
+        first: String,
+        /// The node that is the same server.
+        second: String,
+    },
+    /// A resource has a name.
+    #[error("the resource has an empty name")]
+    EmptyResource,
+    /// A token that everybody can guess proves nothing.
+    #[error("the token is empty")]
+    EmptyToken,
+    /// Stores count lifetimes in whole milliseconds.
+    #[error("the ttl {given:?} is below a millisecond, the shortest that nodes can keep")]
+    TtlTooShort {
+        /// The ttl asked for.
+        given: Duration,
+    },
+    /// A lifetime that nodes cannot store.
+    #[error("the ttl {given:?} is above the longest, {most:?}", most = Ttl::MAX.get())]
+    TtlTooLong {
+        /// The ttl asked for.
+        given: Duration,
+    },
+    /// The nodes may take so long to answer that nothing of the validity would be left.
+    #[error(
+        "the ttl {ttl:?} less the drift allowance {drift:?} is not above the node timeout \
+         {node_timeout:?}: a slow node would eat the whole validity"
+    )]
+    TtlWithinTimeout {
+        /// The ttl asked for.
+        ttl: Duration,
+        /// What the drift setting takes from it.
+        drift: Duration,
+        /// How long nodes may take to answer.
+        node_timeout: Duration,
+    },
+    /// A node that gets no time to answer never votes.
+    #[error("the node timeout is zero, no node could answer in time")]
+    ZeroNodeTimeout,
+    /// A drift factor is a part of the ttl.
+    #[error("the drift factor {given} is not at least 0 and below 1")]
+    DriftFactor {
+        /// The factor, as it was given.
+        given: String,
+    },
+    /// A retry policy without an attempt never asks.
+    #[error("the retry policy allows no attempt, at least one is needed")]
+    NoAttempts,
+    /// A share of randomness is a part of the pause.
+    #[error("the jitter {given} is not between 0 and 1")]
+    Jitter {
+        /// The jitter, as it was given.
+        given: String,
+    },
+    /// An exponential backoff that starts above its own limit.
+    #[error("the backoff's first pause {first:?} is above its longest {longest:?}")]
+    Backoff {
+        /// The first pause.
+        first: Duration,
+        /// The longest pause.
+        longest: Duration,
+    },
+}
+
+impl From<Infallible> for ConfigError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use super::{Moment, Resource, Token, Ttl};
+
+/// A held lock as plain data: what to name and what to show in order to extend or release it.
+///
+/// It can be taken out of a guard, written down, carried to another process and used there. It
+/// carries no moment that another machine could trust: whoever goes on with it asks the nodes
+/// (`Redlock::adopt`), because its clock cannot know how long the lease travelled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    resource: Resource,
+    token: Token,
+    ttl: Ttl,
+    validity: Duration,
+    until: Option<Moment>,
+}
+
+impl Lease {
+    /// The lease that this resource, token and ttl make, from whatever source: another process,
+    /// another client of the same nodes.
+    #[must_use]
+    pub const fn new(resource: Resource, token: Token, ttl: Ttl) -> Self {
+        Self {
+            resource,
+            token,
+            ttl,
+            validity: Duration::ZERO,
+            until: None,
+        }
+    }
+
+    /// The same lease, known to be valid for `validity` from `now`, until `until`.
+    #[must_use]
+    pub(crate) const fn valid(mut self, validity: Duration, until: Moment) -> Self {
+        self.validity = validity;
+        self.until = Some(until);
+        self
+    }
+
+    /// What is locked.
+    #[must_use]
+    pub const fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// The proof of ownership.
+    #[must_use]
+    pub const fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// The lifetime that nodes were last asked for.
+    #[must_use]
+    pub const fn ttl(&self) -> Ttl {
+        self.ttl
+    }
+
+    /// How long the lock could still be trusted when this value was made: a record, not a clock.
+    /// Zero if it was put together by hand.
+    #[must_use]
+    pub const fn validity(&self) -> Duration {
+        self.validity
+    }
+
+    /// When validity ends by the clock of the runtime that took the lock; `None` if the lease came
+    /// from elsewhere.
+    #[must_use]
+    pub const fn until(&self) -> Option<Moment> {
+        self.until
+    }
+}
+
+#[cfg(feature = "serde")]
+mod plain {
+    //! The written form: resource and token, and the durations in milliseconds.
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use super::{Duration, Lease, Resource, Token, Ttl};
+
+    /// The token is text if it is UTF-8, as those made here are, and a list of bytes otherwise.
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "Lease")]
+    struct Plain {
+        resource: String,
+        token: Written,
+        ttl_ms: u64,
+        #[serde(default)]
+        validity_ms: u64,
+    }
+
+    impl Serialize for Lease {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let bytes = self.token.as_bytes();
+            let token = match str::from_utf8(bytes) {
+                Ok(text) => Written::Text(text.to_owned()),
+                Err(_) => Written::Bytes(bytes.to_vec()),
+            };
+            Plain {
+                resource: self.resource.as_str().to_owned(),
+                token,
+                ttl_ms: self.ttl.as_millis(),
+                validity_ms: u64::try_from(self.validity.as_millis()).unwrap_or(u64::MAX),
+            }
+            .serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Lease {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let plain = Plain::deserialize(deserializer)?;
+            let token = match plain.token {
+                Written::Text(text) => text.into_bytes(),
+                Written::Bytes(bytes) => bytes,
+            };
+            let resource = Resource::new(plain.resource).map_err(D::Error::custom)?;
+            let token = Token::from_bytes(token).map_err(D::Error::custom)?;
+            let ttl = Ttl::new(Duration::from_millis(plain.ttl_ms)).map_err(D::Error::custom)?;
+            let validity = Duration::from_millis(plain.validity_ms);
+            Ok(Self {
+                validity,
+                ..Self::new(resource, token, ttl)
+            })
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::proto::Moment;
+
+        #[test]
+        fn a_lease_survives_the_journey_but_its_moment_does_not() {
+            let ttl = Ttl::new(Duration::from_millis(1500)).unwrap();
+            for token in [&b"abc"[..], &[0xff, 0x00]] {
+                let token = Token::from_bytes(token).unwrap();
+                let lease = Lease::new(Resource::new("a").unwrap(), token.clone(), ttl)
+                    .valid(Duration::from_millis(1400), Moment::ORIGIN);
+                let json = serde_json::to_string(&lease).unwrap();
+                let back: Lease = serde_json::from_str(&json).unwrap();
+                assert_eq!(back.resource().as_str(), "a");
+                assert_eq!(back.token(), &token);
+                assert_eq!(back.ttl(), ttl);
+                assert_eq!(back.validity(), Duration::from_millis(1400));
+                assert_eq!(back.until(), None);
+            }
+        }
+
+        #[test]
+        fn what_could_not_be_a_lease_is_refused() {
+            for json in [
+                r#"{"resource":"","token":"t","ttl_ms":10}"#,
+                r#"{"resource":"a","token":"","ttl_ms":10}"#,
+                r#"{"resource":"a","token":"t","ttl_ms":0}"#,
+                r#"{"resource":"a","token":"t","ttl_ms":18446744073709551615}"#,
+                r#"{"resource":"a","ttl_ms":10}"#,
+            ] {
+                assert!(serde_json::from_str::<Lease>(json).is_err(), "{json}");
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The rules of the lock, pure: values in, decisions out.
+//!
+//! Nothing here reads a clock, rolls dice, waits or talks to anybody. The time of day is an
+//! argument, random bits are an argument, and every type is `Clone + Eq + Hash`, so that a model
+//! checker can walk the very code that ships.
+//!
+//! How one attempt goes, in these words: an [`Attempt`] starts at a [`Moment`] and counts each
+//! node's [`Ballot`] into its [`Tally`]; at a quorum of grants it becomes a [`Tenure`], which
+//! knows until when the lock is held, extends and ends it; otherwise it ends in [`Orders`] for
+//! cleaning up.
+
+mod attempt;
+mod drift;
+mod error;
+mod lease;
+mod moment;
+mod quorum;
+mod release;
+mod resource;
+mod retry;
+mod round;
+mod tally;
+mod tenure;
+mod token;
+mod ttl;
+mod undo;
+mod vote;
+
+pub use attempt::{Attempt, Orders, Progress};
+pub use drift::Drift;
+pub use error::ConfigError;
+pub use lease::Lease;
+pub use moment::Moment;
+pub use quorum::{NodeSet, Quorum};
+pub use release::ReleaseOutcome;
+pub use resource::Resource;
+pub use retry::{Backoff, Retry};
+pub use round::{Round, Verdict};
+pub use tally::Tally;
+pub use tenure::{Extension, ExtensionStep, Late, Loss, LossReason, Tenure};
+pub use token::Token;
+pub use ttl::Ttl;
+pub use undo::{Undo, UndoStep};
+pub use vote::{Ballot, Delivery, Failure, FailureKind, Refusal, Vote};

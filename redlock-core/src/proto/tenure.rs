@@ -1,0 +1,570 @@
+use std::time::Duration;
+
+use super::{Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Ttl, Verdict, Vote};
+
+/// A lock that is held, from the grant to its end: until when, by which votes, and what may still
+/// come in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tenure {
+    quorum: Quorum,
+    drift: Drift,
+    until: Moment,
+    /// When the last node that was asked in time has forgotten the key, at the latest.
+    forgotten: Moment,
+    /// Nodes whose last word was that the key is ours.
+    held: NodeSet,
+    /// Nodes whose call to acquire has not returned.
+    outstanding: NodeSet,
+    phase: Phase,
+    /// The number of the extension under way, or of the last one.
+    serial: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    /// The lock is held, as long as the clock says so.
+    Held,
+    /// Released or lost: whatever is found of it is to be deleted.
+    Ended(Option<LossReason>),
+    /// Somebody else holds it with the same token now; nothing of it may be deleted.
+    GivenAway,
+}
+
+/// Why a lock is no longer held although nobody released it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// Its validity ended before it was extended.
+    Expired,
+    /// So many nodes said that the key is gone or another's that no quorum can be left.
+    QuorumLost,
+}
+
+/// A lock has just been declared lost, or had been before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Loss {
+    /// Why.
+    pub reason: LossReason,
+    /// The nodes that must be asked to release now; none if that has been done before.
+    pub release: NodeSet,
+}
+
+/// What a late answer to the call that asked for the lock means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Late {
+    /// One more vote for the lock, or one less to wait for.
+    Noted,
+    /// An orphan: the lock is no longer held, and this node must release it.
+    Release,
+}
+
+/// One try to extend a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Extension {
+    serial: u32,
+    started: Moment,
+    ttl: Ttl,
+    asked: NodeSet,
+    round: Round,
+}
+
+/// Where an extension stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExtensionStep {
+    /// Undecided.
+    Open,
+    /// The lock is held until the given moment.
+    Extended(Moment),
+    /// The extension failed; the lock is held as before, until its old end.
+    Unchanged(Verdict),
+    /// The lock is lost, and has been declared so before anything is released (requirement R31).
+    Lost(Loss),
+    /// The answer belongs to an extension that is no longer under way, and changed nothing
+    /// (requirement R33).
+    Ignored,
+}
+
+impl Tenure {
+    /// A lock that was asked for at `started` and granted by the nodes in `held`.
+    pub(super) fn begin(
+        quorum: Quorum,
+        drift: Drift,
+        ttl: Ttl,
+        started: Moment,
+        held: NodeSet,
+        outstanding: NodeSet,
+    ) -> Self {
+        Self {
+            quorum,
+            drift,
+            until: started.after(drift.validity(ttl)),
+            forgotten: forgotten(started, ttl, drift),
+            held,
+            outstanding,
+            phase: Phase::Held,
+            serial: 0,
+        }
+    }
+
+    /// The end of validity, as it stands.
+    #[must_use]
+    pub const fn until(&self) -> Moment {
+        self.until
+    }
+
+    /// Whether the lock is held at `now`.
+    #[must_use]
+    pub fn is_valid(&self, now: Moment) -> bool {
+        self.phase == Phase::Held && now < self.until
+    }
+
+    /// How much of the validity is left at `now`; zero if the lock is not held.
+    #[must_use]
+    pub fn remaining(&self, now: Moment) -> Duration {
+        if self.phase == Phase::Held {
+            self.until.since(now)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// The nodes whose last word was that the key is ours.
+    #[must_use]
+    pub const fn held(&self) -> NodeSet {
+        self.held
+    }
+
+    /// When it is no longer worth asking nodes to release: a node that was reached in time has
+    /// forgotten by then.
+    #[must_use]
+    pub const fn forgotten(&self) -> Moment {
+        self.forgotten
+    }
+
+    /// A call to acquire that was outstanding at the grant has returned.
+    ///
+    /// While the lock is held its yes joins the votes; it never brings an ended lock back
+    /// (requirement R23).
+    pub fn late(&mut self, node: usize, ballot: Ballot) -> Late {
+        self.outstanding.remove(node);
+        match self.phase {
+            Phase::Ended(_) if ballot.may_hold() => Late::Release,
+            Phase::Ended(_) | Phase::GivenAway => Late::Noted,
+            Phase::Held => {
+                self.note(node, ballot);
+                Late::Noted
+            }
+        }
+    }
+
+    /// Starts to extend the lock to at least `ttl` from `now`, which must be read before the first
+    /// byte for any node is sent. [`Extension::asked`] tells which nodes to ask.
+    ///
+    /// # Errors
+    ///
+    /// The [`Loss`], if the lock is lost; then no node must be asked to extend (requirement R29).
+    pub fn extend(&mut self, ttl: Ttl, now: Moment) -> Result<Extension, Loss> {
+        if !self.is_valid(now) {
+            return Err(self.lose(LossReason::Expired));
+        }
+        self.serial = self.serial.wrapping_add(1);
+        self.forgotten = self.forgotten.max(forgotten(now, ttl, self.drift));
+        Ok(Extension {
+            serial: self.serial,
+            started: now,
+            ttl,
+            asked: self.quorum.all().without(self.outstanding),
+            // Only yeses that are in hand before the old end continue the lock (Theorem 2, R30),
+            // so the old end and not the new one is when they become worthless.
+            round: Round::new(self.quorum, Some(self.until)),
+        })
+    }
+
+    /// A node answered an extension; `now` is read after that.
+    pub fn extension_answered(
+        &mut self,
+        extension: &mut Extension,
+        node: usize,
+        ballot: Ballot,
+        now: Moment,
+    ) -> ExtensionStep {
+        if extension.serial != self.serial || self.phase != Phase::Held {
+            return ExtensionStep::Ignored;
+        }
+        self.note(node, ballot);
+        extension.round.enter(node, ballot, now);
+        self.step(extension, now)
+    }
+
+    /// The time that nodes had for an extension is over. After this it is decided.
+    pub fn extension_timed_out(&mut self, extension: &mut Extension, now: Moment) -> ExtensionStep {
+        if extension.serial != self.serial || self.phase != Phase::Held {
+            return ExtensionStep::Ignored;
+        }
+        extension.round.close(now);
+        self.step(extension, now)
+    }
+
+    /// An extension that has been decided still hears from a node: worth knowing, no more.
+    pub fn extension_late(&mut self, node: usize, ballot: Ballot) {
+        if self.phase == Phase::Held {
+            self.note(node, ballot);
+        }
+    }
+
+    /// Ends the lock. From here on it is not valid; *then* the returned nodes must be asked to
+    /// release (requirement R25). `None` if it has ended before.
+    ///
+    /// Nodes whose call to acquire has not returned are left out: [`late`](Self::late) tells when
+    /// their turn has come.
+    pub fn end(&mut self) -> Option<NodeSet> {
+        match self.phase {
+            Phase::Ended(_) | Phase::GivenAway => None,
+            Phase::Held => {
+                self.phase = Phase::Ended(None);
+                Some(self.quorum.all().without(self.outstanding))
+            }
+        }
+    }
+
+    /// Gives the lock to somebody who goes on with its token: it is no longer held here, and
+    /// nothing of it is deleted from here.
+    pub fn give_away(&mut self) {
+        if self.phase == Phase::Held {
+            self.phase = Phase::GivenAway;
+        }
+    }
+
+    fn note(&mut self, node: usize, ballot: Ballot) {
+        match ballot {
+            Ballot::Cast(Vote::Granted {}) => self.held.insert(node),
+            Ballot::Cast(Vote::Refused(_)) => self.held.remove(node),
+            Ballot::Silent | Ballot::Failed(_) => {}
+        }
+    }
+
+    fn lose(&mut self, reason: LossReason) -> Loss {
+        let release = self.end().unwrap_or(NodeSet::EMPTY);
+        match self.phase {
+            Phase::Ended(Some(reason)) => Loss { reason, release },
+            _ => {
+                self.phase = Phase::Ended(Some(reason));
+                Loss { reason, release }
+            }
+        }
+    }
+
+    fn step(&mut self, extension: &Extension, now: Moment) -> ExtensionStep {
+        match extension.round.verdict() {
+            Verdict::Open => ExtensionStep::Open,
+            Verdict::Carried => {
+                let end = extension.started.after(self.drift.validity(extension.ttl));
+                self.until = self.until.max(end);
+                ExtensionStep::Extended(self.until)
+            }
+            // A blocking minority that definitely does not have the key leaves no quorum (R32),
+            // even though the clock would still allow it. Failures prove nothing.
+            _ if extension.tally().refused().len() >= self.quorum.blocking() => {
+                ExtensionStep::Lost(self.lose(LossReason::QuorumLost))
+            }
+            _ if now >= self.until => ExtensionStep::Lost(self.lose(LossReason::Expired)),
+            verdict => ExtensionStep::Unchanged(verdict),
+        }
+    }
+}
+
+impl Extension {
+    /// The nodes to ask: all but those whose call to acquire has not returned, which an extension
+    /// could overtake.
+    #[must_use]
+    pub const fn asked(&self) -> NodeSet {
+        self.asked
+    }
+
+    /// The ballots so far.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        self.round.tally()
+    }
+}
+
+/// A key that was set or extended by a call that reached its node in time, asked at `started`, is
+/// gone by then: its lifetime, and as much again for a call that took long.
+fn forgotten(started: Moment, ttl: Ttl, drift: Drift) -> Moment {
+    started
+        .after(ttl.get())
+        .after(ttl.get())
+        .after(drift.allowance(ttl))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Delivery, Failure, FailureKind};
+
+    const YES: Ballot = Ballot::Cast(Vote::granted());
+    const GONE: Ballot = Ballot::Cast(Vote::not_held());
+    const OTHER: Ballot = Ballot::Cast(Vote::held_by_another(None));
+    const FAILED: Ballot = Ballot::Failed(Failure {
+        kind: FailureKind::Closed,
+        delivery: Delivery::Unknown,
+    });
+
+    /// The end of validity of [`held`]: 1000 ms less 1 % less 2 ms.
+    const END: u64 = 988;
+
+    fn at(millis: u64) -> Moment {
+        Moment::at(Duration::from_millis(millis))
+    }
+
+    fn ttl(millis: u64) -> Ttl {
+        Ttl::new(Duration::from_millis(millis)).unwrap()
+    }
+
+    fn set<const N: usize>(nodes: [usize; N]) -> NodeSet {
+        nodes.into_iter().collect()
+    }
+
+    /// A lock over three nodes, asked for at 0 with a ttl of a second; node 2 is outstanding.
+    fn held() -> Tenure {
+        let quorum = Quorum::of(3).unwrap();
+        Tenure::begin(
+            quorum,
+            Drift::default(),
+            ttl(1000),
+            at(0),
+            set([0, 1]),
+            set([2]),
+        )
+    }
+
+    fn answer(
+        tenure: &mut Tenure,
+        extension: &mut Extension,
+        ballots: &[(usize, Ballot)],
+        now: Moment,
+    ) -> ExtensionStep {
+        let mut step = ExtensionStep::Open;
+        for &(node, ballot) in ballots {
+            step = tenure.extension_answered(extension, node, ballot, now);
+        }
+        step
+    }
+
+    #[test]
+    fn validity_ends_by_the_clock_alone() {
+        let tenure = held();
+        assert!(tenure.is_valid(at(END - 1)));
+        assert!(!tenure.is_valid(at(END)));
+        assert_eq!(tenure.remaining(at(END - 8)), Duration::from_millis(8));
+        assert_eq!(tenure.remaining(at(END + 8)), Duration::ZERO);
+    }
+
+    #[test]
+    fn ending_invalidates_first_and_then_names_the_nodes_once() {
+        let mut tenure = held();
+        let nodes = tenure.end();
+        assert!(!tenure.is_valid(at(1)));
+        assert_eq!(tenure.remaining(at(1)), Duration::ZERO);
+        assert_eq!(nodes, Some(set([0, 1])));
+        assert_eq!(tenure.end(), None);
+    }
+
+    #[test]
+    fn a_late_yes_joins_a_held_lock_and_never_revives_an_ended_one() {
+        let mut tenure = held();
+        assert_eq!(tenure.late(2, YES), Late::Noted);
+        assert_eq!(tenure.held(), set([0, 1, 2]));
+        assert_eq!(tenure.end(), Some(set([0, 1, 2])));
+
+        for (ballot, late) in [
+            (YES, Late::Release),
+            (FAILED, Late::Release),
+            (OTHER, Late::Noted),
+        ] {
+            let mut tenure = held();
+            tenure.end();
+            assert_eq!(tenure.late(2, ballot), late);
+            assert!(!tenure.is_valid(at(1)));
+        }
+    }
+
+    #[test]
+    fn a_lock_that_was_given_away_is_neither_valid_nor_deleted() {
+        let mut tenure = held();
+        tenure.give_away();
+        assert!(!tenure.is_valid(at(1)));
+        assert_eq!(tenure.end(), None);
+        assert_eq!(tenure.late(2, YES), Late::Noted);
+        let loss = Loss {
+            reason: LossReason::Expired,
+            release: NodeSet::EMPTY,
+        };
+        assert_eq!(tenure.extend(ttl(1000), at(1)), Err(loss));
+        // Not even a lost one is deleted by whoever gave it away.
+        tenure.give_away();
+        assert_eq!(tenure.end(), None);
+    }
+
+    #[test]
+    fn an_extension_counts_from_its_own_start() {
+        let mut tenure = held();
+        tenure.late(2, YES);
+        let mut extension = tenure.extend(ttl(1000), at(300)).unwrap();
+        assert_eq!(extension.asked(), set([0, 1, 2]));
+        assert_eq!(
+            answer(&mut tenure, &mut extension, &[(0, YES)], at(400)),
+            ExtensionStep::Open
+        );
+        let step = answer(&mut tenure, &mut extension, &[(2, YES)], at(500));
+        assert_eq!(step, ExtensionStep::Extended(at(300 + END)));
+        assert!(tenure.is_valid(at(300 + END - 1)));
+    }
+
+    #[test]
+    fn a_shorter_extension_never_shortens() {
+        let mut tenure = held();
+        let mut extension = tenure.extend(ttl(100), at(0)).unwrap();
+        let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(1));
+        assert_eq!(step, ExtensionStep::Extended(at(END)));
+    }
+
+    #[test]
+    fn nodes_whose_acquire_is_outstanding_are_not_asked_to_extend() {
+        let mut tenure = held();
+        assert_eq!(
+            tenure.extend(ttl(1000), at(0)).unwrap().asked(),
+            set([0, 1])
+        );
+    }
+
+    #[test]
+    fn an_expired_lock_is_not_extended_but_lost_and_cleaned_up_once() {
+        let mut tenure = held();
+        let loss = Loss {
+            reason: LossReason::Expired,
+            release: set([0, 1]),
+        };
+        assert_eq!(tenure.extend(ttl(1000), at(END)), Err(loss));
+        assert!(!tenure.is_valid(at(0)));
+        let again = Loss {
+            release: NodeSet::EMPTY,
+            ..loss
+        };
+        assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
+        assert_eq!(tenure.end(), None);
+    }
+
+    #[test]
+    fn a_quorum_that_is_complete_only_at_the_old_end_is_too_late() {
+        let mut tenure = held();
+        let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
+        let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(END));
+        let loss = Loss {
+            reason: LossReason::Expired,
+            release: set([0, 1]),
+        };
+        assert_eq!(step, ExtensionStep::Lost(loss));
+    }
+
+    #[test]
+    fn failures_leave_the_lock_as_it_was() {
+        let mut tenure = held();
+        let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
+        let step = answer(
+            &mut tenure,
+            &mut extension,
+            &[(0, FAILED), (1, FAILED)],
+            at(200),
+        );
+        assert_eq!(step, ExtensionStep::Unchanged(Verdict::Unreachable));
+        assert_eq!(tenure.until(), at(END));
+        assert!(tenure.is_valid(at(END - 1)));
+        assert_eq!(tenure.held(), set([0, 1]));
+
+        let mut extension = tenure.extend(ttl(1000), at(300)).unwrap();
+        let step = answer(
+            &mut tenure,
+            &mut extension,
+            &[(0, FAILED), (1, GONE)],
+            at(400),
+        );
+        assert_eq!(step, ExtensionStep::Unchanged(Verdict::Refused));
+        assert!(tenure.is_valid(at(END - 1)));
+
+        let mut extension = tenure.extend(ttl(1000), at(500)).unwrap();
+        let step = tenure.extension_timed_out(&mut extension, at(600));
+        assert_eq!(step, ExtensionStep::Unchanged(Verdict::Unreachable));
+        let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
+        let step = tenure.extension_timed_out(&mut extension, at(END));
+        assert!(matches!(
+            step,
+            ExtensionStep::Lost(Loss {
+                reason: LossReason::Expired,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn a_blocking_minority_of_definite_noes_is_a_loss_at_once() {
+        for (one, other) in [(GONE, GONE), (OTHER, GONE), (OTHER, OTHER)] {
+            let mut tenure = held();
+            tenure.late(2, YES);
+            let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
+            let step = answer(
+                &mut tenure,
+                &mut extension,
+                &[(0, one), (2, other)],
+                at(101),
+            );
+            let loss = Loss {
+                reason: LossReason::QuorumLost,
+                release: set([0, 1, 2]),
+            };
+            assert_eq!(step, ExtensionStep::Lost(loss));
+            assert!(!tenure.is_valid(at(102)));
+        }
+    }
+
+    #[test]
+    fn answers_to_an_earlier_extension_or_after_the_end_are_ignored() {
+        let mut tenure = held();
+        let mut first = tenure.extend(ttl(1000), at(100)).unwrap();
+        let mut second = tenure.extend(ttl(1000), at(200)).unwrap();
+        let before = tenure.clone();
+        let step = answer(&mut tenure, &mut first, &[(0, YES), (1, YES)], at(300));
+        assert_eq!(step, ExtensionStep::Ignored);
+        assert_eq!(
+            tenure.extension_timed_out(&mut first, at(300)),
+            ExtensionStep::Ignored
+        );
+        assert_eq!(tenure, before);
+        tenure.end();
+        let step = answer(&mut tenure, &mut second, &[(0, YES), (1, YES)], at(300));
+        assert_eq!(step, ExtensionStep::Ignored);
+        assert!(!tenure.is_valid(at(301)));
+    }
+
+    #[test]
+    fn late_answers_to_an_extension_tell_who_holds() {
+        let mut tenure = held();
+        tenure.extension_late(1, GONE);
+        tenure.extension_late(2, YES);
+        tenure.extension_late(0, FAILED);
+        assert_eq!(tenure.held(), set([0, 2]));
+        tenure.end();
+        tenure.extension_late(1, YES);
+        assert_eq!(tenure.held(), set([0, 2]));
+    }
+
+    #[test]
+    fn nodes_are_asked_to_release_for_as_long_as_they_may_remember() {
+        let mut tenure = held();
+        assert_eq!(tenure.forgotten(), at(2012));
+        tenure.extend(ttl(1000), at(500)).unwrap();
+        assert_eq!(tenure.forgotten(), at(2512));
+        tenure.extend(ttl(100), at(600)).unwrap();
+        assert_eq!(tenure.forgotten(), at(2512));
+    }
+}

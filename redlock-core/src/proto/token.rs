@@ -1,0 +1,95 @@
+use std::{fmt, sync::Arc};
+
+use super::ConfigError;
+
+/// The proof of ownership: what a holder shows to extend or release.
+///
+/// Every attempt has a token of its own ([`Token::from_random`]): reused over attempts, a late
+/// release of an earlier attempt would delete the votes of a later one (requirement R14). Whoever
+/// knows a token can release its lock, so `Debug` shows only its beginning.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(Arc<[u8]>);
+
+impl Token {
+    /// How many random bytes a token is made of: 160 bits, as in the Redis documentation.
+    pub const RANDOM_BYTES: usize = 20;
+
+    /// The token made of these random bytes, written as 40 lower-case hexadecimal digits.
+    ///
+    /// Text, not raw bytes, so that it survives a shell, a log search and clients that decode
+    /// every value.
+    #[must_use]
+    pub fn from_random(random: [u8; Self::RANDOM_BYTES]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 2 * Self::RANDOM_BYTES];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(random) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self(Arc::from(text))
+    }
+
+    /// A token from elsewhere: another process, another client, the user.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::EmptyToken`] if there are no bytes in it.
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, ConfigError> {
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            Err(ConfigError::EmptyToken)
+        } else {
+            Ok(Self(bytes))
+        }
+    }
+
+    /// The bytes that nodes store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // At most a quarter of the token, so that even a short one stays secret.
+        let shown = (self.0.len() / 4).min(6);
+        write!(f, "Token({}…)", self.0[..shown].escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_bytes_become_forty_digits() {
+        let mut random = [0; Token::RANDOM_BYTES];
+        random[0] = 0x0f;
+        random[19] = 0xa7;
+        let token = Token::from_random(random);
+        assert_eq!(
+            token.as_bytes(),
+            b"0f000000000000000000000000000000000000a7"
+        );
+    }
+
+    #[test]
+    fn debug_never_shows_the_whole_token() {
+        let token = Token::from_random([0xab; Token::RANDOM_BYTES]);
+        assert_eq!(format!("{token:?}"), "Token(ababab…)");
+        assert_eq!(
+            format!("{:?}", Token::from_bytes(*b"abc").unwrap()),
+            "Token(…)"
+        );
+        assert_eq!(
+            format!("{:?}", Token::from_bytes(*b"\0\xffsecret").unwrap()),
+            "Token(\\x00\\xff…)"
+        );
+    }
+
+    #[test]
+    fn an_empty_token_is_refused() {
+        assert_eq!(Token::from_bytes([]), Err(ConfigError::EmptyToken));
+    }
+}

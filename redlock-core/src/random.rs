@@ -1,0 +1,48 @@
+//! The port to chance: [`Random`], and [`OsRandom`] behind it.
+
+use std::fmt;
+
+use rand::{TryRng, rngs::SysRng};
+
+/// Where tokens and jitter come from.
+pub trait Random: fmt::Debug + Send + Sync + 'static {
+    /// Fills `bytes` with bits that nobody can guess.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`] if there are none to be had.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
+}
+
+/// The generator of the operating system, asked each time: unpredictable, and with no state that
+/// a fork could duplicate (requirement R14).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        SysRng
+            .try_fill_bytes(bytes)
+            .map_err(|error| RandomError(error.to_string()))
+    }
+}
+
+/// No random bits could be had, so no token could be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the source of randomness failed: {0}")]
+pub struct RandomError(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_gives_different_bits_each_time() {
+        let draw = || {
+            let mut bytes = [0; 20];
+            OsRandom.fill(&mut bytes).unwrap();
+            bytes
+        };
+        assert_ne!(draw(), draw());
+    }
+}

@@ -1,0 +1,39 @@
+//! The port to time and tasks: [`Runtime`]; with the feature `tokio`, `TokioRuntime`.
+
+#[cfg(feature = "tokio")]
+mod tokio;
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+use crate::proto::Moment;
+
+#[cfg(feature = "tokio")]
+pub use self::tokio::TokioRuntime;
+
+/// What a lock needs from the program that it runs in: a clock, timers, and one background task.
+///
+/// Nothing in this crate reads a clock, sleeps or spawns except through this port, so a simulated
+/// runtime makes every run repeatable.
+pub trait Runtime: fmt::Debug + Send + Sync + 'static {
+    /// The clock that decides about validity: monotonic, and never slower than real time.
+    fn now(&self) -> Moment;
+
+    /// Completes when [`now`](Self::now) has reached `deadline`, or a little later.
+    ///
+    /// A timer only wakes; every decision reads the clock again.
+    fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()>;
+
+    /// Runs a task in the background until it completes, or the runtime ends.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRuntime`] if there is nothing to run it on.
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime>;
+}
+
+/// There is no runtime to run the clean-up task on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no async runtime is running here, which a lock needs for its timers and its clean-up")]
+pub struct NoRuntime;

@@ -1,0 +1,77 @@
+use std::{sync::OnceLock, time::Duration};
+
+use futures::future::BoxFuture;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep_until},
+};
+
+use super::{NoRuntime, Runtime};
+use crate::proto::Moment;
+
+/// The tokio runtime that the caller runs on.
+///
+/// It follows tokio's clock, paused and advanced in tests that ask for that. Made outside of a
+/// runtime it picks up the first one that it is used on.
+#[derive(Debug, Default)]
+pub struct TokioRuntime {
+    /// Where to go when a timer is needed by a thread that is in no runtime.
+    home: OnceLock<Handle>,
+}
+
+impl TokioRuntime {
+    /// The runtime that the caller runs on, now or at first use.
+    #[must_use]
+    pub fn new() -> Self {
+        let home = OnceLock::new();
+        if let Ok(here) = Handle::try_current() {
+            home.get_or_init(|| here);
+        }
+        Self { home }
+    }
+
+    fn handle(&self) -> Result<Handle, NoRuntime> {
+        match Handle::try_current() {
+            Ok(here) => {
+                self.home.get_or_init(|| here.clone());
+                Ok(here)
+            }
+            Err(_) => self.home.get().cloned().ok_or(NoRuntime),
+        }
+    }
+}
+
+impl Runtime for TokioRuntime {
+    #[expect(clippy::disallowed_methods, reason = "this is the port")]
+    fn now(&self) -> Moment {
+        Moment::at(Instant::now().saturating_duration_since(origin()))
+    }
+
+    fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
+        let deadline = origin().checked_add(deadline.since_origin());
+        match (self.handle(), deadline) {
+            (Ok(handle), Some(deadline)) => {
+                let _inside = handle.enter();
+                Box::pin(sleep_until(deadline))
+            }
+            // No clock reaches that far, or there is no runtime to wake anybody.
+            _ => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime> {
+        drop(self.handle()?.spawn(task));
+        Ok(())
+    }
+}
+
+/// The origin of this process's moments: an hour before the first use, so that a clock that a test
+/// advances or a moment a little before the first one stays on the right side of it.
+#[expect(clippy::disallowed_methods, reason = "this is the port")]
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(|| {
+        let now = Instant::now();
+        now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+    })
+}
