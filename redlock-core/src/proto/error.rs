@@ -64,6 +64,11 @@ pub enum ConfigError {
         /// How long nodes may take to answer.
         node_timeout: Duration,
     },
+    /// Nothing to take clock, timers and tasks from.
+    #[error(
+        "no runtime was given, and the feature `tokio` is off that would have been the default"
+    )]
+    NoRuntime,
     /// A node that gets no time to answer never votes.
     #[error("the node timeout is zero, no node could answer in time")]
     ZeroNodeTimeout,

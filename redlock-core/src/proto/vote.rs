@@ -133,12 +133,7 @@ mod tests {
 
     #[test]
     fn only_a_node_that_certainly_holds_nothing_is_left_out_of_the_clean_up() {
-        let failed = |delivery| {
-            Ballot::Failed(Failure {
-                kind: FailureKind::Closed,
-                delivery,
-            })
-        };
+        let failed = |delivery| Ballot::Failed(Failure { kind: FailureKind::Closed, delivery });
         assert!(Ballot::Silent.may_hold());
         assert!(Ballot::Cast(Vote::granted()).may_hold());
         assert!(failed(Delivery::Unknown).may_hold());
