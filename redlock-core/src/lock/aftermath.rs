@@ -10,7 +10,7 @@ use super::{
     calls::{Answer, Ask, Claim, Timer, call},
     redlock::Shared,
 };
-use crate::proto::{Ballot, Delivery, Failure, FailureKind, Moment, NodeSet, Undo, UndoStep};
+use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
 
 /// Calls that nobody waits for any more: finishes them, and undoes what they turn out to have done.
 pub(super) struct Aftermath<F> {
@@ -53,11 +53,9 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
         if let Either::Left(_) = select(std::pin::pin!(late), timer).await {
             return;
         }
-        let silent =
-            Ballot::Failed(Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown });
         let last_try = shared.now().after(shared.longest_node_timeout());
         let last: FuturesUnordered<_> =
-            outstanding.iter().map(|node| undo(node, silent, last_try)).collect();
+            outstanding.iter().map(|node| undo(node, Ballot::TIMED_OUT, last_try)).collect();
         last.collect::<()>().await;
     }
 }

@@ -70,7 +70,13 @@ pub(super) async fn adopt(
     let mut pursuit = pursue(shared, claim, attempt, Ask::Extend(terms.ttl), terms, None);
     match pursuit.decide().await {
         Ok(guard) => guard.of_distinct_servers().await,
-        Err(verdict) => Err(pursuit.error(verdict)),
+        Err(verdict) => {
+            let error = pursuit.error(verdict);
+            // A lease that could not be extended stays as it is (R31), one that is lost does not.
+            pursuit.undo = matches!(error, Error::Lost { .. });
+            pursuit.clean_up(None, terms.node_timeout).await;
+            Err(error)
+        }
     }
 }
 
@@ -83,6 +89,8 @@ struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
     terms: Terms,
     /// How long the nodes have to answer.
     patience: Duration,
+    /// Whether giving up means to release what the nodes have.
+    undo: bool,
     /// `None` once they have been handed on.
     calls: Option<Calls<F>>,
     errors: Vec<(usize, NodeError)>,
@@ -105,6 +113,7 @@ fn pursue(
         shared: Arc::clone(shared),
         claim,
         attempt,
+        undo: matches!(what, Ask::Acquire(_)),
         what,
         terms: terms.clone(),
         patience: stop.since(started),
@@ -217,15 +226,14 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         }
         let orders = self.attempt.give_up();
         let calls = calls.into_unfinished();
-        let acquiring = matches!(self.what, Ask::Acquire(_));
+        let undo = self.undo;
         if !calls.is_empty() {
             let aftermath = self.aftermath(calls, orders.outstanding, self.attempt.forgotten());
             self.shared.reaper.take(aftermath.settle(move |_, ballot| {
-                // A lease that could not be adopted stays as it is (R31).
-                if acquiring && ballot.may_hold() { Fate::Release } else { Fate::Forget }
+                if undo && ballot.may_hold() { Fate::Release } else { Fate::Forget }
             }));
         }
-        if acquiring { orders.release } else { NodeSet::EMPTY }
+        if undo { orders.release } else { NodeSet::EMPTY }
     }
 
     fn aftermath(

@@ -85,6 +85,7 @@ pub(super) async fn release(
             None => Event::Over,
         };
         let Event::Answered(answer) = event else {
+            round.outstanding.iter().for_each(|node| tally.enter(node, Ballot::TIMED_OUT));
             break ReleaseOutcome::Unknown;
         };
         tally.enter(answer.node, answer.ballot());

@@ -1,4 +1,4 @@
-use super::{Ballot, Delivery, Failure, FailureKind, Moment, NodeSet, Quorum, Tally};
+use super::{Ballot, Moment, NodeSet, Quorum, Tally};
 
 /// One ask of all nodes: counts their ballots until a quorum has said yes or no longer can.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +44,8 @@ impl Round {
     /// The time for answers is over: every node that is still silent has failed. After this the
     /// round is decided.
     pub fn close(&mut self, now: Moment) -> Verdict {
-        let late =
-            Ballot::Failed(Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown });
         for node in self.silent().iter() {
-            self.enter(node, late, now);
+            self.enter(node, Ballot::TIMED_OUT, now);
         }
         self.verdict
     }
@@ -97,8 +95,7 @@ mod tests {
 
     const YES: Ballot = Ballot::Cast(Vote::granted());
     const NO: Ballot = Ballot::Cast(Vote::held_by_another(None));
-    const FAILED: Ballot =
-        Ballot::Failed(Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown });
+    const FAILED: Ballot = Ballot::TIMED_OUT;
 
     fn quorum(nodes: usize) -> Quorum {
         Quorum::of(nodes).unwrap()

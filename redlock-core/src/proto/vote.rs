@@ -113,6 +113,10 @@ pub enum Ballot {
 }
 
 impl Ballot {
+    /// The node let the time for its answer pass.
+    pub const TIMED_OUT: Self =
+        Self::Failed(Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown });
+
     /// Whether the node may hold the key of the attempt that it was asked to acquire for.
     ///
     /// Only a node that certainly does not can be left out of the clean-up (requirement R21): one
