@@ -13,10 +13,13 @@ mod error;
 mod extend;
 mod guard;
 mod handle;
+mod hold;
 mod reaper;
 mod redlock;
 mod release;
 mod report;
+mod settings;
+mod shared;
 
 pub use builder::RedlockBuilder;
 pub use error::Error;

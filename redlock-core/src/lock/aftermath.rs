@@ -8,7 +8,7 @@ use futures::{
 
 use super::{
     calls::{Answer, Ask, Claim, Timer, call},
-    redlock::Shared,
+    shared::Shared,
 };
 use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
 

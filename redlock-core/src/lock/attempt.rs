@@ -6,22 +6,16 @@ use super::{
     aftermath::{Aftermath, Fate, OrReaper, undo_all},
     calls::{Answer, Ask, Calls, Claim, Event, ask},
     error::Error,
-    guard::{Guard, Hold},
-    redlock::Shared,
+    guard::Guard,
+    hold::Hold,
     report::{Action, Report},
+    settings::Terms,
+    shared::Shared,
 };
 use crate::{
-    Lease, NodeError, Resource, Ttl,
+    Lease, NodeError,
     proto::{Attempt, LossReason, Moment, NodeSet, Progress, Tenure, Verdict},
 };
-
-/// What one attempt is to achieve.
-#[derive(Clone, Debug)]
-pub(super) struct Terms {
-    pub(super) resource: Resource,
-    pub(super) ttl: Ttl,
-    pub(super) node_timeout: Duration,
-}
 
 /// Asks every node once for the lock, within the node timeout and the deadline.
 ///
@@ -37,7 +31,7 @@ pub(super) async fn acquire(
     let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
     // Before the first byte is sent, and anew for each attempt (R2): validity counts from here.
     let started = shared.now();
-    let attempt = Attempt::start(shared.quorum, terms.ttl, shared.drift, started);
+    let attempt = Attempt::start(shared.quorum, terms.ttl, shared.settings.drift, started);
     let mut pursuit = pursue(shared, claim, attempt, Ask::Acquire(terms.ttl), terms, deadline);
     match pursuit.decide().await {
         Ok(guard) => guard.of_distinct_servers().await,
@@ -66,7 +60,8 @@ pub(super) async fn adopt(
         // Never extended after its end: somebody else may have held it since (R29).
         return Err(Error::lost(&claim.resource, LossReason::Expired, None));
     }
-    let attempt = Attempt::resume(shared.quorum, terms.ttl, shared.drift, started, lease.until());
+    let attempt =
+        Attempt::resume(shared.quorum, terms.ttl, shared.settings.drift, started, lease.until());
     let mut pursuit = pursue(shared, claim, attempt, Ask::Extend(terms.ttl), terms, None);
     match pursuit.decide().await {
         Ok(guard) => guard.of_distinct_servers().await,

@@ -1,10 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use super::redlock::{Redlock, Shared};
-use crate::{
-    ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Retry, Runtime, Ttl,
-    lock::reaper::Reaper,
-};
+use super::{reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared};
+use crate::{ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Retry, Runtime, Ttl};
 
 /// Puts a [`Redlock`] together.
 ///
@@ -23,25 +20,18 @@ pub struct RedlockBuilder {
     random: Arc<dyn Random>,
 }
 
-/// What can be set, and how it belongs together.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) ttl: Duration,
-    pub(super) retry: Retry,
-    drift: Drift,
-    node_timeout: Option<Duration>,
+impl Redlock {
+    /// Starts to build one.
+    pub fn builder() -> RedlockBuilder {
+        RedlockBuilder::new()
+    }
 }
 
 impl RedlockBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             nodes: Vec::new(),
-            settings: Settings {
-                ttl: Duration::from_secs(10),
-                retry: Retry::default(),
-                drift: Drift::default(),
-                node_timeout: None,
-            },
+            settings: Settings::default(),
             runtime: None,
             random: Arc::new(OsRandom),
         }
@@ -127,31 +117,11 @@ impl RedlockBuilder {
             nodes,
             labels,
             quorum,
-            drift: settings.drift,
             settings,
             reaper: Reaper::new(Arc::clone(&runtime)),
             runtime,
             random,
         }))
-    }
-}
-
-impl Settings {
-    /// How long nodes get to answer for a lock of this ttl.
-    pub(super) fn node_timeout(&self, ttl: Ttl) -> Duration {
-        self.node_timeout.unwrap_or_else(|| NODE_TIMEOUT.min(ttl.get() / 4))
-    }
-
-    /// Whether a lock of this ttl can be had when a node is slow (R4).
-    pub(super) fn fit(&self, ttl: Ttl, node_timeout: Duration) -> Result<(), ConfigError> {
-        if node_timeout.is_zero() {
-            return Err(ConfigError::ZeroNodeTimeout);
-        }
-        if self.drift.validity(ttl) <= node_timeout {
-            let (drift, ttl) = (self.drift.allowance(ttl), ttl.get());
-            return Err(ConfigError::TtlWithinTimeout { ttl, drift, node_timeout });
-        }
-        Ok(())
     }
 }
 
@@ -165,5 +135,3 @@ fn default_runtime() -> Result<Arc<dyn Runtime>, ConfigError> {
 fn default_runtime() -> Result<Arc<dyn Runtime>, ConfigError> {
     Err(ConfigError::NoRuntime)
 }
-
-const NODE_TIMEOUT: Duration = Duration::from_millis(100);

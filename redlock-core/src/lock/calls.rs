@@ -7,7 +7,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::redlock::Shared;
+use super::shared::Shared;
 use crate::{
     LockNode, NodeError, Resource, Token, Ttl, Vote,
     proto::{Ballot, Moment, NodeSet},

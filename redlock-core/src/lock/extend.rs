@@ -2,11 +2,11 @@ use std::{future::Future, sync::Arc};
 
 use super::{
     aftermath::{Aftermath, Fate},
-    attempt::Terms,
     calls::{Answer, Ask, Calls, Event, ask},
     error::Error,
-    guard::Hold,
+    hold::Hold,
     report::{Action, Report},
+    settings::Terms,
 };
 use crate::{
     NodeError,

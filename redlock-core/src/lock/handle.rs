@@ -2,13 +2,7 @@ use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use futures::FutureExt;
 
-use super::{
-    attempt::{self, Terms},
-    calls::Timer,
-    error::Error,
-    guard::Guard,
-    redlock::Shared,
-};
+use super::{attempt, calls::Timer, error::Error, guard::Guard, settings::Terms, shared::Shared};
 use crate::{
     ConfigError, Lease, Resource, Retry,
     proto::{LossReason, Moment},
@@ -30,7 +24,7 @@ pub struct Lock {
 
 impl Lock {
     pub(super) fn new(shared: &Arc<Shared>, resource: Result<Resource, ConfigError>) -> Self {
-        let (ttl, retry) = (shared.settings.ttl, shared.retry());
+        let (ttl, retry) = (shared.settings.ttl, shared.settings.retry);
         Self { shared: Arc::clone(shared), resource, ttl, retry, patience: None }
     }
 
@@ -159,7 +153,7 @@ impl Lock {
     }
 
     fn terms(&self) -> Result<Terms, ConfigError> {
-        self.shared.terms(self.resource.clone()?, self.ttl)
+        self.shared.settings.terms(self.resource.clone()?, self.ttl)
     }
 
     async fn acquire_until(&self, retry: Retry, deadline: Option<Moment>) -> Result<Guard, Error> {

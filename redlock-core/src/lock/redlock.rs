@@ -1,19 +1,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    attempt::{self, Terms},
-    builder::{RedlockBuilder, Settings},
+    attempt,
     calls::Claim,
     error::Error,
     guard::Guard,
     handle::Lock,
-    reaper::Reaper,
     release::{Release, release},
+    shared::Shared,
 };
-use crate::{
-    ConfigError, Drift, Identity, Lease, LockNode, Moment, Quorum, Random, RandomError, Resource,
-    Retry, Runtime, Token, Ttl,
-};
+use crate::{ConfigError, Lease, Quorum, Resource};
 
 /// The nodes, and the settings that their locks share. Made once, by [`builder`](Self::builder),
 /// and cheap to clone.
@@ -24,24 +20,7 @@ pub struct Redlock {
     shared: Arc<Shared>,
 }
 
-/// What all locks, guards and jobs of one [`Redlock`] share.
-pub(super) struct Shared {
-    pub(super) nodes: Vec<Arc<dyn LockNode>>,
-    pub(super) labels: Vec<Arc<str>>,
-    pub(super) quorum: Quorum,
-    pub(super) drift: Drift,
-    pub(super) settings: Settings,
-    pub(super) runtime: Arc<dyn Runtime>,
-    pub(super) random: Arc<dyn Random>,
-    pub(super) reaper: Reaper,
-}
-
 impl Redlock {
-    /// Starts to build one.
-    pub fn builder() -> RedlockBuilder {
-        RedlockBuilder::new()
-    }
-
     pub(super) fn from_shared(shared: Shared) -> Self {
         Self { shared: Arc::new(shared) }
     }
@@ -67,7 +46,7 @@ impl Redlock {
     pub async fn release(&self, lease: &Lease) -> Release {
         let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
         let forgotten = self.shared.now().after(lease.ttl().get());
-        let timeout = self.shared.node_timeout(lease.ttl());
+        let timeout = self.shared.settings.node_timeout(lease.ttl());
         release(&self.shared, Arc::new(claim), self.shared.quorum.all(), forgotten, timeout).await
     }
 
@@ -81,7 +60,7 @@ impl Redlock {
     ///
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
-        let terms = self.shared.terms(lease.resource().clone(), ttl)?;
+        let terms = self.shared.settings.terms(lease.resource().clone(), ttl)?;
         Ok(attempt::adopt(&self.shared, lease, &terms).await?.into_lease())
     }
 
@@ -100,7 +79,7 @@ impl Redlock {
     ///
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn adopt(&self, lease: Lease) -> Result<Guard, Error> {
-        let terms = self.shared.terms(lease.resource().clone(), lease.ttl().get())?;
+        let terms = self.shared.settings.terms(lease.resource().clone(), lease.ttl().get())?;
         attempt::adopt(&self.shared, &lease, &terms).await
     }
 
@@ -129,71 +108,8 @@ impl Redlock {
     }
 }
 
-impl Shared {
-    pub(super) fn now(&self) -> Moment {
-        self.runtime.now()
-    }
-
-    pub(super) fn retry(&self) -> Retry {
-        self.settings.retry
-    }
-
-    /// A token that no attempt has had before (R14).
-    pub(super) fn fresh_token(&self) -> Result<Token, RandomError> {
-        let mut bits = [0; Token::RANDOM_BYTES];
-        self.random.fill(&mut bits)?;
-        Ok(Token::from_random(bits))
-    }
-
-    /// Random bits for jitter. Without any, everybody waits the full pause: slower, never wrong.
-    pub(super) fn chance(&self) -> u32 {
-        let mut bits = [0; 4];
-        self.random.fill(&mut bits).map_or(0, |()| u32::from_ne_bytes(bits))
-    }
-
-    /// Checks what belongs together for one lock, before a byte is sent.
-    pub(super) fn terms(&self, resource: Resource, ttl: Duration) -> Result<Terms, ConfigError> {
-        let ttl = Ttl::new(ttl)?;
-        let node_timeout = self.node_timeout(ttl);
-        self.settings.fit(ttl, node_timeout)?;
-        Ok(Terms { resource, ttl, node_timeout })
-    }
-
-    pub(super) fn node_timeout(&self, ttl: Ttl) -> Duration {
-        self.settings.node_timeout(ttl)
-    }
-
-    /// The most that nodes get to answer, whatever the ttl.
-    pub(super) fn longest_node_timeout(&self) -> Duration {
-        self.settings.node_timeout(Ttl::MAX)
-    }
-
-    /// Two nodes that have turned out to be one server, which would have two votes (R10).
-    pub(super) fn same_server(&self) -> Option<ConfigError> {
-        let known: Vec<(usize, Identity)> = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter_map(|(place, node)| Some((place, node.identity()?)))
-            .collect();
-        let twice = |(later, (place, identity)): (usize, &(usize, Identity))| {
-            let (first, _) = known[..later].iter().find(|(_, other)| other == identity)?;
-            Some((*first, *place))
-        };
-        let (first, second) = known.iter().enumerate().find_map(twice)?;
-        let label = |place: usize| self.labels[place].to_string();
-        Some(ConfigError::SameServer { first: label(first), second: label(second) })
-    }
-}
-
 impl fmt::Debug for Redlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redlock").field("nodes", &self.shared.labels).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("nodes", &self.labels).finish_non_exhaustive()
     }
 }

@@ -3,8 +3,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use super::{
     aftermath::{Aftermath, Fate, undo_all},
     calls::{Answer, Ask, Calls, Claim, Event, ask},
-    redlock::Shared,
     report::{Action, Report},
+    shared::Shared,
 };
 use crate::{
     NodeError,

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::redlock::Shared;
+use super::shared::Shared;
 use crate::{
     NodeError, Quorum, Resource,
     proto::{Ballot, FailureKind, Refusal, Tally, Vote},

@@ -23,7 +23,7 @@ impl Ttl {
         if ttl < Self::MIN.0 {
             Err(ConfigError::TtlTooShort { given: ttl })
         } else if ttl > Self::MAX.0 {
-            Err(ConfigError::TtlTooLong { given: ttl })
+            Err(ConfigError::TtlTooLong { given: ttl, most: Self::MAX.0 })
         } else {
             Ok(Self(ttl))
         }
