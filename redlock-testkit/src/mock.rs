@@ -11,7 +11,7 @@ mockall::mock! {
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
-    /// use redlock_testkit::MockLockNode;
+    /// use redlock_testkit::{MockLockNode, SimRuntime};
     ///
     /// let mut node = MockLockNode::new();
     /// node.expect_label().return_const("a".to_owned());
@@ -21,7 +21,7 @@ mockall::mock! {
     ///     .returning(|_, _| Ok(Vote::granted()));
     /// # let token = redlock_core::Token::from_bytes(*b"t")?;
     /// # let orders = Resource::new("orders")?;
-    /// # let vote = futures::executor::block_on(node.release(&orders, &token)).unwrap();
+    /// # let vote = SimRuntime::new(1).block_on(node.release(&orders, &token)).unwrap();
     /// # assert_eq!(vote, Vote::granted());
     /// # Ok::<(), redlock_core::ConfigError>(())
     /// ```
