@@ -77,7 +77,7 @@ impl<N: LockNode> FaultyNode<N> {
     /// Calls without a scripted fault meet one drawn by these chances; the same seed draws the same
     /// faults for the same calls.
     pub fn chances(&self, chances: Chances, seed: u64) {
-        let draw = chances.from_seed(seed);
+        let draw = chances.seeded(seed);
         self.plan().set_rule(Box::new(move |_, _| draw()));
     }
 

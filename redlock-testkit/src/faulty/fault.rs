@@ -70,7 +70,7 @@ pub struct Chances {
 
 impl Chances {
     /// An endless source of faults.
-    pub(super) fn from_seed(self, seed: u64) -> impl Fn() -> Fault + Send + 'static {
+    pub(super) fn seeded(self, seed: u64) -> impl Fn() -> Fault + Send + 'static {
         let random = SimRandom::new(seed);
         move || self.draw(&random)
     }
