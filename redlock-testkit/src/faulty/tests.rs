@@ -1,0 +1,135 @@
+use std::time::Duration;
+
+use futures::FutureExt;
+
+use super::*;
+use crate::{MemoryNode, SimRuntime};
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Fixture {
+    sim: SimRuntime,
+    memory: MemoryNode,
+    node: FaultyNode<MemoryNode>,
+    resource: Resource,
+    token: Token,
+}
+
+fn fixture() -> Fixture {
+    let sim = SimRuntime::new(0);
+    let memory = MemoryNode::new("a", sim.shared());
+    Fixture {
+        node: FaultyNode::new(memory.clone(), sim.shared()),
+        memory,
+        sim,
+        resource: Resource::new("r").unwrap(),
+        token: Token::from_bytes(*b"t").unwrap(),
+    }
+}
+
+impl Fixture {
+    fn acquire(&self) -> Result<Vote, NodeError> {
+        let ttl = Ttl::new(1000 * MS).unwrap();
+        self.sim
+            .block_on(self.node.acquire(&self.resource, &self.token, ttl))
+    }
+
+    fn acquires(&self) -> u64 {
+        self.memory.calls().acquire
+    }
+}
+
+#[test]
+fn a_lost_request_changes_nothing_and_a_lost_reply_does() {
+    let fixture = fixture();
+    let script = [Fault::LoseRequest, Fault::LoseReply];
+    fixture.node.script(Operation::Acquire, script);
+    for executed in [0, 1] {
+        let error = fixture.acquire().unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Closed);
+        assert_eq!(error.delivery(), Delivery::Unknown);
+        assert_eq!(fixture.acquires(), executed);
+    }
+    assert_eq!(fixture.acquire().unwrap(), Vote::granted());
+}
+
+#[test]
+fn a_duplicate_is_carried_out_twice() {
+    let fixture = fixture();
+    fixture.node.script(Operation::Release, [Fault::Duplicate]);
+    fixture.acquire().unwrap();
+    let release = fixture.node.release(&fixture.resource, &fixture.token);
+    assert_eq!(fixture.sim.block_on(release).unwrap(), Vote::granted());
+    assert_eq!(fixture.memory.calls().release, 2);
+}
+
+#[test]
+fn a_call_that_hangs_never_returns() {
+    let fixture = fixture();
+    let script = [Fault::Hang, Fault::HangAfter];
+    fixture.node.script(Operation::Inspect, script);
+    for executed in [0, 1] {
+        let call = fixture.node.inspect(&fixture.resource);
+        assert!(call.now_or_never().is_none());
+        assert_eq!(fixture.memory.calls().inspect, executed);
+    }
+}
+
+#[test]
+fn delays_are_slept_before_or_after_the_node_is_reached() {
+    let fixture = fixture();
+    let script = [Fault::DelayRequest(5 * MS), Fault::DelayReply(7 * MS)];
+    fixture.node.script(Operation::Acquire, script);
+    let start = fixture.sim.now();
+    fixture.acquire().unwrap();
+    assert!(fixture.memory.keys()[0].remaining >= 1000 * MS);
+    assert_eq!(fixture.sim.now().since(start), 5 * MS);
+    fixture.acquire().unwrap();
+    assert_eq!(fixture.sim.now().since(start), 12 * MS);
+}
+
+#[test]
+fn refusals_and_errors_never_reach_the_node() {
+    let fixture = fixture();
+    let fail = Fault::Fail {
+        kind: FailureKind::Rejected,
+        delivery: Delivery::Refused,
+    };
+    fixture.node.rule(move |operation, resource| {
+        assert_eq!((operation, resource.as_str()), (Operation::Acquire, "r"));
+        fail
+    });
+    fixture.node.script(Operation::Acquire, [Fault::Refuse]);
+    assert_eq!(fixture.acquire().unwrap(), Vote::held_by_another(None));
+    let error = fixture.acquire().unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Rejected);
+    assert_eq!(error.delivery(), Delivery::Refused);
+    assert_eq!(fixture.memory.calls().total(), 0);
+    fixture.node.heal();
+    assert_eq!(fixture.acquire().unwrap(), Vote::granted());
+}
+
+#[test]
+fn the_same_seed_draws_the_same_faults() {
+    let chances = Chances {
+        lose_request: 0.2,
+        lose_reply: 0.2,
+        refuse: 0.2,
+        delay: 0.5,
+        longest_delay: 3 * MS,
+        ..Chances::default()
+    };
+    let run = |seed| {
+        let fixture = fixture();
+        fixture.node.chances(chances, seed);
+        let answers: Vec<_> = (0..30)
+            .map(|_| fixture.acquire().map_err(|error| error.failure()))
+            .collect();
+        (answers, fixture.sim.now())
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+    let none = fixture();
+    none.node.chances(Chances::default(), 1);
+    assert!((0..30).all(|_| none.acquire().is_ok()));
+}

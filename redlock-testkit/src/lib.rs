@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod faulty;
+mod memory;
+#[cfg(feature = "mock")]
+mod mock;
+mod random;
+mod sim;
+mod store;
+
+pub use faulty::{Chances, Fault, FaultyNode};
+pub use memory::{CallCounts, Key, MemoryNode};
+#[cfg(feature = "mock")]
+pub use mock::MockLockNode;
+pub use random::SimRandom;
+pub use sim::{SimClient, SimRuntime};
+pub use store::Operation;

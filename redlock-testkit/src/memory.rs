@@ -1,0 +1,215 @@
+//! The reference implementation of the port: [`MemoryNode`].
+
+mod controls;
+mod state;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures::channel::oneshot;
+use redlock_core::{
+    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Resource, Runtime,
+    Token, Ttl, Vote,
+};
+
+pub use self::controls::{CallCounts, Key};
+use self::state::{Health, State};
+use crate::store::{Answer, Command};
+
+/// A node that keeps its locks in the memory of this process: the reference implementation of
+/// [`LockNode`], with everything that can happen to a server at the push of a button.
+///
+/// It behaves like one Redis server: keys die by its own clock, which counts in whole milliseconds
+/// and can be [stepped](Self::step_clock_forward) or [run too fast](Self::clock_rate); it can
+/// [crash](Self::crash) and [come back](Self::restart) with its data or
+/// [without](Self::crash_and_forget), and it can [hang](Self::hang). Expiry follows the clock of
+/// the [`Runtime`] that it was made with, so in paused or simulated time nothing is ever slept for.
+///
+/// Clones are handles to the same node. Give one to the redlock and keep one to look at it.
+///
+/// ```
+/// use redlock_core::{LockNode, Resource, Token, Ttl, Vote};
+/// use redlock_testkit::{MemoryNode, SimRuntime};
+///
+/// let sim = SimRuntime::new(1);
+/// let node = MemoryNode::new("a", sim.shared());
+/// let (orders, token) = (Resource::new("orders")?, Token::from_bytes(*b"t")?);
+/// let ttl = Ttl::new(std::time::Duration::from_secs(10))?;
+///
+/// let vote = sim.block_on(node.acquire(&orders, &token, ttl)).unwrap();
+/// assert_eq!(vote, Vote::granted());
+/// assert_eq!(node.keys()[0].token, token);
+///
+/// sim.advance(ttl.get() * 2);
+/// assert!(node.keys().is_empty(), "nobody released it, so its time ran out");
+/// # Ok::<(), redlock_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryNode(Arc<Shared>);
+
+struct Shared {
+    label: Arc<str>,
+    /// Different for each node of this process.
+    number: u64,
+    runtime: Arc<dyn Runtime>,
+    state: std::sync::Mutex<State>,
+}
+
+impl MemoryNode {
+    /// An empty node whose clock starts with that of `runtime`.
+    #[must_use]
+    pub fn new(label: impl Into<Arc<str>>, runtime: Arc<dyn Runtime>) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let state = State::new(runtime.now());
+        Self(Arc::new(Shared {
+            label: label.into(),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            runtime,
+            state: std::sync::Mutex::new(state),
+        }))
+    }
+
+    /// An empty node on tokio's clock, which a test may pause and advance.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn named(label: impl Into<Arc<str>>) -> Self {
+        Self::new(label, Arc::new(redlock_core::TokioRuntime::new()))
+    }
+
+    /// Empty nodes on tokio's clock: `node-1`, `node-2` and so on.
+    ///
+    /// ```
+    /// let nodes = redlock_testkit::MemoryNode::cluster(3);
+    /// assert_eq!(nodes.len(), 3);
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn cluster(nodes: usize) -> Vec<Self> {
+        (1..=nodes)
+            .map(|number| Self::named(format!("node-{number}")))
+            .collect()
+    }
+
+    /// The node receives a command. Unless it hangs, it carries it out and replies before this
+    /// returns; the reply is on its way whether anybody waits for it or not.
+    pub(crate) fn submit(
+        &self,
+        command: Command,
+        reply: impl FnOnce(Result<Answer, NodeError>) + Send + 'static,
+    ) {
+        match self.try_execute(&command) {
+            Some(result) => reply(result),
+            None => self.state().wait(command, Box::new(reply)),
+        }
+    }
+
+    async fn call(&self, command: Command) -> Result<Answer, NodeError> {
+        if let Some(result) = self.try_execute(&command) {
+            return result;
+        }
+        let (sender, answer) = oneshot::channel();
+        // A caller that has gone needs no answer.
+        self.submit(command, move |result| drop(sender.send(result)));
+        match answer.await {
+            Ok(result) => result,
+            // The node has been dropped with the call still waiting.
+            Err(oneshot::Canceled) => Err(self.closed()),
+        }
+    }
+
+    /// `None` if the node hangs.
+    fn try_execute(&self, command: &Command) -> Option<Result<Answer, NodeError>> {
+        let now = self.now();
+        let mut state = self.state();
+        match state.health() {
+            Health::Up => Some(Ok(state.execute(command, now))),
+            Health::Hung => None,
+            Health::Down => Some(Err(NodeError::new(
+                Arc::clone(&self.0.label),
+                FailureKind::Unreachable,
+            )
+            .with_delivery(Delivery::NotSent))),
+        }
+    }
+
+    /// The error of a call whose connection ended under it.
+    pub(crate) fn closed(&self) -> NodeError {
+        NodeError::new(Arc::clone(&self.0.label), FailureKind::Closed)
+    }
+
+    fn now(&self) -> Moment {
+        self.0.runtime.now()
+    }
+
+    /// Never held across an await or a call to other code.
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        let poisoned = std::sync::PoisonError::into_inner;
+        self.0.state.lock().unwrap_or_else(poisoned)
+    }
+}
+
+#[async_trait]
+impl LockNode for MemoryNode {
+    fn label(&self) -> &str {
+        &self.0.label
+    }
+
+    /// Differs for each node, and for each start of it, as the `run_id` of Redis does.
+    fn identity(&self) -> Option<Identity> {
+        let starts = self.state().starts();
+        Some(Identity::new(
+            u128::from(self.0.number) << 64 | u128::from(starts),
+        ))
+    }
+
+    async fn acquire(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let command = Command::Acquire(resource.clone(), token.clone(), ttl);
+        self.call(command).await.map(Answer::vote)
+    }
+
+    async fn extend(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let command = Command::Extend(resource.clone(), token.clone(), ttl);
+        self.call(command).await.map(Answer::vote)
+    }
+
+    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
+        let command = Command::Release(resource.clone(), token.clone());
+        self.call(command).await.map(Answer::vote)
+    }
+
+    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
+        let command = Command::Inspect(resource.clone());
+        self.call(command).await.map(Answer::inspection)
+    }
+}
+
+impl fmt::Debug for MemoryNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("MemoryNode");
+        debug.field("label", &self.0.label);
+        // Never waits: a node may be printed while something goes wrong inside of it.
+        if let Ok(state) = self.0.state.try_lock() {
+            debug.field("health", &state.health());
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

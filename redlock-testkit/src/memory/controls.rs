@@ -1,0 +1,161 @@
+//! What an operator, or bad luck, can do to a [`MemoryNode`], and what a test can see of it.
+
+use std::time::Duration;
+
+use redlock_core::{Moment, Resource, Token};
+
+use super::{MemoryNode, state::Health};
+use crate::store::Operation;
+
+/// A key that lives on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Key {
+    /// What is locked.
+    pub resource: Resource,
+    /// By whom.
+    pub token: Token,
+    /// How much longer, in true time.
+    pub remaining: Duration,
+}
+
+/// How many commands of each kind a node has carried out, whatever it answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallCounts {
+    /// Of [`LockNode::acquire`](redlock_core::LockNode::acquire).
+    pub acquire: u64,
+    /// Of [`LockNode::extend`](redlock_core::LockNode::extend).
+    pub extend: u64,
+    /// Of [`LockNode::release`](redlock_core::LockNode::release).
+    pub release: u64,
+    /// Of [`LockNode::inspect`](redlock_core::LockNode::inspect).
+    pub inspect: u64,
+}
+
+impl CallCounts {
+    pub(super) const fn count(&mut self, operation: Operation) {
+        match operation {
+            Operation::Acquire => self.acquire += 1,
+            Operation::Extend => self.extend += 1,
+            Operation::Release => self.release += 1,
+            Operation::Inspect => self.inspect += 1,
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.acquire + self.extend + self.release + self.inspect
+    }
+}
+
+impl MemoryNode {
+    /// The server stops, as by `kill -9`, and keeps what it has on disk: all of it.
+    ///
+    /// Calls fail as unreachable, with nothing sent. Requests that were waiting because it hung
+    /// are never carried out; their callers see the connection close. The keys go on ageing.
+    pub fn crash(&self) {
+        let lost = self.state().crash();
+        for waiting in lost {
+            (waiting.reply)(Err(self.closed()));
+        }
+    }
+
+    /// The server stops, and everything that it knew is lost. This breaks what a lock relies on.
+    pub fn crash_and_forget(&self) {
+        self.crash();
+        self.state().store.clear();
+    }
+
+    /// A server that had crashed is started again, with a new identity.
+    pub fn restart(&self) {
+        self.state().restart();
+    }
+
+    /// The server stops answering, as by `SIGSTOP`, but its machine still accepts requests.
+    ///
+    /// They wait until it [resumes](Self::resume), and are then carried out in the order of their
+    /// arrival: also those whose callers have given up in the meantime, for a request that has
+    /// left cannot be called back. Keys go on ageing.
+    pub fn hang(&self) {
+        self.state().hang();
+    }
+
+    /// A server that hung goes on, first with the requests that have been waiting.
+    pub fn resume(&self) {
+        let waiting = self.state().resume();
+        for waiting in waiting {
+            self.submit(waiting.command, waiting.reply);
+        }
+    }
+
+    /// Whether the server answers: it has neither crashed nor does it hang.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state().health() == Health::Up
+    }
+
+    /// The key of this resource disappears, whoever has it: an eviction, an operator's `DEL`.
+    pub fn evict(&self, resource: &Resource) {
+        self.state().store.remove(resource);
+    }
+
+    /// The clock of the server jumps ahead, so all keys lose that much of their lives.
+    pub fn step_clock_forward(&self, by: Duration) {
+        let now = self.now();
+        self.state().clock.step_forward(now, by);
+    }
+
+    /// The clock of the server jumps back, so all keys live that much longer.
+    pub fn step_clock_back(&self, by: Duration) {
+        let now = self.now();
+        self.state().clock.step_back(now, by);
+    }
+
+    /// From now on the clock of the server runs `rate` times as fast as true time.
+    pub fn clock_rate(&self, rate: f64) {
+        let now = self.now();
+        self.state().clock.set_rate(now, rate);
+    }
+
+    /// The keys that live now, in the order of their resources; also while the server is down.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        let now = self.now();
+        let state = self.state();
+        let keys = state.store.keys(state.read_clock(now));
+        keys.map(|(resource, token, end)| Key {
+            resource: resource.clone(),
+            token: token.clone(),
+            remaining: state.clock.when(end).since(now),
+        })
+        .collect()
+    }
+
+    /// From when on the key of this resource is dead, in true time, if this token has it and
+    /// nobody touches it or the clock; possibly in the past. `None` if there is no such key.
+    #[must_use]
+    pub fn end_of_key(&self, resource: &Resource, token: &Token) -> Option<Moment> {
+        let state = self.state();
+        Some(state.clock.when(state.store.end(resource, token)?))
+    }
+
+    /// The command that was carried out last is carried out again, as by a client library that
+    /// repeats what it got no answer to. Tells whether there was one.
+    pub fn replay_last(&self) -> bool {
+        let now = self.now();
+        self.state().replay(now).is_some()
+    }
+
+    /// What has been carried out so far.
+    #[must_use]
+    pub fn calls(&self) -> CallCounts {
+        self.state().calls
+    }
+
+    /// Starts counting from zero.
+    pub fn reset_calls(&self) {
+        self.state().calls = CallCounts::default();
+    }
+}

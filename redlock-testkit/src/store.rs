@@ -1,0 +1,295 @@
+//! What one node holds, and what each command does to it: pure, `now` is an argument.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use redlock_core::{Inspection, Resource, Token, Ttl, Vote};
+
+use crate::clock::ServerTime;
+
+/// Something that a node is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Acquire(Resource, Token, Ttl),
+    Extend(Resource, Token, Ttl),
+    Release(Resource, Token),
+    Inspect(Resource),
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Vote(Vote),
+    Inspection(Inspection),
+}
+
+/// One of the things that a node can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// [`LockNode::acquire`](redlock_core::LockNode::acquire)
+    Acquire,
+    /// [`LockNode::extend`](redlock_core::LockNode::extend)
+    Extend,
+    /// [`LockNode::release`](redlock_core::LockNode::release)
+    Release,
+    /// [`LockNode::inspect`](redlock_core::LockNode::inspect)
+    Inspect,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Acquire => "acquire",
+            Self::Extend => "extend",
+            Self::Release => "release",
+            Self::Inspect => "inspect",
+        })
+    }
+}
+
+impl Command {
+    pub(crate) const fn operation(&self) -> Operation {
+        match self {
+            Self::Acquire(..) => Operation::Acquire,
+            Self::Extend(..) => Operation::Extend,
+            Self::Release(..) => Operation::Release,
+            Self::Inspect(..) => Operation::Inspect,
+        }
+    }
+}
+
+impl Answer {
+    /// The vote that every command but [`Command::Inspect`] is answered with.
+    pub(crate) fn vote(self) -> Vote {
+        match self {
+            Self::Vote(vote) => vote,
+            Self::Inspection(_) => unreachable!("only an inspection is answered with one"),
+        }
+    }
+
+    /// The inspection that [`Command::Inspect`] is answered with.
+    pub(crate) fn inspection(self) -> Inspection {
+        match self {
+            Self::Inspection(inspection) => inspection,
+            Self::Vote(_) => unreachable!("an inspection is answered with nothing else"),
+        }
+    }
+}
+
+/// The keys of one node, on a clock of whole milliseconds like that of Redis.
+///
+/// A key is dead when the clock shows *more* than the moment it was set at plus its ttl. The clock
+/// is cut to the millisecond both times, so a key lives at least its ttl, and at most a
+/// millisecond longer.
+#[derive(Debug, Default)]
+pub(crate) struct Store(BTreeMap<Resource, Entry>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    token: Token,
+    /// The last millisecond in which it lives.
+    expires: u64,
+}
+
+impl Store {
+    /// Carries out a command at the server time `now`.
+    pub(crate) fn execute(&mut self, command: &Command, now: ServerTime) -> Answer {
+        let now = now.millis();
+        match command {
+            Command::Acquire(resource, token, ttl) => {
+                Answer::Vote(self.acquire(resource, token, *ttl, now))
+            }
+            Command::Extend(resource, token, ttl) => {
+                Answer::Vote(self.extend(resource, token, *ttl, now))
+            }
+            Command::Release(resource, token) => Answer::Vote(self.release(resource, token, now)),
+            Command::Inspect(resource) => Answer::Inspection(self.inspect(resource, now)),
+        }
+    }
+
+    /// The keys that live at the server time `now`, in the order of their names, each with its
+    /// token and the moment from which it is dead.
+    pub(crate) fn keys(
+        &self,
+        now: ServerTime,
+    ) -> impl Iterator<Item = (&Resource, &Token, ServerTime)> {
+        let now = now.millis();
+        let live = self.0.iter().filter(move |(_, entry)| entry.lives(now));
+        live.map(|(resource, entry)| (resource, &entry.token, entry.end()))
+    }
+
+    /// When the key of this resource and token is dead, if it is there at all.
+    pub(crate) fn end(&self, resource: &Resource, token: &Token) -> Option<ServerTime> {
+        let entry = self.0.get(resource)?;
+        (entry.token == *token).then(|| entry.end())
+    }
+
+    pub(crate) fn remove(&mut self, resource: &Resource) {
+        self.0.remove(resource);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn acquire(&mut self, resource: &Resource, token: &Token, ttl: Ttl, now: u64) -> Vote {
+        match self.live(resource, now) {
+            Some(entry) if entry.token == *token => Vote::granted(),
+            Some(entry) => entry.refuse(now),
+            None => {
+                let expires = now.saturating_add(ttl.as_millis());
+                let token = token.clone();
+                self.0.insert(resource.clone(), Entry { token, expires });
+                Vote::granted()
+            }
+        }
+    }
+
+    fn extend(&mut self, resource: &Resource, token: &Token, ttl: Ttl, now: u64) -> Vote {
+        match self.live(resource, now) {
+            Some(entry) if entry.token == *token => {
+                entry.expires = entry.expires.max(now.saturating_add(ttl.as_millis()));
+                Vote::granted()
+            }
+            Some(entry) => entry.refuse(now),
+            None => Vote::not_held(),
+        }
+    }
+
+    fn release(&mut self, resource: &Resource, token: &Token, now: u64) -> Vote {
+        match self.live(resource, now) {
+            Some(entry) if entry.token == *token => {
+                self.0.remove(resource);
+                Vote::granted()
+            }
+            Some(entry) => entry.refuse(now),
+            None => Vote::not_held(),
+        }
+    }
+
+    fn inspect(&mut self, resource: &Resource, now: u64) -> Inspection {
+        match self.live(resource, now) {
+            Some(entry) => Inspection::Held {
+                token: entry.token.clone(),
+                remaining: Some(entry.remaining(now)),
+            },
+            None => Inspection::Free,
+        }
+    }
+
+    fn live(&mut self, resource: &Resource, now: u64) -> Option<&mut Entry> {
+        self.0.get_mut(resource).filter(|entry| entry.lives(now))
+    }
+}
+
+impl Entry {
+    const fn lives(&self, now: u64) -> bool {
+        now <= self.expires
+    }
+
+    const fn remaining(&self, now: u64) -> Duration {
+        Duration::from_millis(self.expires.saturating_sub(now))
+    }
+
+    fn end(&self) -> ServerTime {
+        ServerTime::from_millis(self.expires.saturating_add(1))
+    }
+
+    const fn refuse(&self, now: u64) -> Vote {
+        Vote::held_by_another(Some(self.remaining(now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn resource() -> Resource {
+        Resource::new("r").unwrap()
+    }
+
+    fn token(name: &str) -> Token {
+        Token::from_bytes(name.as_bytes()).unwrap()
+    }
+
+    fn ttl(millis: u64) -> Ttl {
+        Ttl::new(Duration::from_millis(millis)).unwrap()
+    }
+
+    fn acquire(store: &mut Store, name: &str, millis: u64, nanos: u64) -> Vote {
+        let command = Command::Acquire(resource(), token(name), ttl(millis));
+        store
+            .execute(&command, ServerTime::from_nanos(nanos))
+            .vote()
+    }
+
+    #[test]
+    fn a_key_lives_at_least_its_ttl_and_at_most_a_millisecond_more() {
+        for set in [0, 1, MS / 2, MS - 1] {
+            let set = 7 * MS + set;
+            let mut store = Store::default();
+            acquire(&mut store, "a", 10, set);
+            let lives = |store: &Store, at| store.keys(ServerTime::from_nanos(at)).count() == 1;
+            assert!(lives(&store, set + 10 * MS), "dead before its time");
+            assert!(!lives(&store, set + 11 * MS), "alive too long");
+            let end = store.end(&resource(), &token("a")).unwrap().nanos();
+            assert!(lives(&store, end - 1) && !lives(&store, end));
+        }
+    }
+
+    #[test]
+    fn the_first_grant_decides_when_a_key_ends() {
+        let mut store = Store::default();
+        acquire(&mut store, "a", 10, 0);
+        assert_eq!(acquire(&mut store, "a", 1000, 5 * MS), Vote::granted());
+        let end = store.end(&resource(), &token("a")).unwrap();
+        assert_eq!(end, ServerTime::from_millis(11));
+    }
+
+    #[test]
+    fn a_refusal_tells_how_much_longer_the_holder_has() {
+        let mut store = Store::default();
+        acquire(&mut store, "a", 10, 0);
+        let left = Duration::from_millis(6);
+        assert_eq!(
+            acquire(&mut store, "b", 10, 4 * MS),
+            Vote::held_by_another(Some(left))
+        );
+        assert_eq!(acquire(&mut store, "b", 10, 11 * MS), Vote::granted());
+    }
+
+    #[test]
+    fn extending_never_shortens_and_never_creates() {
+        let mut store = Store::default();
+        acquire(&mut store, "a", 100, 0);
+        let mut extend = |name: &str, millis, at| {
+            let command = Command::Extend(resource(), token(name), ttl(millis));
+            let vote = store.execute(&command, ServerTime::from_millis(at)).vote();
+            (vote, store.end(&resource(), &token("a")))
+        };
+        let end = |millis| Some(ServerTime::from_millis(millis));
+        assert_eq!(extend("a", 10, 50), (Vote::granted(), end(101)));
+        assert_eq!(extend("a", 60, 50), (Vote::granted(), end(111)));
+        let left = Duration::from_millis(60);
+        assert_eq!(
+            extend("b", 900, 50),
+            (Vote::held_by_another(Some(left)), end(111))
+        );
+        assert_eq!(extend("a", 10, 111).0, Vote::not_held(), "it is dead");
+    }
+
+    #[test]
+    fn only_the_own_token_releases() {
+        let mut store = Store::default();
+        acquire(&mut store, "a", 10, 0);
+        let mut release = |name: &str, at| {
+            let command = Command::Release(resource(), token(name));
+            store.execute(&command, ServerTime::from_millis(at)).vote()
+        };
+        let left = Duration::from_millis(10);
+        assert_eq!(release("b", 0), Vote::held_by_another(Some(left)));
+        assert_eq!(release("a", 0), Vote::granted());
+        assert_eq!(release("a", 0), Vote::not_held());
+    }
+}
