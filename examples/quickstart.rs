@@ -6,8 +6,8 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use redlocks::{LockNode, Redlock};
 use redlock_testkit::MemoryNode;
+use redlocks::{LockNode, Redlock};
 use tokio::time::Instant;
 
 #[tokio::main]
@@ -72,7 +72,11 @@ struct Nodes {
 }
 
 fn redlock(nodes: &[Arc<dyn LockNode>]) -> Result<Redlock, redlocks::ConfigError> {
-    nodes.iter().cloned().fold(Redlock::builder(), |builder, node| builder.shared_node(node)).build()
+    nodes
+        .iter()
+        .cloned()
+        .fold(Redlock::builder(), |builder, node| builder.shared_node(node))
+        .build()
 }
 
 /// Five nodes, of which the last is down; and five of which three are.

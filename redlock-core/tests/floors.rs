@@ -2,7 +2,6 @@
 //! only, and never in a circle.
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
