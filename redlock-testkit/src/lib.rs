@@ -1,0 +1,4 @@
+//! What tests of distributed locks need.
+
+#[cfg(feature = "server")]
+pub mod server;
