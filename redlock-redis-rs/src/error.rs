@@ -36,14 +36,9 @@ impl Trouble {
                 delivery: Delivery::Unknown,
             },
         };
-        let wrong_type = error.code() == Some("WRONGTYPE");
-        let described =
-            NodeError::new(Arc::clone(label), failure.kind).with_delivery(failure.delivery);
-        if wrong_type {
-            described.with_source(WrongType(error))
-        } else {
-            described.with_source(error)
-        }
+        NodeError::new(Arc::clone(label), failure.kind)
+            .with_delivery(failure.delivery)
+            .with_source(source(error))
     }
 
     /// As the failure of making a connection, before any command was sent.
@@ -51,7 +46,7 @@ impl Trouble {
         match self {
             Self::Late(after) => NodeError::timed_out(Arc::clone(label), after),
             Self::Redis(error) => {
-                NodeError::new(Arc::clone(label), kind(&error, broken)).with_source(error)
+                NodeError::new(Arc::clone(label), kind(&error, broken)).with_source(source(error))
             }
         }
         .with_delivery(Delivery::NotSent)
@@ -89,21 +84,33 @@ fn kind(error: &RedisError, broken: FailureKind) -> FailureKind {
     }
 }
 
-/// There is a key of the resource's name that no lock made.
-#[derive(Debug)]
-struct WrongType(RedisError);
-
-impl fmt::Display for WrongType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the resource is the name of a key of another type: {}",
-            self.0
-        )
+fn source(error: RedisError) -> Box<dyn Error + Send + Sync> {
+    if error.code().is_some() {
+        Box::new(ServerSaid(error))
+    } else {
+        Box::new(error)
     }
 }
 
-impl Error for WrongType {
+/// The words of the server, which the library paraphrases.
+#[derive(Debug)]
+struct ServerSaid(RedisError);
+
+impl fmt::Display for ServerSaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.0.code().unwrap_or_default();
+        if code == "WRONGTYPE" {
+            f.write_str("the resource is the name of a key of another type: ")?;
+        }
+        f.write_str(code)?;
+        match self.0.detail() {
+            Some(details) => write!(f, " {details}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for ServerSaid {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.0)
     }
@@ -175,7 +182,7 @@ mod tests {
                 .of_command(&Arc::from("n"))
                 .to_string(),
             "n rejected the request: the resource is the name of a key of another type: \
-             \"WRONGTYPE\": wrong kind of value"
+             WRONGTYPE wrong kind of value"
         );
     }
 }
