@@ -7,7 +7,7 @@ mod common;
 use std::{env, fs, path::PathBuf, process};
 
 use common::{RETURN, resource, until, votes};
-use redlock_core::{Delivery, FailureKind, LockNode};
+use redlock_core::{Delivery, FailureKind, Inspection, LockNode};
 use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::{Options, Server};
 
@@ -36,6 +36,8 @@ impl Tls {
             ])
             .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
             .args(["-addext", "subjectAltName=DNS:localhost"])
+            // A certificate of an authority would not do for a server.
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .args(["-keyout", &key, "-out", &certificate])
             .output()
             .expect("openssl is needed to make a certificate: install it");
@@ -91,6 +93,10 @@ async fn a_client_with_its_own_certificates_votes_and_votes_again_after_a_restar
     let client = redis::Client::build_with_tls(tls.url(), certificates).unwrap();
     let node = RedisNode::from_client(client);
     assert_eq!(node.label(), format!("localhost:{}/0", tls.port));
+    assert_eq!(
+        node.inspect(&resource("r")).await.unwrap(),
+        Inspection::Free
+    );
     assert!(votes(&node).await);
     assert!(node.identity().is_some());
     tls.server.restart().unwrap();
