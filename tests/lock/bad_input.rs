@@ -62,7 +62,7 @@ async fn a_lock_tells_its_bad_settings_before_a_node_is_asked() {
         empty.try_acquire().await.unwrap_err(),
         empty.acquire().await.unwrap_err(),
         empty.acquire_within(SECOND).await.unwrap_err(),
-        empty.acquire_within(0 * MS).await.unwrap_err(),
+        empty.acquire_within(Duration::ZERO).await.unwrap_err(),
         empty.run(async |_| ()).await.unwrap_err(),
     ] {
         assert!(matches!(error, Error::Config(ConfigError::EmptyResource)));

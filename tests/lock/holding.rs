@@ -1,6 +1,8 @@
 //! What a guard and a lease do while the lock is held: time, extension, loss, hand-over.
 
 use crate::support::{MS, Nodes, SECOND, VALIDITY};
+use std::time::Duration;
+
 use redlock_testkit::{Fault, Operation};
 use redlocks::{Error, Lease, LossReason, ReleaseOutcome, Resource};
 use tokio::time::sleep;
@@ -14,9 +16,9 @@ async fn a_guard_turns_invalid_by_itself_and_before_any_node_forgets() {
     assert_eq!(guard.remaining(), MS);
     sleep(MS).await;
     assert!(!guard.is_valid());
-    assert_eq!(guard.remaining(), 0 * MS);
+    assert_eq!(guard.remaining(), Duration::ZERO);
     assert_eq!(nodes.count_keys(), 3);
-    assert_eq!(guard.lease().validity(), 0 * MS);
+    assert_eq!(guard.lease().validity(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! How often and how long an acquire tries, and what it says in the end.
 
 use crate::support::{MS, Nodes, SECOND};
+use std::time::Duration;
+
 use redlock_testkit::{Fault, Operation};
 use redlocks::{Delivery, Error, FailureKind, Retry};
 use tokio::time::Instant;
@@ -43,11 +45,11 @@ async fn patience_is_kept_to_the_end_and_restarted_by_nothing() {
 async fn no_patience_is_one_attempt() {
     let nodes = Nodes::new(3);
     let redlock = nodes.redlock();
-    drop(redlock.lock("r").acquire_within(0 * MS).await.unwrap());
+    drop(redlock.lock("r").acquire_within(Duration::ZERO).await.unwrap());
     nodes.assert_clean(&redlock).await;
     nodes.occupy([0, 1, 2], "r", SECOND).await;
     nodes.memory(0).reset_calls();
-    let error = redlock.lock("r").acquire_within(0 * MS).await.unwrap_err();
+    let error = redlock.lock("r").acquire_within(Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     assert_eq!(nodes.memory(0).calls().acquire, 1);
 }
@@ -70,7 +72,7 @@ async fn one_hung_node_of_five_costs_no_time_and_three_cost_the_node_timeout() {
     let start = Instant::now();
     let guard = redlock.lock("r").try_acquire().await.unwrap();
     guard.release().await;
-    assert_eq!(start.elapsed(), 0 * MS);
+    assert_eq!(start.elapsed(), Duration::ZERO);
 
     nodes.memory(0).hang();
     nodes.memory(2).hang();
@@ -105,6 +107,6 @@ async fn an_error_is_one_readable_sentence_with_every_node_in_it() {
     let report = error.report().unwrap();
     assert_eq!(report.granted(), 1);
     assert_eq!(report.nodes()[4].error().unwrap().kind(), FailureKind::TimedOut);
-    let patient = redlock.lock("orders:42").acquire_within(0 * MS).await.unwrap_err();
+    let patient = redlock.lock("orders:42").acquire_within(Duration::ZERO).await.unwrap_err();
     assert!(patient.to_string().starts_with("gave up on \"orders:42\" after 0ns; could not"));
 }
