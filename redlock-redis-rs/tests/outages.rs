@@ -103,7 +103,7 @@ async fn a_hung_server_is_late_and_goes_on_in_order_without_a_replay() {
     let late = node.acquire(&name, &mine, ttl(60_000)).await.unwrap_err();
     assert_eq!(late.kind(), FailureKind::TimedOut);
     assert_eq!(late.delivery(), Delivery::Unknown);
-    assert!(late.to_string().ends_with("timed out after 100ms"), "{late}");
+    assert!(late.to_string().ends_with("timed out after 100 ms"), "{late}");
     // Its clean-up is late as well, and yet must come second.
     let late = node.release(&name, &mine).await.unwrap_err();
     assert_eq!(late.kind(), FailureKind::TimedOut);
