@@ -5,14 +5,22 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use crate::support::{MS, Nodes, SECOND, VALIDITY};
+use async_trait::async_trait;
 use futures::FutureExt;
-use redlock_testkit::{Fault, Operation};
-use redlocks::{Delivery, Error, FailureKind, LossReason, ReleaseOutcome, Retry};
+use redlock_testkit::{Fault, MemoryNode, Operation};
+use redlocks::{
+    Delivery, Error, FailureKind, Identity, Inspection, LockNode, LossReason, NodeError,
+    ReleaseOutcome, Resource, Retry, Token, Ttl, Vote,
+};
 use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -357,6 +365,93 @@ async fn a_call_that_never_returns_is_given_up_in_the_end() {
     assert!(start.elapsed() < 3 * SECOND, "{:?}", start.elapsed());
     assert_eq!(nodes.memory(2).calls().release, 1, "asked once more before it was given up");
     assert_eq!(nodes.count_keys(), 0);
+}
+
+/// A node that panics, before or after it has done what it was asked.
+#[derive(Debug)]
+struct Panics {
+    node: MemoryNode,
+    after: bool,
+    acquires: AtomicU32,
+}
+
+#[async_trait]
+impl LockNode for Panics {
+    fn label(&self) -> &str {
+        "panics"
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn acquire(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {
+        self.acquires.fetch_add(1, Ordering::Relaxed);
+        if self.after {
+            self.node.acquire(r, t, ttl).await?;
+            sleep(5 * MS).await;
+        }
+        panic!("a node with a defect");
+    }
+
+    async fn extend(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {
+        self.node.extend(r, t, ttl).await
+    }
+
+    async fn release(&self, r: &Resource, t: &Token) -> Result<Vote, NodeError> {
+        self.node.release(r, t).await
+    }
+
+    async fn inspect(&self, r: &Resource) -> Result<Inspection, NodeError> {
+        self.node.inspect(r).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_panics_costs_its_vote_and_is_cleaned_up() {
+    for after in [false, true] {
+        let nodes = Nodes::new(2);
+        let memory = MemoryNode::named("behind");
+        let acquires = AtomicU32::new(0);
+        let defect = Arc::new(Panics { node: memory.clone(), after, acquires });
+        let shared = Arc::clone(&defect) as Arc<dyn LockNode>;
+        let redlock = nodes.builder().shared_node(shared).ttl(SECOND).build().unwrap();
+        let guard = redlock.lock("r").acquire().await.unwrap();
+        sleep(10 * MS).await;
+        guard.release().await;
+        nodes.assert_clean(&redlock).await;
+        assert!(memory.keys().is_empty());
+
+        nodes.memory(0).crash();
+        let error = redlock.lock("r").try_acquire().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        assert!(error.to_string().ends_with("panics failed: the node panicked"), "{error}");
+        nodes.memory(0).restart();
+        nodes.assert_clean(&redlock).await;
+        assert!(memory.keys().is_empty());
+        assert_eq!(defect.acquires.load(Ordering::Relaxed), 2);
+    }
+}
+
+/// Everything that waits can be spawned, so it is `Send`, also with a borrowing body.
+#[tokio::test(start_paused = true)]
+async fn every_call_can_be_spawned() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let all = {
+        let redlock = redlock.clone();
+        async move {
+            let mut count = 0;
+            redlock.lock("run").run(async |lease| count += lease.token().as_bytes().len()).await?;
+            let mut guard = redlock.lock("r").acquire_within(SECOND).await?;
+            guard.extend(SECOND).await?;
+            let guard = redlock.adopt(guard.into_lease()).await?;
+            guard.release().await;
+            Ok::<_, Error>(count)
+        }
+    };
+    assert_eq!(tokio::spawn(all).await.unwrap().unwrap(), 40);
+    nodes.assert_clean(&redlock).await;
 }
 
 #[tokio::test(start_paused = true)]

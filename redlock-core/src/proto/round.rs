@@ -81,7 +81,7 @@ impl Round {
             }
         } else if failed >= quorum.blocking() {
             Verdict::Unreachable
-        } else if failed + self.tally.refused().len() >= quorum.blocking() {
+        } else if failed.saturating_add(self.tally.refused().len()) >= quorum.blocking() {
             Verdict::Refused
         } else {
             Verdict::Open
