@@ -371,11 +371,13 @@ async fn any_client_or_connection_can_be_brought_along() {
     let connection = client.get_multiplexed_async_connection().await.unwrap();
     let nodes = [
         RedisNode::from_client(client),
+        RedisNode::open(&format!("{}?protocol=resp3", server.url())).unwrap(),
         RedisNode::from_manager("manager", manager),
         RedisNode::from_multiplexed("multiplexed", connection),
     ];
     for node in &nodes {
         let (name, mine) = (resource(node.label()), token("mine"));
+        let theirs = token("theirs");
         assert_eq!(
             node.acquire(&name, &mine, ttl(60_000)).await.unwrap(),
             Vote::granted()
@@ -386,6 +388,16 @@ async fn any_client_or_connection_can_be_brought_along() {
         );
         assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
         assert_eq!(node.identity(), nodes[0].identity());
+        assert_eq!(
+            node.extend(&name, &mine, ttl(1_000)).await.unwrap(),
+            Vote::not_held()
+        );
+        server
+            .cmd::<()>(&["SET", name.as_str(), "mine", "PX", "60000"])
+            .unwrap();
+        let refused = node.acquire(&name, &theirs, ttl(1_000)).await.unwrap();
+        assert!(left(refused).is_some());
+        assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
         assert!(node.identity().is_some());
     }
 }
