@@ -58,8 +58,10 @@ pub(crate) fn tuned(info: &ConnectionInfo) -> ConnectionInfo {
     info.clone().set_tcp_settings(settings)
 }
 
-// Both bound what a dead server can keep busy, no more: the lock does not wait that long.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+// Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first
+// is also, with the pause after it, how long a node can stay away after a partition has ended: an
+// attempt whose packets were lost must run out before the next one. Together less than a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);

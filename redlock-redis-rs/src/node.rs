@@ -85,10 +85,11 @@ impl RedisNode {
         Self::with(Config::new(label, Origin::Multiplexed(connection)))
     }
 
-    /// How long making a connection may take: a second, unless set.
+    /// How long making a connection may take: 800 milliseconds, unless set.
     ///
-    /// It covers the name look-up, TLS, and logging in. Callers have their own, shorter, patience;
-    /// this bounds what an unreachable server keeps busy.
+    /// It covers the name look-up, TLS, and logging in: four or five round trips. Callers have
+    /// their own, shorter, patience; this bounds what an unreachable server keeps busy, and how
+    /// long after the end of a partition the node stays away.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self::with(Config {
