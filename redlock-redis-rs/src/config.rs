@@ -56,10 +56,40 @@ pub(crate) fn tuned(info: &ConnectionInfo) -> ConnectionInfo {
     info.clone().set_tcp_settings(settings)
 }
 
-// Both bound what a dead server can keep busy, no more: the lock does not wait that long.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+// Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first
+// is also, with the pause after it, how long a node can stay away after a partition has ended: an
+// attempt whose packets were lost must run out before the next one. Together less than a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use redis::IntoConnectionInfo;
+
+    use super::*;
+
+    fn with(settings: TcpSettings) -> TcpSettings {
+        let info = "redis://h".into_connection_info().unwrap();
+        tuned(&info.set_tcp_settings(settings)).tcp_settings().clone()
+    }
+
+    #[test]
+    fn small_requests_leave_at_once_and_dead_connections_are_found_out() {
+        let settings = with(TcpSettings::default());
+        assert!(settings.nodelay());
+        assert!(settings.keepalive().is_some());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_user_has_set_stays() {
+        assert_eq!(with(TcpSettings::default()).user_timeout(), Some(UNACKNOWLEDGED));
+        let minute = Duration::from_secs(60);
+        let settings = with(TcpSettings::default().set_user_timeout(minute));
+        assert_eq!(settings.user_timeout(), Some(minute));
+    }
+}

@@ -18,7 +18,9 @@
 //! # Guarantees and limits
 //!
 //! * One multiplexed connection per node, made at the first call. An outage costs the votes of the
-//!   node while it lasts; the first call after a server's return connects again.
+//!   node while it lasts; the first call after a server's return connects again. Over TLS, and for
+//!   connections that were brought along, the first call after a restart may be what finds out
+//!   that the connection has ended, and fail.
 //! * A command is sent at most once. An uncontended acquire is one plain `SET`; what it takes to
 //!   tell *who* holds a resource is asked only after a refusal.
 //! * Calls for one token are carried out in the order in which they were made, as long as the
@@ -33,6 +35,7 @@ mod connection;
 mod dial;
 mod error;
 mod link;
+mod lock_node;
 mod node;
 mod url;
 

@@ -50,6 +50,12 @@ struct Slot {
     _wanted: oneshot::Sender<()>,
 }
 
+impl Slot {
+    fn is_outdated(&self) -> bool {
+        matches!(self.state, State::Failed { since, .. } if since.elapsed() >= PAUSE)
+    }
+}
+
 enum State {
     Connecting(Waiting),
     Connected(Connection),
@@ -109,10 +115,7 @@ impl Link {
     ) -> Result<Result<Session, NodeError>, Waiting> {
         let id = runtime.id();
         let mut slots = self.slots();
-        let found = slots.iter().position(|slot| slot.runtime == id);
-        let mut outdated = None;
-        if let Some(index) = found {
-            let slot = &slots[index];
+        if let Some(slot) = slots.iter().find(|slot| slot.runtime == id) {
             match &slot.state {
                 State::Connected(connection) => {
                     return Ok(Ok(Session {
@@ -124,9 +127,11 @@ impl Link {
                 State::Failed { since, error } if since.elapsed() < PAUSE => {
                     return Ok(Err(error.clone()));
                 }
-                State::Failed { .. } => outdated = Some(slots.swap_remove(index)),
+                State::Failed { .. } => {}
             }
         }
+        // This runtime's, and those of runtimes that have never come back to try again.
+        let outdated: Vec<_> = slots.extract_if(.., |slot| slot.is_outdated()).collect();
         let generation = self.next.fetch_add(1, Ordering::Relaxed);
         let (wanted, unwanted) = oneshot::channel();
         let (report, reported) = oneshot::channel();

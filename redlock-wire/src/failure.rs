@@ -12,12 +12,22 @@ pub fn failure(code: &str, details: &str) -> Failure {
         (FailureKind::Rejected, Delivery::Refused)
     } else if code == "ERR" && details.starts_with("unknown command") {
         (FailureKind::Unsupported, Delivery::Refused)
-    } else if code == "ERR" && details.starts_with("The user executing the script can't") {
+    } else if is_from_script(code, details) {
         (FailureKind::Rejected, Delivery::Refused)
     } else {
         (FailureKind::Rejected, Delivery::Unknown)
     };
     Failure { kind, delivery }
+}
+
+/// A command inside one of our scripts was turned away, in the words of Redis 7, Valkey, and Redis 6.
+///
+/// The scripts write at most once, so nothing was changed before it.
+fn is_from_script(code: &str, details: &str) -> bool {
+    code == "ERR"
+        && (details.starts_with("The user executing the script can't")
+            || details.starts_with("ACL failure in script"))
+        || code == "@user_script:"
 }
 
 /// Codes with which Redis and Valkey turn a command away before it has had any effect.
@@ -60,6 +70,18 @@ mod tests {
             (
                 "ERR",
                 "The user executing the script can't run this command or subcommand",
+                FailureKind::Rejected,
+                Delivery::Refused,
+            ),
+            (
+                "ERR",
+                "ACL failure in script: User u has no permissions to run the 'del' command",
+                FailureKind::Rejected,
+                Delivery::Refused,
+            ),
+            (
+                "@user_script:",
+                "8: -READONLY You can't write against a read only replica.",
                 FailureKind::Rejected,
                 Delivery::Refused,
             ),
