@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[doc = include_str!("../docs/algorithm.md")]
+pub mod algorithm {}
+
 #[cfg(feature = "redis-rs")]
 mod connect;
 
