@@ -1,10 +1,20 @@
-//! Core (module list grows with the driver).
-mod node;
+#![doc = include_str!("../README.md")]
+
 pub mod proto;
+
+mod lock;
+mod node;
 mod random;
 mod runtime;
+
 pub use async_trait::async_trait;
-pub use node::*;
-pub use proto::*;
-pub use random::*;
-pub use runtime::*;
+pub use lock::{Action, Error, Guard, Lock, NodeReport, Redlock, RedlockBuilder, Release, Report};
+pub use node::{Identity, Inspection, LockNode, NodeError};
+pub use proto::{
+    Backoff, Ballot, ConfigError, Delivery, Drift, FailureKind, Lease, LossReason, Moment, Quorum,
+    Refusal, ReleaseOutcome, Resource, Retry, Token, Ttl, Vote,
+};
+pub use random::{OsRandom, Random, RandomError};
+#[cfg(feature = "tokio")]
+pub use runtime::TokioRuntime;
+pub use runtime::{NoRuntime, Runtime};

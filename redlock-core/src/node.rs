@@ -200,25 +200,14 @@ impl NodeError {
     /// [`with_delivery`](Self::with_delivery) says otherwise: the node is then asked to release whatever it may hold.
     #[must_use]
     pub fn new(label: impl Into<Arc<str>>, kind: FailureKind) -> Self {
-        let failure = Failure {
-            kind,
-            delivery: Delivery::Unknown,
-        };
-        Self {
-            label: label.into(),
-            failure,
-            after: None,
-            source: None,
-        }
+        let failure = Failure { kind, delivery: Delivery::Unknown };
+        Self { label: label.into(), failure, after: None, source: None }
     }
 
     /// The node with this label let the time for its answer pass.
     #[must_use]
     pub fn timed_out(label: impl Into<Arc<str>>, after: Duration) -> Self {
-        Self {
-            after: Some(after),
-            ..Self::new(label, FailureKind::TimedOut)
-        }
+        Self { after: Some(after), ..Self::new(label, FailureKind::TimedOut) }
     }
 
     /// With what is known about whether the node may have carried out the request.
@@ -298,10 +287,7 @@ mod tests {
         assert_eq!(late.to_string(), "e timed out after 50ms");
         assert_eq!(
             late.failure(),
-            Failure {
-                kind: FailureKind::TimedOut,
-                delivery: Delivery::Unknown
-            }
+            Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown }
         );
         assert!(late.source().is_none());
     }

@@ -21,9 +21,7 @@ pub struct OsRandom;
 
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-        SysRng
-            .try_fill_bytes(bytes)
-            .map_err(|error| RandomError(error.to_string()))
+        SysRng.try_fill_bytes(bytes).map_err(|error| RandomError(error.to_string()))
     }
 }
 

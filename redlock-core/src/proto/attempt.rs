@@ -1,4 +1,6 @@
-use super::{Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict};
+use super::{
+    Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict, tenure::forgotten,
+};
 
 /// One attempt at a lock: asks every node once, and either becomes a [`Tenure`] or is undone.
 ///
@@ -52,6 +54,26 @@ impl Attempt {
         }
     }
 
+    /// Starts to take over a lease that was granted before: the nodes are asked to extend it.
+    ///
+    /// Given the old end of its validity, the quorum must be complete before that (Theorem 2); a
+    /// lease that came from another process has none that this clock knows, and its nodes alone
+    /// prove that it is still held.
+    #[must_use]
+    pub fn resume(
+        quorum: Quorum,
+        ttl: Ttl,
+        drift: Drift,
+        now: Moment,
+        old_end: Option<Moment>,
+    ) -> Self {
+        let mut attempt = Self::start(quorum, ttl, drift, now);
+        let until = now.after(drift.validity(ttl));
+        let worthless_at = old_end.map_or(until, |old_end| old_end.min(until));
+        attempt.round = Round::new(quorum, Some(worthless_at));
+        attempt
+    }
+
     /// A node's call returned; `now` is read after that.
     pub fn answered(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
         self.returned.enter(node, ballot);
@@ -73,10 +95,7 @@ impl Attempt {
         let may_hold = |&(_, ballot): &(usize, &Ballot)| ballot.may_hold();
         let holding = self.returned.ballots().iter().enumerate().filter(may_hold);
         let holding: NodeSet = holding.map(|(node, _)| node).collect();
-        Orders {
-            release: holding.without(outstanding),
-            outstanding,
-        }
+        Orders { release: holding.without(outstanding), outstanding }
     }
 
     /// The ballots that decided, or have been counted so far.
@@ -89,6 +108,13 @@ impl Attempt {
     #[must_use]
     pub const fn started(&self) -> Moment {
         self.started
+    }
+
+    /// When it is no longer worth asking nodes to release: a node that was reached in time has
+    /// forgotten by then.
+    #[must_use]
+    pub fn forgotten(&self) -> Moment {
+        forgotten(self.started, self.ttl, self.drift)
     }
 
     fn progress(&self) -> Progress {
@@ -121,10 +147,7 @@ mod tests {
     const NO: Ballot = Ballot::Cast(Vote::held_by_another(None));
 
     fn failed(delivery: Delivery) -> Ballot {
-        Ballot::Failed(Failure {
-            kind: FailureKind::Other,
-            delivery,
-        })
+        Ballot::Failed(Failure { kind: FailureKind::Other, delivery })
     }
 
     fn start(nodes: usize) -> Attempt {
@@ -158,17 +181,8 @@ mod tests {
     fn a_quorum_without_validity_left_is_a_failure() {
         let mut attempt = start(1);
         let late = at(END).after(Duration::from_nanos(1));
-        assert_eq!(
-            attempt.answered(0, YES, late),
-            Progress::Failed(Verdict::TooLate)
-        );
-        assert_eq!(
-            attempt.give_up(),
-            Orders {
-                release: set([0]),
-                outstanding: set([])
-            }
-        );
+        assert_eq!(attempt.answered(0, YES, late), Progress::Failed(Verdict::TooLate));
+        assert_eq!(attempt.give_up(), Orders { release: set([0]), outstanding: set([]) });
     }
 
     #[test]
@@ -177,24 +191,12 @@ mod tests {
         attempt.answered(0, YES, at(1));
         attempt.answered(1, failed(Delivery::Unknown), at(1));
         attempt.answered(2, failed(Delivery::NotSent), at(1));
-        assert_eq!(
-            attempt.answered(3, NO, at(1)),
-            Progress::Failed(Verdict::Refused)
-        );
-        let orders = Orders {
-            release: set([0, 1]),
-            outstanding: set([4]),
-        };
+        assert_eq!(attempt.answered(3, NO, at(1)), Progress::Failed(Verdict::Refused));
+        let orders = Orders { release: set([0, 1]), outstanding: set([4]) };
         assert_eq!(attempt.give_up(), orders);
         // What returns after the verdict changes the orders, never the verdict.
-        assert_eq!(
-            attempt.answered(4, YES, at(2)),
-            Progress::Failed(Verdict::Refused)
-        );
-        let orders = Orders {
-            release: set([0, 1, 4]),
-            outstanding: set([]),
-        };
+        assert_eq!(attempt.answered(4, YES, at(2)), Progress::Failed(Verdict::Refused));
+        let orders = Orders { release: set([0, 1, 4]), outstanding: set([]) };
         assert_eq!(attempt.give_up(), orders);
     }
 
@@ -202,15 +204,9 @@ mod tests {
     fn a_timed_out_node_counts_as_failed_and_is_still_outstanding() {
         let mut attempt = start(3);
         attempt.answered(0, YES, at(1));
-        assert_eq!(
-            attempt.timed_out(at(50)),
-            Progress::Failed(Verdict::Unreachable)
-        );
+        assert_eq!(attempt.timed_out(at(50)), Progress::Failed(Verdict::Unreachable));
         assert_eq!(attempt.tally().failed(), set([1, 2]));
-        let orders = Orders {
-            release: set([0]),
-            outstanding: set([1, 2]),
-        };
+        let orders = Orders { release: set([0]), outstanding: set([1, 2]) };
         assert_eq!(attempt.give_up(), orders);
     }
 
@@ -233,11 +229,31 @@ mod tests {
 
     #[test]
     fn an_abandoned_attempt_waits_for_every_call() {
-        let orders = Orders {
-            release: set([]),
-            outstanding: set([0, 1, 2]),
-        };
+        let orders = Orders { release: set([]), outstanding: set([0, 1, 2]) };
         assert_eq!(start(3).give_up(), orders);
+    }
+
+    #[test]
+    fn a_resumed_lease_must_be_extended_before_its_old_end() {
+        let ttl = Ttl::new(Duration::from_millis(1000)).unwrap();
+        let resume = |old_end| {
+            Attempt::resume(Quorum::of(1).unwrap(), ttl, Drift::default(), at(0), old_end)
+        };
+        let until = |progress| match progress {
+            Progress::Granted(tenure) => tenure.until(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(until(resume(Some(at(300))).answered(0, YES, at(299))), at(END));
+        let late = resume(Some(at(300))).answered(0, YES, at(300));
+        assert_eq!(late, Progress::Failed(Verdict::TooLate));
+        assert_eq!(until(resume(None).answered(0, YES, at(END - 1))), at(END));
+        let late = resume(Some(at(5000))).answered(0, YES, at(END));
+        assert_eq!(late, Progress::Failed(Verdict::TooLate));
+    }
+
+    #[test]
+    fn it_is_worth_undoing_for_as_long_as_nodes_may_remember() {
+        assert_eq!(start(1).forgotten(), at(2012));
     }
 
     #[test]

@@ -25,15 +25,10 @@ impl Drift {
     pub fn new(factor: f64, constant: Duration) -> Result<Self, ConfigError> {
         let ppb = (factor * BILLION).ceil();
         if !(0.0..BILLION).contains(&ppb) || factor < 0.0 {
-            return Err(ConfigError::DriftFactor {
-                given: factor.to_string(),
-            });
+            return Err(ConfigError::DriftFactor { given: factor.to_string() });
         }
         // In range by the check above, and whole.
-        Ok(Self {
-            ppb: ppb as u32,
-            constant,
-        })
+        Ok(Self { ppb: ppb as u32, constant })
     }
 
     /// What is taken from `ttl`.
@@ -53,10 +48,7 @@ impl Drift {
 
 impl Default for Drift {
     fn default() -> Self {
-        Self {
-            ppb: 10_000_000,
-            constant: Duration::from_millis(2),
-        }
+        Self { ppb: 10_000_000, constant: Duration::from_millis(2) }
     }
 }
 
@@ -70,32 +62,16 @@ mod tests {
 
     #[test]
     fn the_default_is_one_percent_and_two_milliseconds() {
-        assert_eq!(
-            Drift::default(),
-            Drift::new(0.01, Duration::from_millis(2)).unwrap()
-        );
+        assert_eq!(Drift::default(), Drift::new(0.01, Duration::from_millis(2)).unwrap());
         let ttl = Ttl::new(Duration::from_secs(10)).unwrap();
         assert_eq!(Drift::default().validity(ttl), Duration::from_millis(9_898));
     }
 
     #[test]
     fn a_factor_outside_of_zero_to_one_is_refused() {
-        for factor in [
-            -0.1,
-            -1e-12,
-            1.0,
-            1.5,
-            0.999_999_999_9,
-            f64::NAN,
-            f64::INFINITY,
-        ] {
+        for factor in [-0.1, -1e-12, 1.0, 1.5, 0.999_999_999_9, f64::NAN, f64::INFINITY] {
             let error = Drift::new(factor, Duration::ZERO).unwrap_err();
-            assert_eq!(
-                error,
-                ConfigError::DriftFactor {
-                    given: factor.to_string()
-                }
-            );
+            assert_eq!(error, ConfigError::DriftFactor { given: factor.to_string() });
         }
         assert!(Drift::new(0.0, Duration::ZERO).is_ok());
         assert!(Drift::new(0.999, Duration::ZERO).is_ok());
@@ -104,10 +80,7 @@ mod tests {
     #[test]
     fn a_ttl_within_the_allowance_leaves_nothing() {
         let drift = Drift::default();
-        assert_eq!(
-            drift.validity(Ttl::new(Duration::from_millis(2)).unwrap()),
-            Duration::ZERO
-        );
+        assert_eq!(drift.validity(Ttl::new(Duration::from_millis(2)).unwrap()), Duration::ZERO);
         let huge = Drift::new(0.5, Duration::MAX).unwrap();
         assert_eq!(huge.validity(Ttl::MAX), Duration::ZERO);
     }

@@ -1,7 +1,5 @@
 use std::{convert::Infallible, time::Duration};
 
-use super::Ttl;
-
 /// A setting, or a pair of settings, that cannot make a lock.
 ///
 /// Told at the earliest point that can return it, and always before a byte is sent to a node.
@@ -46,10 +44,12 @@ pub enum ConfigError {
         given: Duration,
     },
     /// A lifetime that nodes cannot store.
-    #[error("the ttl {given:?} is above the longest, {most:?}", most = Ttl::MAX.get())]
+    #[error("the ttl {given:?} is above the longest, {most:?}")]
     TtlTooLong {
         /// The ttl asked for.
         given: Duration,
+        /// The longest there may be.
+        most: Duration,
     },
     /// The nodes may take so long to answer that nothing of the validity would be left.
     #[error(
@@ -64,6 +64,11 @@ pub enum ConfigError {
         /// How long nodes may take to answer.
         node_timeout: Duration,
     },
+    /// Nothing to take clock, timers and tasks from.
+    #[error(
+        "no runtime was given, and the feature `tokio` is off that would have been the default"
+    )]
+    NoRuntime,
     /// A node that gets no time to answer never votes.
     #[error("the node timeout is zero, no node could answer in time")]
     ZeroNodeTimeout,

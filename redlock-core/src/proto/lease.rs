@@ -21,13 +21,7 @@ impl Lease {
     /// another client of the same nodes.
     #[must_use]
     pub const fn new(resource: Resource, token: Token, ttl: Ttl) -> Self {
-        Self {
-            resource,
-            token,
-            ttl,
-            validity: Duration::ZERO,
-            until: None,
-        }
+        Self { resource, token, ttl, validity: Duration::ZERO, until: None }
     }
 
     /// The same lease, known to be valid for `validity` from `now`, until `until`.
@@ -125,10 +119,7 @@ mod plain {
             let token = Token::from_bytes(token).map_err(D::Error::custom)?;
             let ttl = Ttl::new(Duration::from_millis(plain.ttl_ms)).map_err(D::Error::custom)?;
             let validity = Duration::from_millis(plain.validity_ms);
-            Ok(Self {
-                validity,
-                ..Self::new(resource, token, ttl)
-            })
+            Ok(Self { validity, ..Self::new(resource, token, ttl) })
         }
     }
 

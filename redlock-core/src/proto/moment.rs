@@ -56,10 +56,7 @@ mod tests {
     fn arithmetic_saturates_at_both_ends() {
         let last = Moment::at(Duration::MAX);
         assert_eq!(last.after(Duration::from_secs(1)), last);
-        assert_eq!(
-            Moment::ORIGIN.before(Duration::from_secs(1)),
-            Moment::ORIGIN
-        );
+        assert_eq!(Moment::ORIGIN.before(Duration::from_secs(1)), Moment::ORIGIN);
         assert_eq!(Moment::ORIGIN.since(last), Duration::ZERO);
     }
 

@@ -24,10 +24,7 @@ impl Quorum {
         match u8::try_from(nodes) {
             Ok(0) => Err(ConfigError::NoNodes),
             Ok(count) if nodes <= Self::MAX_NODES => Ok(Self { nodes: count }),
-            _ => Err(ConfigError::TooManyNodes {
-                given: nodes,
-                most: Self::MAX_NODES,
-            }),
+            _ => Err(ConfigError::TooManyNodes { given: nodes, most: Self::MAX_NODES }),
         }
     }
 
@@ -125,10 +122,7 @@ impl fmt::Debug for NodeSet {
 }
 
 fn bit(node: usize) -> u64 {
-    u32::try_from(node)
-        .ok()
-        .and_then(|node| 1_u64.checked_shl(node))
-        .unwrap_or(0)
+    u32::try_from(node).ok().and_then(|node| 1_u64.checked_shl(node)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -140,10 +134,7 @@ mod tests {
         assert_eq!(Quorum::of(0), Err(ConfigError::NoNodes));
         assert!(Quorum::of(64).is_ok());
         for given in [65, 255, 256, 1000] {
-            assert_eq!(
-                Quorum::of(given),
-                Err(ConfigError::TooManyNodes { given, most: 64 })
-            );
+            assert_eq!(Quorum::of(given), Err(ConfigError::TooManyNodes { given, most: 64 }));
         }
     }
 
@@ -163,10 +154,7 @@ mod tests {
                 assert!(!(is_quorum && rest.len() >= quorum.needed()));
                 if is_quorum {
                     for other in sets().filter(|set| set.len() >= quorum.needed()) {
-                        assert!(
-                            !NodeSet(one.0 & other.0).is_empty(),
-                            "{one:?} and {other:?}"
-                        );
+                        assert!(!NodeSet(one.0 & other.0).is_empty(), "{one:?} and {other:?}");
                     }
                 }
             }
@@ -200,14 +188,8 @@ mod tests {
         set.remove(3);
         assert_eq!(set.len(), 2);
         assert_eq!(set.union([1].into_iter().collect()).len(), 3);
-        assert_eq!(
-            set.without([0].into_iter().collect()),
-            [63].into_iter().collect()
-        );
+        assert_eq!(set.without([0].into_iter().collect()), [63].into_iter().collect());
         assert!(NodeSet::EMPTY.is_empty() && !set.is_empty());
-        assert_eq!(
-            Quorum::of(3).unwrap().all(),
-            [0, 1, 2].into_iter().collect()
-        );
+        assert_eq!(Quorum::of(3).unwrap().all(), [0, 1, 2].into_iter().collect());
     }
 }

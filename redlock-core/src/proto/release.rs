@@ -24,17 +24,10 @@ impl ReleaseOutcome {
             Some(Self::Released)
         } else if tally.refused().len() >= quorum.blocking() {
             let another = |ballot: &Ballot| {
-                matches!(
-                    ballot,
-                    Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { .. }))
-                )
+                matches!(ballot, Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { .. })))
             };
             let taken = tally.ballots().iter().any(another);
-            Some(if taken {
-                Self::TakenByAnother
-            } else {
-                Self::Expired
-            })
+            Some(if taken { Self::TakenByAnother } else { Self::Expired })
         } else if tally.silent().is_empty() {
             Some(Self::Unknown)
         } else {
@@ -51,10 +44,8 @@ mod tests {
     const DELETED: Ballot = Ballot::Cast(Vote::granted());
     const GONE: Ballot = Ballot::Cast(Vote::not_held());
     const OTHER: Ballot = Ballot::Cast(Vote::held_by_another(None));
-    const DOWN: Ballot = Ballot::Failed(Failure {
-        kind: FailureKind::Unreachable,
-        delivery: Delivery::NotSent,
-    });
+    const DOWN: Ballot =
+        Ballot::Failed(Failure { kind: FailureKind::Unreachable, delivery: Delivery::NotSent });
 
     #[test]
     fn the_outcome_is_what_a_quorum_or_a_blocking_minority_says() {

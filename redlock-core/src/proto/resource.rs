@@ -17,11 +17,7 @@ impl Resource {
     /// [`ConfigError::EmptyResource`] if the name is empty.
     pub fn new(name: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
         let name = name.into();
-        if name.is_empty() {
-            Err(ConfigError::EmptyResource)
-        } else {
-            Ok(Self(name))
-        }
+        if name.is_empty() { Err(ConfigError::EmptyResource) } else { Ok(Self(name)) }
     }
 
     /// The name.
@@ -83,10 +79,7 @@ mod tests {
             assert_eq!(Resource::try_from(name).unwrap().as_str(), name);
         }
         assert_eq!(Resource::try_from(""), Err(ConfigError::EmptyResource));
-        assert_eq!(
-            Resource::try_from(String::new()),
-            Err(ConfigError::EmptyResource)
-        );
+        assert_eq!(Resource::try_from(String::new()), Err(ConfigError::EmptyResource));
     }
 
     #[test]

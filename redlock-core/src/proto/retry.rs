@@ -35,21 +35,13 @@ impl Retry {
     /// One attempt and no more.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            attempts: Some(1),
-            backoff: Backoff::Fixed(Duration::ZERO),
-            jitter: 0,
-        }
+        Self { attempts: Some(1), backoff: Backoff::Fixed(Duration::ZERO), jitter: 0 }
     }
 
     /// Ten attempts at even distances, half of each distance random.
     #[must_use]
     pub const fn fixed(pause: Duration) -> Self {
-        Self {
-            attempts: Some(10),
-            backoff: Backoff::Fixed(pause),
-            jitter: 500,
-        }
+        Self { attempts: Some(10), backoff: Backoff::Fixed(pause), jitter: 500 }
     }
 
     /// Ten attempts at distances that double from `first` up to `longest`, half of each random.
@@ -77,19 +69,13 @@ impl Retry {
         if attempts == 0 {
             return Err(ConfigError::NoAttempts);
         }
-        Ok(Self {
-            attempts: Some(attempts),
-            ..self
-        })
+        Ok(Self { attempts: Some(attempts), ..self })
     }
 
     /// The same, without an end.
     #[must_use]
     pub const fn unlimited(self) -> Self {
-        Self {
-            attempts: None,
-            ..self
-        }
+        Self { attempts: None, ..self }
     }
 
     /// The same, with this part of each pause random: 0 for none of it, 1 for all of it.
@@ -99,15 +85,10 @@ impl Retry {
     /// [`ConfigError::Jitter`] for a part that is not between 0 and 1.
     pub fn jitter(self, part: f64) -> Result<Self, ConfigError> {
         if !(0.0..=1.0).contains(&part) {
-            return Err(ConfigError::Jitter {
-                given: part.to_string(),
-            });
+            return Err(ConfigError::Jitter { given: part.to_string() });
         }
         // Between 0 and 1000 by the check above, and whole.
-        Ok(Self {
-            jitter: (part * 1000.0).round() as u16,
-            ..self
-        })
+        Ok(Self { jitter: (part * 1000.0).round() as u16, ..self })
     }
 
     /// The pause after the attempt with this number, the first being 1; `None` if it was the last.
@@ -133,11 +114,7 @@ impl Default for Retry {
             first: Duration::from_millis(50),
             longest: Duration::from_secs(1),
         };
-        Self {
-            attempts: Some(10),
-            backoff,
-            jitter: 500,
-        }
+        Self { attempts: Some(10), backoff, jitter: 500 }
     }
 }
 
@@ -162,9 +139,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn pauses(retry: Retry, random: u32) -> Vec<Duration> {
-        (1..)
-            .map_while(|attempt| retry.pause(attempt, random))
-            .collect()
+        (1..).map_while(|attempt| retry.pause(attempt, random)).collect()
     }
 
     #[test]
@@ -178,14 +153,8 @@ mod tests {
 
     #[test]
     fn exponential_pauses_double_up_to_the_limit() {
-        let retry = Retry::exponential(10 * MS, 65 * MS)
-            .unwrap()
-            .attempts(6)
-            .unwrap();
-        assert_eq!(
-            pauses(retry, 0),
-            [10 * MS, 20 * MS, 40 * MS, 65 * MS, 65 * MS]
-        );
+        let retry = Retry::exponential(10 * MS, 65 * MS).unwrap().attempts(6).unwrap();
+        assert_eq!(pauses(retry, 0), [10 * MS, 20 * MS, 40 * MS, 65 * MS, 65 * MS]);
     }
 
     #[test]
@@ -202,18 +171,9 @@ mod tests {
         let retry = Retry::fixed(100 * MS);
         assert_eq!(retry.pause(1, 0), Some(100 * MS));
         assert_eq!(retry.pause(1, u32::MAX), Some(50 * MS));
-        assert_eq!(
-            retry.jitter(1.0).unwrap().pause(1, u32::MAX),
-            Some(Duration::ZERO)
-        );
-        assert_eq!(
-            retry.jitter(0.0).unwrap().pause(1, u32::MAX),
-            Some(100 * MS)
-        );
-        assert_eq!(
-            retry.jitter(0.25).unwrap().pause(1, u32::MAX),
-            Some(75 * MS)
-        );
+        assert_eq!(retry.jitter(1.0).unwrap().pause(1, u32::MAX), Some(Duration::ZERO));
+        assert_eq!(retry.jitter(0.0).unwrap().pause(1, u32::MAX), Some(100 * MS));
+        assert_eq!(retry.jitter(0.25).unwrap().pause(1, u32::MAX), Some(75 * MS));
     }
 
     #[test]
@@ -221,21 +181,10 @@ mod tests {
         let retry = Retry::default();
         assert_eq!(retry.attempts(0), Err(ConfigError::NoAttempts));
         for part in [-0.01, 1.01, f64::NAN] {
-            assert_eq!(
-                retry.jitter(part),
-                Err(ConfigError::Jitter {
-                    given: part.to_string()
-                })
-            );
+            assert_eq!(retry.jitter(part), Err(ConfigError::Jitter { given: part.to_string() }));
         }
         let backwards = Retry::exponential(2 * MS, MS);
-        assert_eq!(
-            backwards,
-            Err(ConfigError::Backoff {
-                first: 2 * MS,
-                longest: MS
-            })
-        );
+        assert_eq!(backwards, Err(ConfigError::Backoff { first: 2 * MS, longest: MS }));
     }
 
     proptest! {

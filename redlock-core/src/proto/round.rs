@@ -1,4 +1,4 @@
-use super::{Ballot, Delivery, Failure, FailureKind, Moment, NodeSet, Quorum, Tally};
+use super::{Ballot, Moment, NodeSet, Quorum, Tally};
 
 /// One ask of all nodes: counts their ballots until a quorum has said yes or no longer can.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,11 +28,7 @@ impl Round {
     /// A round whose quorum must be complete before `worthless_at`, or may be whenever it likes.
     #[must_use]
     pub fn new(quorum: Quorum, worthless_at: Option<Moment>) -> Self {
-        Self {
-            tally: Tally::new(quorum),
-            worthless_at,
-            verdict: Verdict::Open,
-        }
+        Self { tally: Tally::new(quorum), worthless_at, verdict: Verdict::Open }
     }
 
     /// Counts a node's ballot, read at `now`, which must be a reading taken after the ballot was
@@ -48,12 +44,8 @@ impl Round {
     /// The time for answers is over: every node that is still silent has failed. After this the
     /// round is decided.
     pub fn close(&mut self, now: Moment) -> Verdict {
-        let late = Ballot::Failed(Failure {
-            kind: FailureKind::TimedOut,
-            delivery: Delivery::Unknown,
-        });
         for node in self.silent().iter() {
-            self.enter(node, late, now);
+            self.enter(node, Ballot::TIMED_OUT, now);
         }
         self.verdict
     }
@@ -103,10 +95,7 @@ mod tests {
 
     const YES: Ballot = Ballot::Cast(Vote::granted());
     const NO: Ballot = Ballot::Cast(Vote::held_by_another(None));
-    const FAILED: Ballot = Ballot::Failed(Failure {
-        kind: FailureKind::TimedOut,
-        delivery: Delivery::Unknown,
-    });
+    const FAILED: Ballot = Ballot::TIMED_OUT;
 
     fn quorum(nodes: usize) -> Quorum {
         Quorum::of(nodes).unwrap()
@@ -127,10 +116,7 @@ mod tests {
         assert_eq!(run(&[YES, YES, NO, NO, YES]), (Verdict::Carried, 5));
         assert_eq!(run(&[YES, YES, YES, NO, NO]), (Verdict::Carried, 3));
         assert_eq!(run(&[NO, NO, YES, NO, YES]), (Verdict::Refused, 4));
-        assert_eq!(
-            run(&[FAILED, FAILED, FAILED, YES, YES]),
-            (Verdict::Unreachable, 3)
-        );
+        assert_eq!(run(&[FAILED, FAILED, FAILED, YES, YES]), (Verdict::Unreachable, 3));
         assert_eq!(run(&[FAILED, NO, YES, FAILED, YES]), (Verdict::Refused, 4));
         assert_eq!(run(&[YES, NO]), (Verdict::Refused, 2));
         assert_eq!(run(&[FAILED]), (Verdict::Unreachable, 1));
@@ -151,7 +137,7 @@ mod tests {
                 }
                 Verdict::Carried => assert!(yes >= needed, "{tally:?}"),
                 Verdict::Refused => {
-                    assert!(!can_carry && tally.refused().len() > 0, "{tally:?}");
+                    assert!(!can_carry && !tally.refused().is_empty(), "{tally:?}");
                 }
                 Verdict::Unreachable => {
                     assert!(!can_carry && tally.failed().len() >= tally.quorum().blocking());
@@ -180,10 +166,7 @@ mod tests {
     fn a_quorum_at_the_end_of_its_worth_is_too_late() {
         let end = Moment::at(Duration::from_millis(10));
         let decide = |now| Round::new(quorum(1), Some(end)).enter(0, YES, now);
-        assert_eq!(
-            decide(end.before(Duration::from_nanos(1))),
-            Verdict::Carried
-        );
+        assert_eq!(decide(end.before(Duration::from_nanos(1))), Verdict::Carried);
         assert_eq!(decide(end), Verdict::TooLate);
         assert_eq!(decide(end.after(Duration::from_nanos(1))), Verdict::TooLate);
     }

@@ -13,10 +13,7 @@ impl Tally {
     /// A tally in which every node is still silent.
     #[must_use]
     pub fn new(quorum: Quorum) -> Self {
-        Self {
-            quorum,
-            ballots: vec![Ballot::Silent; quorum.nodes()],
-        }
+        Self { quorum, ballots: vec![Ballot::Silent; quorum.nodes()] }
     }
 
     /// Enters a node's ballot. The first that is not silent stands; a node that does not exist is
@@ -97,10 +94,8 @@ mod tests {
     use super::*;
     use crate::proto::{Delivery, Failure, FailureKind};
 
-    const FAILED: Ballot = Ballot::Failed(Failure {
-        kind: FailureKind::Other,
-        delivery: Delivery::Unknown,
-    });
+    const FAILED: Ballot =
+        Ballot::Failed(Failure { kind: FailureKind::Other, delivery: Delivery::Unknown });
 
     fn held(millis: u64) -> Ballot {
         Ballot::Cast(Vote::held_by_another(Some(Duration::from_millis(millis))))
@@ -116,12 +111,7 @@ mod tests {
 
     #[test]
     fn each_ballot_is_counted_once_and_in_its_place() {
-        let tally = tally(&[
-            Ballot::Cast(Vote::granted()),
-            held(1),
-            FAILED,
-            Ballot::Silent,
-        ]);
+        let tally = tally(&[Ballot::Cast(Vote::granted()), held(1), FAILED, Ballot::Silent]);
         assert_eq!(tally.granted(), [0].into_iter().collect());
         assert_eq!(tally.refused(), [1].into_iter().collect());
         assert_eq!(tally.failed(), [2].into_iter().collect());
@@ -143,19 +133,13 @@ mod tests {
     #[test]
     fn a_quorum_is_free_when_its_last_node_is() {
         let free = |ballots: &[Ballot]| tally(ballots).quorum_free_in();
-        assert_eq!(
-            free(&[held(30), held(10), held(20)]),
-            Some(Duration::from_millis(20))
-        );
+        assert_eq!(free(&[held(30), held(10), held(20)]), Some(Duration::from_millis(20)));
         assert_eq!(
             free(&[held(30), Ballot::Cast(Vote::granted()), FAILED]),
             Some(Duration::from_millis(30))
         );
         assert_eq!(free(&[held(30), FAILED, FAILED]), None);
-        assert_eq!(
-            free(&[Ballot::Cast(Vote::not_held())]),
-            Some(Duration::ZERO)
-        );
+        assert_eq!(free(&[Ballot::Cast(Vote::not_held())]), Some(Duration::ZERO));
         assert_eq!(free(&[Ballot::Cast(Vote::held_by_another(None))]), None);
         assert_eq!(free(&[Ballot::Silent]), None);
     }

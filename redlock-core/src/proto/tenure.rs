@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Ttl, Verdict, Vote};
 
@@ -47,6 +47,15 @@ pub struct Loss {
     pub reason: LossReason,
     /// The nodes that must be asked to release now; none if that has been done before.
     pub release: NodeSet,
+}
+
+impl fmt::Display for LossReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "its validity ended before it was extended",
+            Self::QuorumLost => "too few nodes are left that have it",
+        })
+    }
 }
 
 /// What a late answer to the call that asked for the lock means.
@@ -121,17 +130,19 @@ impl Tenure {
     /// How much of the validity is left at `now`; zero if the lock is not held.
     #[must_use]
     pub fn remaining(&self, now: Moment) -> Duration {
-        if self.phase == Phase::Held {
-            self.until.since(now)
-        } else {
-            Duration::ZERO
-        }
+        if self.phase == Phase::Held { self.until.since(now) } else { Duration::ZERO }
     }
 
     /// The nodes whose last word was that the key is ours.
     #[must_use]
     pub const fn held(&self) -> NodeSet {
         self.held
+    }
+
+    /// The nodes whose call to acquire has not returned.
+    #[must_use]
+    pub const fn outstanding(&self) -> NodeSet {
+        self.outstanding
     }
 
     /// When it is no longer worth asking nodes to release: a node that was reached in time has
@@ -290,11 +301,8 @@ impl Extension {
 
 /// A key that was set or extended by a call that reached its node in time, asked at `started`, is
 /// gone by then: its lifetime, and as much again for a call that took long.
-fn forgotten(started: Moment, ttl: Ttl, drift: Drift) -> Moment {
-    started
-        .after(ttl.get())
-        .after(ttl.get())
-        .after(drift.allowance(ttl))
+pub(super) fn forgotten(started: Moment, ttl: Ttl, drift: Drift) -> Moment {
+    started.after(ttl.get()).after(ttl.get()).after(drift.allowance(ttl))
 }
 
 #[cfg(test)]
@@ -305,10 +313,8 @@ mod tests {
     const YES: Ballot = Ballot::Cast(Vote::granted());
     const GONE: Ballot = Ballot::Cast(Vote::not_held());
     const OTHER: Ballot = Ballot::Cast(Vote::held_by_another(None));
-    const FAILED: Ballot = Ballot::Failed(Failure {
-        kind: FailureKind::Closed,
-        delivery: Delivery::Unknown,
-    });
+    const FAILED: Ballot =
+        Ballot::Failed(Failure { kind: FailureKind::Closed, delivery: Delivery::Unknown });
 
     /// The end of validity of [`held`]: 1000 ms less 1 % less 2 ms.
     const END: u64 = 988;
@@ -328,14 +334,7 @@ mod tests {
     /// A lock over three nodes, asked for at 0 with a ttl of a second; node 2 is outstanding.
     fn held() -> Tenure {
         let quorum = Quorum::of(3).unwrap();
-        Tenure::begin(
-            quorum,
-            Drift::default(),
-            ttl(1000),
-            at(0),
-            set([0, 1]),
-            set([2]),
-        )
+        Tenure::begin(quorum, Drift::default(), ttl(1000), at(0), set([0, 1]), set([2]))
     }
 
     fn answer(
@@ -377,11 +376,8 @@ mod tests {
         assert_eq!(tenure.held(), set([0, 1, 2]));
         assert_eq!(tenure.end(), Some(set([0, 1, 2])));
 
-        for (ballot, late) in [
-            (YES, Late::Release),
-            (FAILED, Late::Release),
-            (OTHER, Late::Noted),
-        ] {
+        for (ballot, late) in [(YES, Late::Release), (FAILED, Late::Release), (OTHER, Late::Noted)]
+        {
             let mut tenure = held();
             tenure.end();
             assert_eq!(tenure.late(2, ballot), late);
@@ -396,10 +392,7 @@ mod tests {
         assert!(!tenure.is_valid(at(1)));
         assert_eq!(tenure.end(), None);
         assert_eq!(tenure.late(2, YES), Late::Noted);
-        let loss = Loss {
-            reason: LossReason::Expired,
-            release: NodeSet::EMPTY,
-        };
+        let loss = Loss { reason: LossReason::Expired, release: NodeSet::EMPTY };
         assert_eq!(tenure.extend(ttl(1000), at(1)), Err(loss));
         // Not even a lost one is deleted by whoever gave it away.
         tenure.give_away();
@@ -412,10 +405,7 @@ mod tests {
         tenure.late(2, YES);
         let mut extension = tenure.extend(ttl(1000), at(300)).unwrap();
         assert_eq!(extension.asked(), set([0, 1, 2]));
-        assert_eq!(
-            answer(&mut tenure, &mut extension, &[(0, YES)], at(400)),
-            ExtensionStep::Open
-        );
+        assert_eq!(answer(&mut tenure, &mut extension, &[(0, YES)], at(400)), ExtensionStep::Open);
         let step = answer(&mut tenure, &mut extension, &[(2, YES)], at(500));
         assert_eq!(step, ExtensionStep::Extended(at(300 + END)));
         assert!(tenure.is_valid(at(300 + END - 1)));
@@ -432,25 +422,16 @@ mod tests {
     #[test]
     fn nodes_whose_acquire_is_outstanding_are_not_asked_to_extend() {
         let mut tenure = held();
-        assert_eq!(
-            tenure.extend(ttl(1000), at(0)).unwrap().asked(),
-            set([0, 1])
-        );
+        assert_eq!(tenure.extend(ttl(1000), at(0)).unwrap().asked(), set([0, 1]));
     }
 
     #[test]
     fn an_expired_lock_is_not_extended_but_lost_and_cleaned_up_once() {
         let mut tenure = held();
-        let loss = Loss {
-            reason: LossReason::Expired,
-            release: set([0, 1]),
-        };
+        let loss = Loss { reason: LossReason::Expired, release: set([0, 1]) };
         assert_eq!(tenure.extend(ttl(1000), at(END)), Err(loss));
         assert!(!tenure.is_valid(at(0)));
-        let again = Loss {
-            release: NodeSet::EMPTY,
-            ..loss
-        };
+        let again = Loss { release: NodeSet::EMPTY, ..loss };
         assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
         assert_eq!(tenure.end(), None);
     }
@@ -460,10 +441,7 @@ mod tests {
         let mut tenure = held();
         let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
         let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(END));
-        let loss = Loss {
-            reason: LossReason::Expired,
-            release: set([0, 1]),
-        };
+        let loss = Loss { reason: LossReason::Expired, release: set([0, 1]) };
         assert_eq!(step, ExtensionStep::Lost(loss));
     }
 
@@ -471,24 +449,14 @@ mod tests {
     fn failures_leave_the_lock_as_it_was() {
         let mut tenure = held();
         let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
-        let step = answer(
-            &mut tenure,
-            &mut extension,
-            &[(0, FAILED), (1, FAILED)],
-            at(200),
-        );
+        let step = answer(&mut tenure, &mut extension, &[(0, FAILED), (1, FAILED)], at(200));
         assert_eq!(step, ExtensionStep::Unchanged(Verdict::Unreachable));
         assert_eq!(tenure.until(), at(END));
         assert!(tenure.is_valid(at(END - 1)));
         assert_eq!(tenure.held(), set([0, 1]));
 
         let mut extension = tenure.extend(ttl(1000), at(300)).unwrap();
-        let step = answer(
-            &mut tenure,
-            &mut extension,
-            &[(0, FAILED), (1, GONE)],
-            at(400),
-        );
+        let step = answer(&mut tenure, &mut extension, &[(0, FAILED), (1, GONE)], at(400));
         assert_eq!(step, ExtensionStep::Unchanged(Verdict::Refused));
         assert!(tenure.is_valid(at(END - 1)));
 
@@ -497,13 +465,7 @@ mod tests {
         assert_eq!(step, ExtensionStep::Unchanged(Verdict::Unreachable));
         let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
         let step = tenure.extension_timed_out(&mut extension, at(END));
-        assert!(matches!(
-            step,
-            ExtensionStep::Lost(Loss {
-                reason: LossReason::Expired,
-                ..
-            })
-        ));
+        assert!(matches!(step, ExtensionStep::Lost(Loss { reason: LossReason::Expired, .. })));
     }
 
     #[test]
@@ -512,16 +474,8 @@ mod tests {
             let mut tenure = held();
             tenure.late(2, YES);
             let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
-            let step = answer(
-                &mut tenure,
-                &mut extension,
-                &[(0, one), (2, other)],
-                at(101),
-            );
-            let loss = Loss {
-                reason: LossReason::QuorumLost,
-                release: set([0, 1, 2]),
-            };
+            let step = answer(&mut tenure, &mut extension, &[(0, one), (2, other)], at(101));
+            let loss = Loss { reason: LossReason::QuorumLost, release: set([0, 1, 2]) };
             assert_eq!(step, ExtensionStep::Lost(loss));
             assert!(!tenure.is_valid(at(102)));
         }
@@ -535,10 +489,7 @@ mod tests {
         let before = tenure.clone();
         let step = answer(&mut tenure, &mut first, &[(0, YES), (1, YES)], at(300));
         assert_eq!(step, ExtensionStep::Ignored);
-        assert_eq!(
-            tenure.extension_timed_out(&mut first, at(300)),
-            ExtensionStep::Ignored
-        );
+        assert_eq!(tenure.extension_timed_out(&mut first, at(300)), ExtensionStep::Ignored);
         assert_eq!(tenure, before);
         tenure.end();
         let step = answer(&mut tenure, &mut second, &[(0, YES), (1, YES)], at(300));

@@ -36,11 +36,7 @@ impl Token {
     /// [`ConfigError::EmptyToken`] if there are no bytes in it.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, ConfigError> {
         let bytes = bytes.into();
-        if bytes.is_empty() {
-            Err(ConfigError::EmptyToken)
-        } else {
-            Ok(Self(bytes))
-        }
+        if bytes.is_empty() { Err(ConfigError::EmptyToken) } else { Ok(Self(bytes)) }
     }
 
     /// The bytes that nodes store.
@@ -68,20 +64,14 @@ mod tests {
         random[0] = 0x0f;
         random[19] = 0xa7;
         let token = Token::from_random(random);
-        assert_eq!(
-            token.as_bytes(),
-            b"0f000000000000000000000000000000000000a7"
-        );
+        assert_eq!(token.as_bytes(), b"0f000000000000000000000000000000000000a7");
     }
 
     #[test]
     fn debug_never_shows_the_whole_token() {
         let token = Token::from_random([0xab; Token::RANDOM_BYTES]);
         assert_eq!(format!("{token:?}"), "Token(ababab…)");
-        assert_eq!(
-            format!("{:?}", Token::from_bytes(*b"abc").unwrap()),
-            "Token(…)"
-        );
+        assert_eq!(format!("{:?}", Token::from_bytes(*b"abc").unwrap()), "Token(…)");
         assert_eq!(
             format!("{:?}", Token::from_bytes(*b"\0\xffsecret").unwrap()),
             "Token(\\x00\\xff…)"

@@ -23,7 +23,7 @@ impl Ttl {
         if ttl < Self::MIN.0 {
             Err(ConfigError::TtlTooShort { given: ttl })
         } else if ttl > Self::MAX.0 {
-            Err(ConfigError::TtlTooLong { given: ttl })
+            Err(ConfigError::TtlTooLong { given: ttl, most: Self::MAX.0 })
         } else {
             Ok(Self(ttl))
         }
@@ -65,16 +65,8 @@ mod tests {
 
     #[test]
     fn nodes_keep_at_least_what_was_asked() {
-        for (nanos, millis) in [
-            (1_000_000, 1),
-            (1_000_001, 2),
-            (1_999_999, 2),
-            (2_000_000, 2),
-        ] {
-            assert_eq!(
-                Ttl::new(Duration::from_nanos(nanos)).unwrap().as_millis(),
-                millis
-            );
+        for (nanos, millis) in [(1_000_000, 1), (1_000_001, 2), (1_999_999, 2), (2_000_000, 2)] {
+            assert_eq!(Ttl::new(Duration::from_nanos(nanos)).unwrap().as_millis(), millis);
         }
         assert_eq!(Ttl::MAX.as_millis(), 3_153_600_000_000);
     }

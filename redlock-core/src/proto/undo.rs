@@ -22,10 +22,7 @@ impl Undo {
     /// Undoing a vote that the node has forgotten by itself at `give_up`.
     #[must_use]
     pub const fn until(give_up: Moment) -> Self {
-        Self {
-            give_up,
-            pause: Self::FIRST_PAUSE,
-        }
+        Self { give_up, pause: Self::FIRST_PAUSE }
     }
 
     /// When there is no more use in asking.
@@ -41,11 +38,7 @@ impl Undo {
             Ballot::Silent | Ballot::Failed(_) => {
                 let next = now.after(self.pause);
                 self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
-                if next < self.give_up {
-                    UndoStep::AskAgain(next)
-                } else {
-                    UndoStep::Done
-                }
+                if next < self.give_up { UndoStep::AskAgain(next) } else { UndoStep::Done }
             }
         }
     }
@@ -65,24 +58,14 @@ mod tests {
 
     #[test]
     fn any_answer_is_the_end_of_it() {
-        for vote in [
-            Vote::granted(),
-            Vote::not_held(),
-            Vote::held_by_another(None),
-        ] {
-            assert_eq!(
-                Undo::until(at(1000)).answered(Ballot::Cast(vote), at(0)),
-                UndoStep::Done
-            );
+        for vote in [Vote::granted(), Vote::not_held(), Vote::held_by_another(None)] {
+            assert_eq!(Undo::until(at(1000)).answered(Ballot::Cast(vote), at(0)), UndoStep::Done);
         }
     }
 
     #[test]
     fn failures_are_followed_by_longer_pauses_until_the_node_has_forgotten() {
-        let failure = Failure {
-            kind: FailureKind::Closed,
-            delivery: Delivery::NotSent,
-        };
+        let failure = Failure { kind: FailureKind::Closed, delivery: Delivery::NotSent };
         let mut undo = Undo::until(at(4_000));
         let mut now = at(0);
         let mut asked = vec![];

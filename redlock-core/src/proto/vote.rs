@@ -113,6 +113,10 @@ pub enum Ballot {
 }
 
 impl Ballot {
+    /// The node let the time for its answer pass.
+    pub const TIMED_OUT: Self =
+        Self::Failed(Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown });
+
     /// Whether the node may hold the key of the attempt that it was asked to acquire for.
     ///
     /// Only a node that certainly does not can be left out of the clean-up (requirement R21): one
@@ -133,12 +137,7 @@ mod tests {
 
     #[test]
     fn only_a_node_that_certainly_holds_nothing_is_left_out_of_the_clean_up() {
-        let failed = |delivery| {
-            Ballot::Failed(Failure {
-                kind: FailureKind::Closed,
-                delivery,
-            })
-        };
+        let failed = |delivery| Ballot::Failed(Failure { kind: FailureKind::Closed, delivery });
         assert!(Ballot::Silent.may_hold());
         assert!(Ballot::Cast(Vote::granted()).may_hold());
         assert!(failed(Delivery::Unknown).may_hold());

@@ -1,0 +1,30 @@
+//! The driver: asks nodes through the ports, feeds the rules in [`proto`](crate::proto), and
+//! carries out what they decide.
+//!
+//! Nothing is spawned on the way to a lock. The caller's future polls the calls to the nodes
+//! itself; what is still in flight when it has decided, or is dropped, moves to the one
+//! [`Reaper`](reaper::Reaper) of its `Redlock`, which finishes and undoes it.
+
+mod aftermath;
+mod attempt;
+mod builder;
+mod calls;
+mod error;
+mod extend;
+mod guard;
+mod handle;
+mod hold;
+mod reaper;
+mod redlock;
+mod release;
+mod report;
+mod settings;
+mod shared;
+
+pub use builder::RedlockBuilder;
+pub use error::Error;
+pub use guard::Guard;
+pub use handle::Lock;
+pub use redlock::Redlock;
+pub use release::Release;
+pub use report::{Action, NodeReport, Report};

@@ -1,0 +1,125 @@
+use std::{future::Future, sync::Arc};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Either, select},
+    stream::FuturesUnordered,
+};
+
+use super::{
+    calls::{Answer, Ask, Claim, Timer, call},
+    shared::Shared,
+};
+use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
+
+/// Calls that nobody waits for any more: finishes them, and undoes what they turn out to have done.
+pub(super) struct Aftermath<F> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) claim: Arc<Claim>,
+    pub(super) calls: FuturesUnordered<F>,
+    /// The nodes of the calls.
+    pub(super) outstanding: NodeSet,
+    /// When to stop waiting for them: by then a node has forgotten what reached it in time.
+    pub(super) give_up: Moment,
+}
+
+/// What is to be done about a node whose call has returned late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Forget,
+    Release,
+}
+
+impl<F: Future<Output = Answer>> Aftermath<F> {
+    /// Waits for each call and asks `fate` what to do about its node. A release follows the call
+    /// that it undoes and so cannot overtake it (DESIGN §5.4).
+    ///
+    /// A call that has not returned when it is time to give up counts as failed: its node is then
+    /// asked once more, and left to the ttl.
+    pub(super) async fn settle(self, mut fate: impl FnMut(usize, Ballot) -> Fate) {
+        let Self { shared, claim, calls, mut outstanding, give_up } = self;
+        let mut undo = |node, ballot, until| match fate(node, ballot) {
+            Fate::Forget => futures::future::ready(()).left_future(),
+            Fate::Release => {
+                undo(Arc::clone(&shared), Arc::clone(&claim), node, Undo::until(until))
+                    .right_future()
+            }
+        };
+        let late = calls.for_each_concurrent(None, |answer| {
+            outstanding.remove(answer.node);
+            undo(answer.node, answer.ballot(), give_up)
+        });
+        let timer = Timer::new(&shared, give_up);
+        if let Either::Left(_) = select(std::pin::pin!(late), timer).await {
+            return;
+        }
+        let last_try = shared.now().after(shared.longest_node_timeout());
+        let last: FuturesUnordered<_> =
+            outstanding.iter().map(|node| undo(node, Ballot::TIMED_OUT, last_try)).collect();
+        last.collect::<()>().await;
+    }
+}
+
+/// Asks all these nodes to release, until each has answered or must have forgotten.
+pub(super) async fn undo_all(
+    shared: Arc<Shared>,
+    claim: Arc<Claim>,
+    nodes: NodeSet,
+    give_up: Moment,
+) {
+    let undoing = nodes
+        .iter()
+        .map(|node| undo(Arc::clone(&shared), Arc::clone(&claim), node, Undo::until(give_up)));
+    undoing.collect::<FuturesUnordered<_>>().collect::<()>().await;
+}
+
+async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, mut undo: Undo) {
+    let Some(node) = shared.nodes.get(place) else {
+        return;
+    };
+    loop {
+        let release = call(node, place, &claim, Ask::Release);
+        let give_up = Timer::new(&shared, undo.give_up());
+        let Either::Left((answer, _)) = select(std::pin::pin!(release), give_up).await else {
+            return;
+        };
+        match undo.answered(answer.ballot(), shared.now()) {
+            UndoStep::Done => return,
+            UndoStep::AskAgain(at) => shared.runtime.sleep_until(at).await,
+        }
+    }
+}
+
+/// Work that the caller does himself for as long as he has time, and the reaper finishes.
+pub(super) struct OrReaper {
+    shared: Arc<Shared>,
+    work: Option<BoxFuture<'static, ()>>,
+}
+
+impl OrReaper {
+    pub(super) fn new(shared: &Arc<Shared>, work: BoxFuture<'static, ()>) -> Self {
+        Self { shared: Arc::clone(shared), work: Some(work) }
+    }
+
+    /// Does the work until it is done or `deadline` has come.
+    ///
+    /// # Cancel safety
+    ///
+    /// Whatever is not done when the future is dropped is done by the reaper.
+    pub(super) async fn until(mut self, deadline: Moment) {
+        let timer = Timer::new(&self.shared, deadline);
+        if let Some(work) = &mut self.work
+            && let Either::Left(_) = select(work, timer).await
+        {
+            self.work = None;
+        }
+    }
+}
+
+impl Drop for OrReaper {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.shared.reaper.take_boxed(work);
+        }
+    }
+}

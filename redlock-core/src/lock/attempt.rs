@@ -1,0 +1,254 @@
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::stream::FuturesUnordered;
+
+use super::{
+    aftermath::{Aftermath, Fate, OrReaper, undo_all},
+    calls::{Answer, Ask, Calls, Claim, Event, ask},
+    error::Error,
+    guard::Guard,
+    hold::Hold,
+    report::{Action, Report},
+    settings::Terms,
+    shared::Shared,
+};
+use crate::{
+    Lease, NodeError,
+    proto::{Attempt, LossReason, Moment, NodeSet, Progress, Tenure, Verdict},
+};
+
+/// Asks every node once for the lock, within the node timeout and the deadline.
+///
+/// # Cancel safety
+///
+/// Dropped at any point, everything that may have been set is released in the background.
+pub(super) async fn acquire(
+    shared: &Arc<Shared>,
+    terms: &Terms,
+    deadline: Option<Moment>,
+) -> Result<Guard, Error> {
+    shared.reaper.start()?;
+    let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
+    // Before the first byte is sent, and anew for each attempt (R2): validity counts from here.
+    let started = shared.now();
+    let attempt = Attempt::start(shared.quorum, terms.ttl, shared.settings.drift, started);
+    let mut pursuit = pursue(shared, claim, attempt, Ask::Acquire(terms.ttl), terms, deadline);
+    match pursuit.decide().await {
+        Ok(guard) => guard.of_distinct_servers().await,
+        Err(verdict) => {
+            let error = pursuit.error(verdict);
+            pursuit.clean_up(deadline, terms.node_timeout).await;
+            Err(error)
+        }
+    }
+}
+
+/// Asks every node once to extend a lease that no guard here keeps.
+///
+/// # Cancel safety
+///
+/// Dropped at any point, the lease is as it was, or extended on some nodes.
+pub(super) async fn adopt(
+    shared: &Arc<Shared>,
+    lease: &Lease,
+    terms: &Terms,
+) -> Result<Guard, Error> {
+    shared.reaper.start()?;
+    let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
+    let started = shared.now();
+    if lease.until().is_some_and(|until| started >= until) {
+        // Never extended after its end: somebody else may have held it since (R29).
+        return Err(Error::lost(&claim.resource, LossReason::Expired, None));
+    }
+    let attempt =
+        Attempt::resume(shared.quorum, terms.ttl, shared.settings.drift, started, lease.until());
+    let mut pursuit = pursue(shared, claim, attempt, Ask::Extend(terms.ttl), terms, None);
+    match pursuit.decide().await {
+        Ok(guard) => guard.of_distinct_servers().await,
+        Err(verdict) => {
+            let error = pursuit.error(verdict);
+            // A lease that could not be extended stays as it is (R31), one that is lost does not.
+            pursuit.undo = matches!(error, Error::Lost { .. });
+            pursuit.clean_up(None, terms.node_timeout).await;
+            Err(error)
+        }
+    }
+}
+
+/// One attempt under way. Dropped, it leaves what is in flight to the reaper.
+struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
+    shared: Arc<Shared>,
+    claim: Arc<Claim>,
+    attempt: Attempt,
+    what: Ask,
+    terms: Terms,
+    /// How long the nodes have to answer.
+    patience: Duration,
+    /// Whether giving up means to release what the nodes have.
+    undo: bool,
+    /// `None` once they have been handed on.
+    calls: Option<Calls<F>>,
+    errors: Vec<(usize, NodeError)>,
+}
+
+fn pursue(
+    shared: &Arc<Shared>,
+    claim: Claim,
+    attempt: Attempt,
+    what: Ask,
+    terms: &Terms,
+    deadline: Option<Moment>,
+) -> Pursuit<impl Future<Output = Answer> + Send + 'static + use<>> {
+    let claim = Arc::new(claim);
+    let started = attempt.started();
+    let enough = started.after(terms.node_timeout);
+    let stop = deadline.map_or(enough, |deadline| deadline.min(enough));
+    Pursuit {
+        calls: Some(ask(shared, shared.quorum.all(), &claim, what, stop)),
+        shared: Arc::clone(shared),
+        claim,
+        attempt,
+        undo: matches!(what, Ask::Acquire(_)),
+        what,
+        terms: terms.clone(),
+        patience: stop.since(started),
+        errors: Vec::new(),
+    }
+}
+
+impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
+    /// Counts the answers until the attempt is decided. Returns at the answer that decides, not at
+    /// the slowest node's (R24).
+    async fn decide(&mut self) -> Result<Guard, Verdict> {
+        loop {
+            let event = match &mut self.calls {
+                Some(calls) => calls.next().await,
+                None => Event::Over,
+            };
+            // Read after the answer is in hand (R5).
+            let now = self.shared.now();
+            let progress = match event {
+                Event::Answered(answer) => self.enter(answer, now),
+                Event::Over => self.attempt.timed_out(now),
+            };
+            match progress {
+                Progress::Open => {}
+                Progress::Granted(tenure) => return Ok(self.hold(tenure)),
+                Progress::Failed(verdict) => return Err(verdict),
+            }
+        }
+    }
+
+    fn enter(&mut self, answer: Answer, now: Moment) -> Progress {
+        let progress = self.attempt.answered(answer.node, answer.ballot(), now);
+        if let Err(error) = answer.result {
+            self.errors.push((answer.node, error));
+        }
+        progress
+    }
+
+    /// Makes the guard, and leaves the calls that have not returned to the reaper: their yeses
+    /// join the lock while it is held, and are released afterwards.
+    fn hold(&mut self, mut tenure: Tenure) -> Guard {
+        let mut unfinished = None;
+        if let Some(mut calls) = self.calls.take() {
+            while let Some(answer) = calls.ready() {
+                // The lock is held, so this can only be one more vote, or one less to wait for.
+                tenure.late(answer.node, answer.ballot());
+            }
+            unfinished = Some(calls.into_unfinished());
+        }
+        let (outstanding, give_up) = (tenure.outstanding(), tenure.forgotten());
+        let hold =
+            Hold::new(&self.shared, &self.claim, tenure, self.terms.ttl, self.terms.node_timeout);
+        if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
+            let aftermath = self.aftermath(calls, outstanding, give_up);
+            let hold = Arc::clone(&hold);
+            self.shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
+        }
+        Guard::keep(hold)
+    }
+
+    fn error(&self, verdict: Verdict) -> Error {
+        let report = Report::new(
+            &self.shared,
+            match self.what {
+                Ask::Acquire(_) => Action::Acquire,
+                Ask::Extend(_) => Action::Extend,
+                Ask::Release => Action::Release,
+            },
+            &self.claim.resource,
+            self.attempt.tally(),
+            &self.errors,
+            self.patience,
+        );
+        let lost = self.attempt.tally().refused().len() >= self.shared.quorum.blocking();
+        match (self.what, verdict) {
+            (Ask::Extend(_), Verdict::TooLate) => {
+                Error::lost(&self.claim.resource, LossReason::Expired, Some(report))
+            }
+            (Ask::Extend(_), _) if lost => {
+                Error::lost(&self.claim.resource, LossReason::QuorumLost, Some(report))
+            }
+            _ => Error::from_verdict(verdict, report),
+        }
+    }
+
+    /// Undoes the attempt. What has been set for certain is released before this returns, as far
+    /// as there is time, so that the caller's next attempt does not meet it; the rest, about which
+    /// nodes have yet to answer, is left to the reaper.
+    async fn clean_up(mut self, deadline: Option<Moment>, node_timeout: Duration) {
+        let release = self.abandon();
+        if release.is_empty() {
+            return;
+        }
+        let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+        let undoing = undo_all(shared, claim, release, self.attempt.forgotten());
+        let enough = self.shared.now().after(node_timeout);
+        let stop = deadline.map_or(enough, |deadline| deadline.min(enough));
+        OrReaper::new(&self.shared, Box::pin(undoing)).until(stop).await;
+    }
+
+    /// Hands the calls that have not returned to the reaper. Returns the nodes that are to be
+    /// released now.
+    fn abandon(&mut self) -> NodeSet {
+        let Some(mut calls) = self.calls.take() else {
+            return NodeSet::EMPTY;
+        };
+        while let Some(answer) = calls.ready() {
+            // The attempt is over; this only tells who is to be released.
+            self.attempt.answered(answer.node, answer.ballot(), self.shared.now());
+        }
+        let orders = self.attempt.give_up();
+        let calls = calls.into_unfinished();
+        let undo = self.undo;
+        if !calls.is_empty() {
+            let aftermath = self.aftermath(calls, orders.outstanding, self.attempt.forgotten());
+            self.shared.reaper.take(aftermath.settle(move |_, ballot| {
+                if undo && ballot.may_hold() { Fate::Release } else { Fate::Forget }
+            }));
+        }
+        if undo { orders.release } else { NodeSet::EMPTY }
+    }
+
+    fn aftermath(
+        &self,
+        calls: FuturesUnordered<F>,
+        outstanding: NodeSet,
+        give_up: Moment,
+    ) -> Aftermath<F> {
+        let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+        Aftermath { shared, claim, calls, outstanding, give_up }
+    }
+}
+
+impl<F: Future<Output = Answer> + Send + 'static> Drop for Pursuit<F> {
+    /// The caller has gone, or panicked: undo everything in the background (R21, R26).
+    fn drop(&mut self) {
+        let release = self.abandon();
+        if !release.is_empty() {
+            let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+            self.shared.reaper.take(undo_all(shared, claim, release, self.attempt.forgotten()));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared};
+use crate::{ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Retry, Runtime, Ttl};
+
+/// Puts a [`Redlock`] together.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`ttl`](Self::ttl) | 10 s |
+/// | [`node_timeout`](Self::node_timeout) | 100 ms, or a quarter of the ttl if that is less |
+/// | [`drift`](Self::drift) | 1 % of the ttl and 2 ms |
+/// | [`retry`](Self::retry) | 10 attempts, 50 ms to 1 s apart, half of it random |
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct RedlockBuilder {
+    nodes: Vec<Arc<dyn LockNode>>,
+    settings: Settings,
+    runtime: Option<Arc<dyn Runtime>>,
+    random: Arc<dyn Random>,
+}
+
+impl Redlock {
+    /// Starts to build one.
+    pub fn builder() -> RedlockBuilder {
+        RedlockBuilder::new()
+    }
+}
+
+impl RedlockBuilder {
+    fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            settings: Settings::default(),
+            runtime: None,
+            random: Arc::new(OsRandom),
+        }
+    }
+
+    /// Adds a node. Nodes must be independent of each other: no replicas, no two names of one
+    /// server.
+    pub fn node(self, node: impl LockNode) -> Self {
+        self.shared_node(Arc::new(node))
+    }
+
+    /// Adds nodes of one kind.
+    pub fn nodes<N: LockNode>(self, nodes: impl IntoIterator<Item = N>) -> Self {
+        nodes.into_iter().fold(self, Self::node)
+    }
+
+    /// Adds a node that others use as well.
+    pub fn shared_node(mut self, node: Arc<dyn LockNode>) -> Self {
+        self.nodes.push(node);
+        self
+    }
+
+    /// How long nodes keep a lock that nobody releases, unless the lock has its own
+    /// [`ttl`](super::Lock::ttl).
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.settings.ttl = ttl;
+        self
+    }
+
+    /// When [`acquire`](super::Lock::acquire) tries again, unless the lock has its own
+    /// [`retry`](super::Lock::retry).
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.settings.retry = retry;
+        self
+    }
+
+    /// What is taken from a ttl because clocks differ.
+    pub fn drift(mut self, drift: Drift) -> Self {
+        self.settings.drift = drift;
+        self
+    }
+
+    /// How long a node may take to answer, connecting included, before its vote is given up.
+    ///
+    /// A healthy quorum is never waited for that long: this is what an attempt costs when so many
+    /// nodes hang that none can be had.
+    pub fn node_timeout(mut self, node_timeout: Duration) -> Self {
+        self.settings.node_timeout = Some(node_timeout);
+        self
+    }
+
+    /// Where clock, timers and the clean-up task come from; with the feature `tokio`, tokio.
+    pub fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Where tokens and jitter come from; the operating system, if nothing is said.
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Checks the settings and makes the redlock. No node is asked and nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if there are no nodes, too many, two with one label, or settings that
+    /// cannot go together.
+    pub fn build(self) -> Result<Redlock, ConfigError> {
+        let Self { nodes, settings, runtime, random } = self;
+        let quorum = Quorum::of(nodes.len())?;
+        let labels: Vec<Arc<str>> = nodes.iter().map(|node| Arc::from(node.label())).collect();
+        for (place, label) in labels.iter().enumerate() {
+            if labels[..place].contains(label) {
+                return Err(ConfigError::DuplicateNode { label: label.to_string() });
+            }
+        }
+        let ttl = Ttl::new(settings.ttl)?;
+        settings.fit(ttl, settings.node_timeout(ttl))?;
+        let runtime = runtime.map_or_else(default_runtime, Ok)?;
+        Ok(Redlock::from_shared(Shared {
+            nodes,
+            labels,
+            quorum,
+            settings,
+            reaper: Reaper::new(Arc::clone(&runtime)),
+            runtime,
+            random,
+        }))
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[expect(clippy::unnecessary_wraps, reason = "there may be none without the feature")]
+fn default_runtime() -> Result<Arc<dyn Runtime>, ConfigError> {
+    Ok(Arc::new(crate::TokioRuntime::new()))
+}
+
+#[cfg(not(feature = "tokio"))]
+fn default_runtime() -> Result<Arc<dyn Runtime>, ConfigError> {
+    Err(ConfigError::NoRuntime)
+}

@@ -1,0 +1,144 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
+use super::shared::Shared;
+use crate::{
+    LockNode, NodeError, Resource, Token, Ttl, Vote,
+    proto::{Ballot, Moment, NodeSet},
+};
+
+/// What every call of one attempt names: the resource, and the token that is this attempt's own.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) resource: Resource,
+    pub(super) token: Token,
+}
+
+/// What a node is asked to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ask {
+    Acquire(Ttl),
+    Extend(Ttl),
+    Release,
+}
+
+/// What a node's call returned.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) node: usize,
+    pub(super) result: Result<Vote, NodeError>,
+}
+
+impl Answer {
+    pub(super) fn ballot(&self) -> Ballot {
+        match &self.result {
+            Ok(vote) => Ballot::Cast(*vote),
+            Err(error) => Ballot::Failed(error.failure()),
+        }
+    }
+}
+
+/// Calls to several nodes, under way at the same time, and the moment at which to stop waiting.
+///
+/// They own what they need, so that they can be finished by somebody else.
+pub(super) struct Calls<F> {
+    in_flight: FuturesUnordered<F>,
+    timer: Timer,
+}
+
+/// What happened to [`Calls`].
+pub(super) enum Event {
+    /// A call returned.
+    Answered(Answer),
+    /// The time is over, or every call has returned: there is nothing to wait for.
+    Over,
+}
+
+/// Makes the calls; each begins when the result is first polled.
+pub(super) fn ask(
+    shared: &Arc<Shared>,
+    nodes: NodeSet,
+    claim: &Arc<Claim>,
+    what: Ask,
+    deadline: Moment,
+) -> Calls<impl Future<Output = Answer> + Send + 'static + use<>> {
+    let in_flight =
+        nodes.iter().filter_map(|node| Some(call(shared.nodes.get(node)?, node, claim, what)));
+    Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
+}
+
+/// One call to one node.
+pub(super) fn call(
+    node: &Arc<dyn LockNode>,
+    place: usize,
+    claim: &Arc<Claim>,
+    what: Ask,
+) -> impl Future<Output = Answer> + Send + 'static + use<> {
+    let (node, claim) = (Arc::clone(node), Arc::clone(claim));
+    async move {
+        let Claim { resource, token } = &*claim;
+        let result = match what {
+            Ask::Acquire(ttl) => node.acquire(resource, token, ttl).await,
+            Ask::Extend(ttl) => node.extend(resource, token, ttl).await,
+            Ask::Release => node.release(resource, token).await,
+        };
+        Answer { node: place, result }
+    }
+}
+
+impl<F: Future<Output = Answer>> Calls<F> {
+    /// Waits for the next event. Answers that are there come before the end of the time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: an answer that was not returned is returned by the next call.
+    pub(super) async fn next(&mut self) -> Event {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// An answer that can be had without waiting.
+    pub(super) fn ready(&mut self) -> Option<Answer> {
+        self.in_flight.next().now_or_never().flatten()
+    }
+
+    /// The calls that have not returned, for somebody else to finish.
+    pub(super) fn into_unfinished(self) -> FuturesUnordered<F> {
+        self.in_flight
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        match self.in_flight.poll_next_unpin(cx) {
+            Poll::Ready(Some(answer)) => Poll::Ready(Event::Answered(answer)),
+            Poll::Ready(None) => Poll::Ready(Event::Over),
+            Poll::Pending => self.timer.poll_unpin(cx).map(|()| Event::Over),
+        }
+    }
+}
+
+/// A timer that is set only when somebody has to wait for it.
+pub(super) struct Timer {
+    shared: Arc<Shared>,
+    deadline: Moment,
+    sleep: Option<BoxFuture<'static, ()>>,
+}
+
+impl Timer {
+    pub(super) fn new(shared: &Arc<Shared>, deadline: Moment) -> Self {
+        Self { shared: Arc::clone(shared), deadline, sleep: None }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { shared, deadline, sleep } = &mut *self;
+        sleep.get_or_insert_with(|| shared.runtime.sleep_until(*deadline)).poll_unpin(cx)
+    }
+}

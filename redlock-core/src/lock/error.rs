@@ -1,0 +1,136 @@
+use std::{fmt, time::Duration};
+
+use super::report::Report;
+use crate::{
+    ConfigError, NoRuntime, RandomError, Resource,
+    proto::{LossReason, Verdict},
+};
+
+/// Why a lock could not be had or kept. Each variant is a different situation, not a different
+/// wording: contention, outage, slowness and loss call for different reactions.
+///
+/// Where nodes were asked, [`report`](Self::report) has what each of them said.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody else holds the lock, or is taking it at the same time.
+    Contended(Box<Report>),
+    /// So many nodes failed that no quorum was left to ask.
+    Unavailable(Box<Report>),
+    /// A quorum granted, but so late that nothing of the validity was left.
+    TooSlow(Box<Report>),
+    /// The lock was held and is not any more.
+    #[non_exhaustive]
+    Lost {
+        /// What was locked.
+        resource: Resource,
+        /// Why it is lost.
+        reason: LossReason,
+        /// What the nodes said, if they were asked.
+        report: Option<Box<Report>>,
+    },
+    /// The caller's patience ended first.
+    #[non_exhaustive]
+    TimedOut {
+        /// What was to be locked.
+        resource: Resource,
+        /// How long the caller was ready to wait.
+        patience: Duration,
+        /// Why the last attempt failed.
+        last: Box<Self>,
+    },
+    /// A setting, or a pair of settings, cannot work. No node was asked.
+    Config(ConfigError),
+    /// There is no async runtime for timers and clean-up here. No node was asked.
+    NoRuntime(NoRuntime),
+    /// No token could be made. No node was asked.
+    Random(RandomError),
+}
+
+impl Error {
+    /// What the nodes said, if any were asked.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Contended(report) | Self::Unavailable(report) | Self::TooSlow(report) => {
+                Some(report)
+            }
+            Self::Lost { report, .. } => report.as_deref(),
+            Self::TimedOut { last, .. } => last.report(),
+            Self::Config(_) | Self::NoRuntime(_) | Self::Random(_) => None,
+        }
+    }
+
+    /// Whether another attempt could end differently.
+    pub(super) const fn is_worth_a_retry(&self) -> bool {
+        matches!(self, Self::Contended(_) | Self::Unavailable(_) | Self::TooSlow(_))
+    }
+
+    pub(super) fn from_verdict(verdict: Verdict, report: Report) -> Self {
+        let report = Box::new(report);
+        match verdict {
+            Verdict::TooLate => Self::TooSlow(report),
+            Verdict::Refused => Self::Contended(report),
+            // The other two are no failures and come from no decided round.
+            Verdict::Unreachable | Verdict::Open | Verdict::Carried => Self::Unavailable(report),
+        }
+    }
+
+    pub(super) fn lost(resource: &Resource, reason: LossReason, report: Option<Report>) -> Self {
+        Self::Lost { resource: resource.clone(), reason, report: report.map(Box::new) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contended(report) | Self::Unavailable(report) => {
+                write!(f, "could not {} {:?}: {report}", report.action(), report.resource())
+            }
+            Self::TooSlow(report) => {
+                let (action, resource) = (report.action(), report.resource());
+                write!(f, "could not {action} {resource:?}: no validity was left when ")?;
+                write!(f, "the quorum was complete; {report}")
+            }
+            Self::Lost { resource, reason, report } => {
+                write!(f, "lost {resource:?}: {reason}")?;
+                report.as_ref().map_or(Ok(()), |report| write!(f, "; {report}"))
+            }
+            Self::TimedOut { resource, patience, last } => {
+                write!(f, "gave up on {resource:?} after {patience:?}; {last}")
+            }
+            Self::Config(error) => error.fmt(f),
+            Self::NoRuntime(error) => error.fmt(f),
+            Self::Random(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    /// What the variant wraps; the nodes' own errors are in the [`report`](Self::report), of which
+    /// no single one is the cause.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::TimedOut { last, .. } => Some(last),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<NoRuntime> for Error {
+    fn from(error: NoRuntime) -> Self {
+        Self::NoRuntime(error)
+    }
+}
+
+impl From<RandomError> for Error {
+    fn from(error: RandomError) -> Self {
+        Self::Random(error)
+    }
+}

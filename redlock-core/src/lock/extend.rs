@@ -1,0 +1,104 @@
+use std::{future::Future, sync::Arc};
+
+use super::{
+    aftermath::{Aftermath, Fate},
+    calls::{Answer, Ask, Calls, Event, ask},
+    error::Error,
+    hold::Hold,
+    report::{Action, Report},
+    settings::Terms,
+};
+use crate::{
+    NodeError,
+    proto::{ExtensionStep, LossReason, NodeSet},
+};
+
+/// Extends a held lock by one round over the nodes.
+pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error> {
+    let Hold { shared, claim, .. } = &**hold;
+    let resource = &terms.resource;
+    let started = shared.now();
+    let begun = hold.state().tenure.extend(terms.ttl, started);
+    let mut extension = match begun {
+        Ok(extension) => extension,
+        Err(loss) => return Err(Error::lost(resource, hold.bury(loss), None)),
+    };
+    let deadline = started.after(terms.node_timeout);
+    let calls = ask(shared, extension.asked(), claim, Ask::Extend(terms.ttl), deadline);
+    let mut calls =
+        Finish { hold: Arc::clone(hold), calls: Some(calls), outstanding: extension.asked() };
+    let mut errors: Vec<(usize, NodeError)> = Vec::new();
+    loop {
+        let event = match &mut calls.calls {
+            Some(calls) => calls.next().await,
+            None => Event::Over,
+        };
+        // Read after the answer is in hand: only a quorum that is complete before the old end
+        // continues the lock (R30).
+        let now = shared.now();
+        let step = match event {
+            Event::Answered(answer) => {
+                calls.outstanding.remove(answer.node);
+                let (node, ballot) = (answer.node, answer.ballot());
+                errors.extend(answer.result.err().map(|error| (node, error)));
+                hold.state().tenure.extension_answered(&mut extension, node, ballot, now)
+            }
+            Event::Over => hold.state().tenure.extension_timed_out(&mut extension, now),
+        };
+        let report = || {
+            let (tally, patience) = (extension.tally(), terms.node_timeout);
+            Report::new(shared, Action::Extend, resource, tally, &errors, patience)
+        };
+        match step {
+            ExtensionStep::Open => {}
+            ExtensionStep::Extended(_) => {
+                hold.state().ttl = terms.ttl;
+                return Ok(());
+            }
+            ExtensionStep::Unchanged(verdict) => {
+                return Err(Error::from_verdict(verdict, report()));
+            }
+            ExtensionStep::Lost(loss) => {
+                return Err(Error::lost(resource, hold.bury(loss), Some(report())));
+            }
+            // Whoever extends has the guard to himself, so nothing can have come in between; if
+            // it had, the lock would not be this extension's any more.
+            ExtensionStep::Ignored => {
+                return Err(Error::lost(resource, LossReason::Expired, Some(report())));
+            }
+        }
+    }
+}
+
+/// Calls that are finished even if nobody waits for them: a node whose command was never sent would
+/// forget the lock before the others.
+struct Finish<F: Future<Output = Answer> + Send + 'static> {
+    hold: Arc<Hold>,
+    calls: Option<Calls<F>>,
+    /// The nodes of the calls that have not returned.
+    outstanding: NodeSet,
+}
+
+impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
+    fn drop(&mut self) {
+        let Some(calls) = self.calls.take() else {
+            return;
+        };
+        let calls = calls.into_unfinished();
+        if calls.is_empty() {
+            return;
+        }
+        let (shared, hold) = (Arc::clone(&self.hold.shared), Arc::clone(&self.hold));
+        let aftermath = Aftermath {
+            shared: Arc::clone(&shared),
+            claim: Arc::clone(&hold.claim),
+            calls,
+            outstanding: self.outstanding,
+            give_up: hold.state().tenure.forgotten(),
+        };
+        shared.reaper.take(aftermath.settle(move |node, ballot| {
+            hold.state().tenure.extension_late(node, ballot);
+            Fate::Forget
+        }));
+    }
+}

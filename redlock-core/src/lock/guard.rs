@@ -1,0 +1,142 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    error::Error,
+    extend::extend,
+    hold::Hold,
+    release::{Release, release},
+};
+use crate::{
+    Lease, Resource, Token,
+    proto::{Moment, NodeSet},
+};
+
+/// A held lock. It turns invalid by itself when its time is over; dropped, it releases in the
+/// background.
+///
+/// Being a guard it does not prove that the lock *is* held, only that it was when it was made: ask
+/// [`is_valid`](Self::is_valid) before each step that must not be taken without it, and let the
+/// resource check what it can.
+#[must_use = "a guard that is dropped releases its lock at once"]
+pub struct Guard {
+    hold: Arc<Hold>,
+}
+
+impl Guard {
+    pub(super) const fn keep(hold: Arc<Hold>) -> Self {
+        Self { hold }
+    }
+
+    /// This guard, unless two of the nodes that granted it have turned out to be one server.
+    pub(super) async fn of_distinct_servers(self) -> Result<Self, Error> {
+        match self.hold.shared.same_server() {
+            None => Ok(self),
+            Some(error) => {
+                self.release().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// What is locked.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.hold.claim.resource
+    }
+
+    /// The proof of ownership: what releases or extends this lock from elsewhere.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        &self.hold.claim.token
+    }
+
+    /// The lock as plain data, as it stands now.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        let now = self.hold.shared.now();
+        let state = self.hold.state();
+        Lease::new(self.resource().clone(), self.token().clone(), state.ttl)
+            .valid(state.tenure.remaining(now), state.tenure.until())
+    }
+
+    /// Whether the lock is held at this instant. Reads the clock each time (requirement R6).
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.hold.state().tenure.is_valid(self.hold.shared.now())
+    }
+
+    /// How much longer the lock is held, if nothing extends it; zero if it is not.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.hold.state().tenure.remaining(self.hold.shared.now())
+    }
+
+    /// Extends the lock to at least `ttl` from now. It never becomes shorter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lock is not held any more: its validity had ended or ended before a
+    /// quorum had answered, or so many nodes no longer have it that no quorum is left.
+    /// [`Error::Unavailable`] or [`Error::Contended`] if too few nodes could be asked: the lock is
+    /// then held as before, until its old end, and extending can be tried again.
+    /// [`Error::Config`] for a ttl that cannot be.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, the lock is held as before, until its old end.
+    pub async fn extend(&mut self, ttl: Duration) -> Result<(), Error> {
+        let terms = self.hold.shared.settings.terms(self.resource().clone(), ttl)?;
+        extend(&self.hold, &terms).await
+    }
+
+    /// Gives the lock up and says what came of it.
+    ///
+    /// The guard is invalid before the first node is asked (requirement R25), and the result is
+    /// there when a quorum has answered; slower nodes are released in the background.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, the rest is done in the background.
+    pub async fn release(self) -> Release {
+        let (nodes, forgotten) = {
+            let mut state = self.hold.state();
+            (state.tenure.end().unwrap_or(NodeSet::EMPTY), state.tenure.forgotten())
+        };
+        let (shared, claim) = (&self.hold.shared, Arc::clone(&self.hold.claim));
+        release(shared, claim, nodes, forgotten, self.hold.node_timeout).await
+    }
+
+    /// Takes the lock out of its guard. Nothing extends or releases it any more but whoever has
+    /// the lease: [`Redlock::adopt`](super::Redlock::adopt),
+    /// [`release`](super::Redlock::release), [`extend`](super::Redlock::extend).
+    #[must_use = "without its lease the lock stays until its ttl is over"]
+    pub fn into_lease(self) -> Lease {
+        let lease = self.lease();
+        self.hold.state().tenure.give_away();
+        lease
+    }
+
+    pub(super) fn until(&self) -> Moment {
+        self.hold.state().tenure.until()
+    }
+}
+
+impl Drop for Guard {
+    /// Neither blocks nor needs a runtime on this thread (requirement R27).
+    fn drop(&mut self) {
+        let nodes = self.hold.state().tenure.end();
+        if let Some(nodes) = nodes {
+            self.hold.release_in_background(nodes);
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("resource", self.resource())
+            .field("token", self.token())
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}

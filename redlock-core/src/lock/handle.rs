@@ -1,0 +1,204 @@
+use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use futures::FutureExt;
+
+use super::{attempt, calls::Timer, error::Error, guard::Guard, settings::Terms, shared::Shared};
+use crate::{
+    ConfigError, Lease, Resource, Retry,
+    proto::{LossReason, Moment},
+};
+
+/// A resource and how to lock it. Made by [`Redlock::lock`](super::Redlock::lock), changed by its
+/// setters, cheap to clone and to throw away.
+///
+/// It holds nothing itself. Acquiring twice from one `Lock` makes two competitors, as it would
+/// from two.
+#[derive(Clone)]
+pub struct Lock {
+    shared: Arc<Shared>,
+    resource: Result<Resource, ConfigError>,
+    ttl: Duration,
+    retry: Retry,
+    patience: Option<Duration>,
+}
+
+impl Lock {
+    pub(super) fn new(shared: &Arc<Shared>, resource: Result<Resource, ConfigError>) -> Self {
+        let (ttl, retry) = (shared.settings.ttl, shared.settings.retry);
+        Self { shared: Arc::clone(shared), resource, ttl, retry, patience: None }
+    }
+
+    /// With this ttl: how long nodes keep the lock if nobody releases it.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// With this policy of when [`acquire`](Self::acquire) tries again, and how often.
+    #[must_use]
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// With this patience: [`acquire`](Self::acquire) becomes
+    /// [`acquire_within`](Self::acquire_within).
+    #[must_use]
+    pub const fn wait(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Tries once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contended`] if somebody else holds the lock, [`Error::Unavailable`] if so many
+    /// nodes failed that no quorum was left, [`Error::TooSlow`] if nothing of the validity was;
+    /// [`Error::Config`], [`Error::NoRuntime`] or [`Error::Random`] before any node is asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, whatever was taken is released in the background.
+    pub async fn try_acquire(&self) -> Result<Guard, Error> {
+        attempt::acquire(&self.shared, &self.terms()?, None).await
+    }
+
+    /// Tries by the [`retry`](Self::retry) policy, or for as long as [`wait`](Self::wait) says.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_acquire`](Self::try_acquire), of the last attempt.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, whatever was taken is released in the background.
+    pub async fn acquire(&self) -> Result<Guard, Error> {
+        match self.patience {
+            Some(patience) => self.acquire_within(patience).await,
+            None => self.acquire_until(self.retry, None).await,
+        }
+    }
+
+    /// Tries for at most this long, however many attempts that takes, with the pauses of the
+    /// [`retry`](Self::retry) policy. With a patience of zero it tries once.
+    ///
+    /// The patience counts from the call and nothing restarts it. The last attempt begins while
+    /// there is still time for the nodes to answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] with the failure of the last attempt; [`Error::Config`],
+    /// [`Error::NoRuntime`] or [`Error::Random`] before any node is asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, whatever was taken is released in the background.
+    pub async fn acquire_within(&self, patience: Duration) -> Result<Guard, Error> {
+        if patience.is_zero() {
+            return self.try_acquire().await.map_err(|error| self.timed_out(patience, error));
+        }
+        let deadline = self.shared.now().after(patience);
+        let acquired = self.acquire_until(self.retry.unlimited(), Some(deadline)).await;
+        acquired.map_err(|error| self.timed_out(patience, error))
+    }
+
+    /// Acquires, runs `body`, and releases, whatever happens inside.
+    ///
+    /// The body is polled only while the lock is held; if its validity ends first, the body is
+    /// dropped where it stands.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`acquire`](Self::acquire), in which case the body was not run;
+    /// [`Error::Lost`] if the lock was lost before the body had ended.
+    ///
+    /// # Panics
+    ///
+    /// If the body does; the lock is then released in the background.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, the body is dropped and the lock released in the background.
+    pub async fn run<T, F>(&self, body: F) -> Result<T, Error>
+    where
+        F: AsyncFnOnce(Lease) -> T,
+    {
+        let guard = self.acquire().await?;
+        let done = {
+            let mut end = Timer::new(&self.shared, guard.until());
+            let mut body = pin!(body(guard.lease()));
+            std::future::poll_fn(|cx| {
+                // The clock first: after a pause of the process it may be too late for even one
+                // more poll of the body.
+                if !guard.is_valid() {
+                    return Poll::Ready(None);
+                }
+                match body.as_mut().poll(cx) {
+                    // The last poll of the body may have outlasted the lock.
+                    Poll::Ready(value) => Poll::Ready(guard.is_valid().then_some(value)),
+                    Poll::Pending => end.poll_unpin(cx).map(|()| None),
+                }
+            })
+            .await
+        };
+        match done {
+            Some(value) => {
+                guard.release().await;
+                Ok(value)
+            }
+            None => Err(Error::lost(guard.resource(), LossReason::Expired, None)),
+        }
+    }
+
+    fn terms(&self) -> Result<Terms, ConfigError> {
+        self.shared.settings.terms(self.resource.clone()?, self.ttl)
+    }
+
+    async fn acquire_until(&self, retry: Retry, deadline: Option<Moment>) -> Result<Guard, Error> {
+        let terms = self.terms()?;
+        let mut attempt = 0;
+        loop {
+            let error = match attempt::acquire(&self.shared, &terms, deadline).await {
+                Ok(guard) => return Ok(guard),
+                Err(error) if error.is_worth_a_retry() => error,
+                Err(error) => return Err(error),
+            };
+            attempt = u32::saturating_add(attempt, 1);
+            let Some(pause) = retry.pause(attempt, self.shared.chance()) else {
+                return Err(error);
+            };
+            let now = self.shared.now();
+            let mut next = now.after(pause);
+            if let Some(deadline) = deadline {
+                // Rather a shorter pause than an attempt that nodes have no time to answer.
+                next = next.min(deadline.before(terms.node_timeout));
+                if next <= now {
+                    return Err(error);
+                }
+            }
+            self.shared.runtime.sleep_until(next).await;
+        }
+    }
+
+    fn timed_out(&self, patience: Duration, last: Error) -> Error {
+        match &self.resource {
+            Ok(resource) if last.is_worth_a_retry() => {
+                Error::TimedOut { resource: resource.clone(), patience, last: Box::new(last) }
+            }
+            _ => last,
+        }
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("resource", &self.resource)
+            .field("ttl", &self.ttl)
+            .field("retry", &self.retry)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}

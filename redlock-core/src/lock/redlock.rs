@@ -1,0 +1,115 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    attempt,
+    calls::Claim,
+    error::Error,
+    guard::Guard,
+    handle::Lock,
+    release::{Release, release},
+    shared::Shared,
+};
+use crate::{ConfigError, Lease, Quorum, Resource};
+
+/// The nodes, and the settings that their locks share. Made once, by [`builder`](Self::builder),
+/// and cheap to clone.
+///
+/// From it come the [`Lock`]s, each for one resource.
+#[derive(Clone)]
+pub struct Redlock {
+    shared: Arc<Shared>,
+}
+
+impl Redlock {
+    pub(super) fn from_shared(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The lock of a resource, with the settings of this redlock; its setters change them for this
+    /// one.
+    ///
+    /// A name that cannot be one is told by whichever of the lock's calls comes first.
+    pub fn lock<R>(&self, resource: R) -> Lock
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<ConfigError>,
+    {
+        Lock::new(&self.shared, resource.try_into().map_err(Into::into))
+    }
+
+    /// Releases a lease that no guard here keeps: one that was taken out of its guard, or came
+    /// from another process.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, the rest is done in the background.
+    pub async fn release(&self, lease: &Lease) -> Release {
+        let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
+        let forgotten = self.shared.now().after(lease.ttl().get());
+        let timeout = self.shared.settings.node_timeout(lease.ttl());
+        release(&self.shared, Arc::new(claim), self.shared.quorum.all(), forgotten, timeout).await
+    }
+
+    /// Extends a lease that no guard here keeps to at least `ttl` from now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`adopt`](Self::adopt); the lease is then as it was.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
+    pub async fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
+        let terms = self.shared.settings.terms(lease.resource().clone(), ttl)?;
+        Ok(attempt::adopt(&self.shared, lease, &terms).await?.into_lease())
+    }
+
+    /// Goes on with a lease: asks the nodes to extend it by its ttl, and keeps it in a guard.
+    ///
+    /// What the lease says of its validity is not relied on unless this very process took it: a
+    /// quorum of nodes must say that the token still has the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, or its validity
+    /// ended first; [`Error::Unavailable`] or [`Error::Contended`] if too few nodes could be asked
+    /// to tell; [`Error::Config`] if its ttl does not fit the settings here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
+    pub async fn adopt(&self, lease: Lease) -> Result<Guard, Error> {
+        let terms = self.shared.settings.terms(lease.resource().clone(), lease.ttl().get())?;
+        attempt::adopt(&self.shared, &lease, &terms).await
+    }
+
+    /// The labels of the nodes, in the order in which they were given.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.shared.labels.iter().map(|label| &**label)
+    }
+
+    /// How many nodes there are and how many must agree.
+    #[must_use]
+    pub fn quorum(&self) -> Quorum {
+        self.shared.quorum
+    }
+
+    /// Waits until every clean-up that is under way in the background has ended: releases of
+    /// dropped guards and of attempts that failed or were cancelled.
+    ///
+    /// To be called before a program ends, with a time limit of its own: a node that hangs is
+    /// waited for until it must have forgotten the lock by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Waiting changes nothing.
+    pub async fn settled(&self) {
+        self.shared.reaper.settled().await;
+    }
+}
+
+impl fmt::Debug for Redlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redlock").field("nodes", &self.shared.labels).finish_non_exhaustive()
+    }
+}

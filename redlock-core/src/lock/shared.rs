@@ -1,0 +1,64 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{reaper::Reaper, settings::Settings};
+use crate::{
+    ConfigError, Identity, LockNode, Moment, Quorum, Random, RandomError, Runtime, Token, Ttl,
+};
+
+/// What all locks, guards and jobs of one [`Redlock`] share.
+pub(super) struct Shared {
+    pub(super) nodes: Vec<Arc<dyn LockNode>>,
+    pub(super) labels: Vec<Arc<str>>,
+    pub(super) quorum: Quorum,
+    pub(super) settings: Settings,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) reaper: Reaper,
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> Moment {
+        self.runtime.now()
+    }
+
+    /// A token that no attempt has had before (R14).
+    pub(super) fn fresh_token(&self) -> Result<Token, RandomError> {
+        let mut bits = [0; Token::RANDOM_BYTES];
+        self.random.fill(&mut bits)?;
+        Ok(Token::from_random(bits))
+    }
+
+    /// Random bits for jitter. Without any, everybody waits the full pause: slower, never wrong.
+    pub(super) fn chance(&self) -> u32 {
+        let mut bits = [0; 4];
+        self.random.fill(&mut bits).map_or(0, |()| u32::from_ne_bytes(bits))
+    }
+
+    /// The most that nodes get to answer, whatever the ttl.
+    pub(super) fn longest_node_timeout(&self) -> Duration {
+        self.settings.node_timeout(Ttl::MAX)
+    }
+
+    /// Two nodes that have turned out to be one server, which would have two votes (R10).
+    pub(super) fn same_server(&self) -> Option<ConfigError> {
+        let known: Vec<(usize, Identity)> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(place, node)| Some((place, node.identity()?)))
+            .collect();
+        let twice = |(later, (place, identity)): (usize, &(usize, Identity))| {
+            let (first, _) = known[..later].iter().find(|(_, other)| other == identity)?;
+            Some((*first, *place))
+        };
+        let (first, second) = known.iter().enumerate().find_map(twice)?;
+        let label = |place: usize| self.labels[place].to_string();
+        Some(ConfigError::SameServer { first: label(first), second: label(second) })
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("nodes", &self.labels).finish_non_exhaustive()
+    }
+}
