@@ -47,11 +47,7 @@ impl ServerClock {
 
     /// A clock that shows `shown` at `now`, and runs true from then on.
     pub(crate) const fn starting(now: Moment, shown: ServerTime) -> Self {
-        Self {
-            anchor: now,
-            shown,
-            rate: SECOND,
-        }
+        Self { anchor: now, shown, rate: SECOND }
     }
 
     /// What it shows at `now`.

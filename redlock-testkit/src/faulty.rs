@@ -57,11 +57,7 @@ impl<N: LockNode> FaultyNode<N> {
     /// A node that does what `inner` does, until faults are planned. Delays are slept on `runtime`.
     #[must_use]
     pub fn new(inner: N, runtime: Arc<dyn Runtime>) -> Self {
-        Self {
-            inner,
-            runtime,
-            plan: Mutex::default(),
-        }
+        Self { inner, runtime, plan: Mutex::default() }
     }
 
     /// The next calls of this operation meet these faults, one each, after those scripted before.
@@ -181,27 +177,20 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
         let refusal = Ok(Vote::not_held());
-        self.call(Operation::Extend, resource, refusal, || {
-            self.inner.extend(resource, token, ttl)
-        })
-        .await
+        self.call(Operation::Extend, resource, refusal, || self.inner.extend(resource, token, ttl))
+            .await
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
         let refusal = Ok(Vote::not_held());
-        self.call(Operation::Release, resource, refusal, || {
-            self.inner.release(resource, token)
-        })
-        .await
+        self.call(Operation::Release, resource, refusal, || self.inner.release(resource, token))
+            .await
     }
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         let rejected = NodeError::new(self.inner.label(), FailureKind::Rejected);
         let refusal = Err(rejected.with_delivery(Delivery::Refused));
-        self.call(Operation::Inspect, resource, refusal, || {
-            self.inner.inspect(resource)
-        })
-        .await
+        self.call(Operation::Inspect, resource, refusal, || self.inner.inspect(resource)).await
     }
 }
 

@@ -91,9 +91,7 @@ impl MemoryNode {
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn cluster(nodes: usize) -> Vec<Self> {
-        (1..=nodes)
-            .map(|number| Self::named(format!("node-{number}")))
-            .collect()
+        (1..=nodes).map(|number| Self::named(format!("node-{number}"))).collect()
     }
 
     /// The node receives a command. Unless it hangs, it carries it out and replies before this
@@ -130,11 +128,10 @@ impl MemoryNode {
         match state.health() {
             Health::Up => Some(Ok(state.execute(command, now))),
             Health::Hung => None,
-            Health::Down => Some(Err(NodeError::new(
-                Arc::clone(&self.0.label),
-                FailureKind::Unreachable,
-            )
-            .with_delivery(Delivery::NotSent))),
+            Health::Down => {
+                Some(Err(NodeError::new(Arc::clone(&self.0.label), FailureKind::Unreachable)
+                    .with_delivery(Delivery::NotSent)))
+            }
         }
     }
 
@@ -163,9 +160,7 @@ impl LockNode for MemoryNode {
     /// Differs for each node, and for each start of it, as the `run_id` of Redis does.
     fn identity(&self) -> Option<Identity> {
         let starts = self.state().starts();
-        Some(Identity::new(
-            u128::from(self.0.number) << 64 | u128::from(starts),
-        ))
+        Some(Identity::new(u128::from(self.0.number) << 64 | u128::from(starts)))
     }
 
     async fn acquire(

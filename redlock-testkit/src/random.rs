@@ -41,11 +41,7 @@ impl SimRandom {
     /// A number below `bound`; zero if there is none.
     #[must_use]
     pub fn below(&self, bound: u64) -> u64 {
-        if bound == 0 {
-            0
-        } else {
-            self.lock().random_range(0..bound)
-        }
+        if bound == 0 { 0 } else { self.lock().random_range(0..bound) }
     }
 
     /// True this often, from 0 for never to 1 for always.
@@ -88,11 +84,8 @@ mod tests {
     }
 
     /// If this changes, every recorded seed means another run.
-    const PINNED: [u64; 3] = [
-        14_971_601_782_005_023_387,
-        13_781_649_495_232_077_965,
-        1_847_458_086_238_483_744,
-    ];
+    const PINNED: [u64; 3] =
+        [14_971_601_782_005_023_387, 13_781_649_495_232_077_965, 1_847_458_086_238_483_744];
 
     #[test]
     fn ranges_include_what_they_say() {

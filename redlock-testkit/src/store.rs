@@ -219,9 +219,7 @@ mod tests {
 
     fn acquire(store: &mut Store, name: &str, millis: u64, nanos: u64) -> Vote {
         let command = Command::Acquire(resource(), token(name), ttl(millis));
-        store
-            .execute(&command, ServerTime::from_nanos(nanos))
-            .vote()
+        store.execute(&command, ServerTime::from_nanos(nanos)).vote()
     }
 
     #[test]
@@ -252,10 +250,7 @@ mod tests {
         let mut store = Store::default();
         acquire(&mut store, "a", 10, 0);
         let left = Duration::from_millis(6);
-        assert_eq!(
-            acquire(&mut store, "b", 10, 4 * MS),
-            Vote::held_by_another(Some(left))
-        );
+        assert_eq!(acquire(&mut store, "b", 10, 4 * MS), Vote::held_by_another(Some(left)));
         assert_eq!(acquire(&mut store, "b", 10, 11 * MS), Vote::granted());
     }
 
@@ -272,10 +267,7 @@ mod tests {
         assert_eq!(extend("a", 10, 50), (Vote::granted(), end(101)));
         assert_eq!(extend("a", 60, 50), (Vote::granted(), end(111)));
         let left = Duration::from_millis(60);
-        assert_eq!(
-            extend("b", 900, 50),
-            (Vote::held_by_another(Some(left)), end(111))
-        );
+        assert_eq!(extend("b", 900, 50), (Vote::held_by_another(Some(left)), end(111)));
         assert_eq!(extend("a", 10, 111).0, Vote::not_held(), "it is dead");
     }
 

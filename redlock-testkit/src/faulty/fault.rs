@@ -116,11 +116,9 @@ impl Plan {
 
     pub(super) fn draw(&mut self, operation: Operation, resource: &Resource) -> Fault {
         let scripted = self.scripts.get_mut(&operation);
-        scripted
-            .and_then(VecDeque::pop_front)
-            .unwrap_or_else(|| match &mut self.rule {
-                Some(rule) => rule(operation, resource),
-                None => Fault::None,
-            })
+        scripted.and_then(VecDeque::pop_front).unwrap_or_else(|| match &mut self.rule {
+            Some(rule) => rule(operation, resource),
+            None => Fault::None,
+        })
     }
 }

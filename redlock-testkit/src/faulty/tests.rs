@@ -30,8 +30,7 @@ fn fixture() -> Fixture {
 impl Fixture {
     fn acquire(&self) -> Result<Vote, NodeError> {
         let ttl = Ttl::new(1000 * MS).unwrap();
-        self.sim
-            .block_on(self.node.acquire(&self.resource, &self.token, ttl))
+        self.sim.block_on(self.node.acquire(&self.resource, &self.token, ttl))
     }
 
     fn acquires(&self) -> u64 {
@@ -91,10 +90,7 @@ fn delays_are_slept_before_or_after_the_node_is_reached() {
 #[test]
 fn refusals_and_errors_never_reach_the_node() {
     let fixture = fixture();
-    let fail = Fault::Fail {
-        kind: FailureKind::Rejected,
-        delivery: Delivery::Refused,
-    };
+    let fail = Fault::Fail { kind: FailureKind::Rejected, delivery: Delivery::Refused };
     fixture.node.rule(move |operation, resource| {
         assert_eq!((operation, resource.as_str()), (Operation::Acquire, "r"));
         fail
@@ -122,9 +118,8 @@ fn the_same_seed_draws_the_same_faults() {
     let run = |seed| {
         let fixture = fixture();
         fixture.node.chances(chances, seed);
-        let answers: Vec<_> = (0..30)
-            .map(|_| fixture.acquire().map_err(|error| error.failure()))
-            .collect();
+        let answers: Vec<_> =
+            (0..30).map(|_| fixture.acquire().map_err(|error| error.failure())).collect();
         (answers, fixture.sim.now())
     };
     assert_eq!(run(1), run(1));

@@ -17,11 +17,7 @@ fn fixture() -> Fixture {
     let sim = SimRuntime::new(0);
     let node = MemoryNode::new("a", sim.shared());
     let resource = Resource::new("r").unwrap();
-    Fixture {
-        sim,
-        node,
-        resource,
-    }
+    Fixture { sim, node, resource }
 }
 
 impl Fixture {
@@ -66,10 +62,7 @@ fn a_node_that_forgets_comes_back_empty() {
 fn what_a_hung_node_received_is_carried_out_when_it_resumes_though_the_caller_has_gone() {
     let fixture = fixture();
     fixture.node.hang();
-    assert!(
-        fixture.acquire("t").is_none(),
-        "no answer, and then dropped"
-    );
+    assert!(fixture.acquire("t").is_none(), "no answer, and then dropped");
     assert!(fixture.node.keys().is_empty());
     fixture.sim.advance(10 * MS);
     fixture.node.resume();
@@ -91,9 +84,7 @@ fn a_call_that_waits_for_a_hung_node_gets_its_answer_when_it_resumes() {
             node.resume();
         }
     };
-    let (inspection, ()) = fixture
-        .sim
-        .block_on(async { futures::join!(waiting, later) });
+    let (inspection, ()) = fixture.sim.block_on(async { futures::join!(waiting, later) });
     assert_eq!(inspection.unwrap(), Inspection::Free);
 }
 
@@ -107,10 +98,7 @@ fn a_crash_ends_the_calls_that_wait_and_drops_their_requests() {
     assert!((&mut call).now_or_never().is_none());
     fixture.node.crash();
     let error = call.now_or_never().unwrap().unwrap_err();
-    assert_eq!(
-        (error.kind(), error.delivery()),
-        (FailureKind::Closed, Delivery::Unknown)
-    );
+    assert_eq!((error.kind(), error.delivery()), (FailureKind::Closed, Delivery::Unknown));
     fixture.node.restart();
     assert!(fixture.node.keys().is_empty());
 }
@@ -176,8 +164,5 @@ fn every_node_has_an_identity_of_its_own_and_clones_share_it() {
 fn its_debug_form_shows_label_and_health() {
     let fixture = fixture();
     fixture.node.hang();
-    assert_eq!(
-        format!("{:?}", fixture.node),
-        r#"MemoryNode { label: "a", health: Hung, .. }"#
-    );
+    assert_eq!(format!("{:?}", fixture.node), r#"MemoryNode { label: "a", health: Hung, .. }"#);
 }

@@ -17,10 +17,7 @@ pub struct SimClient {
 impl SimClient {
     pub(super) fn new(core: &Arc<Core>) -> Self {
         let group = core.state().add_group();
-        Self {
-            core: Arc::clone(core),
-            group,
-        }
+        Self { core: Arc::clone(core), group }
     }
 
     /// From now on its clock runs `rate` times as fast as true time.
@@ -89,8 +86,6 @@ impl Runtime for SimClient {
 
 impl fmt::Debug for SimClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimClient")
-            .field("process", &self.group)
-            .finish_non_exhaustive()
+        f.debug_struct("SimClient").field("process", &self.group).finish_non_exhaustive()
     }
 }

@@ -95,11 +95,7 @@ impl Core {
                 return self.fire();
             }
             let Some(task) = self.ready.draw(&self.random) else {
-                return if self.state().next_event().is_some() {
-                    self.fire()
-                } else {
-                    Step::Idle
-                };
+                return if self.state().next_event().is_some() { self.fire() } else { Step::Idle };
             };
             if let Some(step) = self.run(task, main) {
                 return step;
@@ -110,11 +106,7 @@ impl Core {
     /// When the next thing happens; now, if a task is ready.
     pub(super) fn next_at(&self) -> Option<Moment> {
         let state = self.state();
-        if self.ready.is_empty() {
-            state.next_event()
-        } else {
-            Some(state.now())
-        }
+        if self.ready.is_empty() { state.next_event() } else { Some(state.now()) }
     }
 
     pub(super) fn after_step(&self) {
@@ -277,11 +269,7 @@ impl Core {
             queued: AtomicBool::new(true),
             ready: Arc::clone(&self.ready),
         });
-        state.tasks.push(Some(Task {
-            group,
-            future,
-            waker,
-        }));
+        state.tasks.push(Some(Task { group, future, waker }));
         self.ready.push(task);
         task
     }

@@ -11,10 +11,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) const fn new() -> Self {
-        Self {
-            hash: OFFSET,
-            lines: None,
-        }
+        Self { hash: OFFSET, lines: None }
     }
 
     pub(super) fn keep(&mut self) {

@@ -22,12 +22,7 @@ pub(super) struct Sleep {
 
 impl Sleep {
     pub(super) fn new(core: &Arc<Core>, group: GroupId, deadline: Moment) -> Self {
-        Self {
-            core: Arc::clone(core),
-            group,
-            deadline,
-            event: None,
-        }
+        Self { core: Arc::clone(core), group, deadline, event: None }
     }
 }
 
@@ -39,9 +34,7 @@ impl Future for Sleep {
         if shown >= self.deadline {
             return Poll::Ready(());
         }
-        self.event = self
-            .core
-            .wake_at(self.group, self.deadline, self.event, cx.waker());
+        self.event = self.core.wake_at(self.group, self.deadline, self.event, cx.waker());
         Poll::Pending
     }
 }

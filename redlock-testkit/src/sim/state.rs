@@ -165,9 +165,9 @@ impl State {
     /// When the clock of this client shows `moment`, in true time.
     pub(super) fn true_time(&self, group: GroupId, moment: Moment) -> Moment {
         let shown = u64::try_from(moment.since_origin().as_nanos()).unwrap_or(u64::MAX);
-        self.groups.get(group).map_or(moment, |group| {
-            group.clock.when(ServerTime::from_nanos(shown))
-        })
+        self.groups
+            .get(group)
+            .map_or(moment, |group| group.clock.when(ServerTime::from_nanos(shown)))
     }
 
     pub(super) fn freeze(&mut self, group: GroupId, random: &SimRandom, until: Moment) {

@@ -79,10 +79,7 @@ fn a_frozen_client_stands_still_while_time_and_the_others_go_on() {
     frozen.freeze(20 * MS);
     frozen.freeze(10 * MS);
     sim.run_until_idle();
-    assert_eq!(
-        *woken.lock().unwrap(),
-        [("other", 5 * MS), ("frozen", 20 * MS)]
-    );
+    assert_eq!(*woken.lock().unwrap(), [("other", 5 * MS), ("frozen", 20 * MS)]);
     sim.shut_down();
 }
 
@@ -99,10 +96,7 @@ fn clients_have_clocks_of_their_own() {
     sim.block_on(slow.sleep(10 * MS));
     assert_eq!(sim.now().since(true_start), 25 * MS);
     assert_eq!(fast.now().since(start[0]), 50 * MS);
-    assert_eq!(
-        slow.true_time(start[1].after(10 * MS)),
-        true_start.after(20 * MS)
-    );
+    assert_eq!(slow.true_time(start[1].after(10 * MS)), true_start.after(20 * MS));
 }
 
 #[test]
@@ -149,8 +143,7 @@ fn waiting_for_nothing_is_found_out() {
 fn a_timer_beyond_the_end_of_time_never_fires() {
     let sim = SimRuntime::new(0);
     let shared = sim.shared();
-    sim.spawn(shared.sleep_until(Moment::at(Duration::MAX)))
-        .unwrap();
+    sim.spawn(shared.sleep_until(Moment::at(Duration::MAX))).unwrap();
     sim.run_until_idle();
     assert!(sim.now() < Moment::at(Duration::from_secs(3601)));
     sim.shut_down();
