@@ -2,7 +2,9 @@
 
 mod client;
 mod core;
+mod link;
 mod log;
+mod network;
 mod sleep;
 mod state;
 
@@ -18,7 +20,11 @@ use std::{
 use futures::future::BoxFuture;
 use redlock_core::{Moment, NoRuntime, Runtime};
 
-pub use self::client::SimClient;
+pub use self::{
+    client::SimClient,
+    link::SimLink,
+    network::{Network, SimCluster},
+};
 use self::{
     core::{Core, Step},
     sleep::Sleep,
