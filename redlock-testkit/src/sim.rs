@@ -139,6 +139,11 @@ impl SimRuntime {
         self.0.state().move_to(end);
     }
 
+    /// Looks at something in an instant: clocks read inside do not [stall](Self::stalls).
+    pub fn at_once<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.0.observe(look)
+    }
+
     /// Calls `call` at this moment, or now if it has passed, as a step of its own.
     pub fn at(&self, moment: Moment, call: impl FnOnce() + Send + 'static) {
         self.0.call_at(moment, Box::new(call));
@@ -207,6 +212,12 @@ impl SimRuntime {
     #[must_use]
     pub fn log_hash(&self) -> u64 {
         self.0.state().log.hash()
+    }
+
+    /// How much time has passed in [stalls](Self::stalls).
+    #[must_use]
+    pub fn stalled(&self) -> Duration {
+        self.0.state().stalled
     }
 
     /// How many steps there have been.
