@@ -197,6 +197,11 @@ impl SimRuntime {
         self.0.note(what);
     }
 
+    /// Writes something into the lines of the log only, if they are kept.
+    pub(crate) fn remark(&self, what: fmt::Arguments<'_>) {
+        self.0.remark(what);
+    }
+
     /// Keeps the log as text, for reading after a failure. Costs time.
     pub fn keep_log(&self) {
         self.0.state().log.keep();

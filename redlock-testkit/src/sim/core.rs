@@ -158,6 +158,12 @@ impl Core {
         state.log.text(millis, what);
     }
 
+    pub(super) fn remark(&self, what: fmt::Arguments<'_>) {
+        let mut state = self.state();
+        let millis = state.now().since_origin().as_secs_f64() * 1000.0;
+        state.log.remark(millis, what);
+    }
+
     /// Replaces who is woken at this event, or makes the event.
     pub(super) fn wake_at(
         &self,

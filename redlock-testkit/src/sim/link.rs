@@ -78,6 +78,7 @@ impl SimLink {
 
     fn send(&self, command: Command, reply: Reply) {
         let (network, random) = (self.0.network(), self.0.sim.random());
+        self.0.remark("is sent", &command);
         if self.0.is_cut() {
             return drop(reply);
         }
@@ -106,6 +107,7 @@ impl SimLink {
         let wire = Arc::clone(&self.0);
         self.0.sim.at(arrival, move || {
             let node = wire.node.clone();
+            wire.remark("receives", &command);
             node.submit(command, move |result| wire.answer(connection, result, reply));
         });
     }
@@ -119,6 +121,7 @@ impl Wire {
         result: Result<Answer, NodeError>,
         reply: Option<Reply>,
     ) {
+        self.sim.remark(format_args!("  {} answers {result:?}", self.node.label()));
         let Some(reply) = reply else { return };
         let (network, random) = (self.network(), self.sim.random());
         if self.is_cut() {
@@ -168,6 +171,10 @@ impl Wire {
         let arrival = self.sim.now().after(latency).max(before.after(NANOSECOND));
         *before = arrival;
         arrival
+    }
+
+    fn remark(&self, what: &str, command: &Command) {
+        self.sim.remark(format_args!("  {} {what} {command:?}", self.node.label()));
     }
 
     fn network(&self) -> Network {

@@ -57,18 +57,18 @@ pub(crate) fn schedule(
         let node = cluster.nodes()[index(random, plan.nodes)].clone();
         let who = index(random, plan.clients);
         let (client, links) = clients[who].clone();
-        match (random.below(4), plan.calls_return()) {
-            (0, _) => {
+        match random.below(4) {
+            0 if plan.crashes => {
                 let back = node.clone();
                 at(start, Box::new(move || node.crash()));
                 sim.at(end, move || back.restart());
             }
-            (1, _) => {
+            1 => {
                 let back = node.clone();
                 at(start, Box::new(move || node.hang()));
                 sim.at(end, move || back.resume());
             }
-            (2, false) => {
+            2 if !plan.calls_return() => {
                 let link = links[index(random, plan.nodes)].clone();
                 let back = link.clone();
                 at(start, Box::new(move || link.cut()));

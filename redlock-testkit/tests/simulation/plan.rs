@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) clock_error: f64,
     /// How many things go wrong beside the network.
     pub(crate) faults: u64,
+    /// Whether one of them is that a node crashes.
+    pub(crate) crashes: bool,
     /// For how long they go wrong.
     pub(crate) horizon: Duration,
     pub(crate) step_time: Duration,
@@ -40,7 +42,7 @@ pub(crate) enum Broken {
 impl Plan {
     /// All that a lock must withstand.
     pub(crate) fn legal(random: &SimRandom) -> Self {
-        let ttl = one_of(random, &[60, 300, 2_000, 10_000]);
+        let ttl = one_of(random, &[60, 300, 2_000, 20_000]);
         let ttl = random.between(ttl / 2, ttl);
         let validity = Drift::default().validity(Ttl::new(ttl).expect("at least 30 ms"));
         let node_timeout = match random.below(3) {
@@ -59,6 +61,7 @@ impl Plan {
             network: network(random, node_timeout, ttl),
             clock_error: if random.chance(0.5) { 0.0 } else { CLOCK_ERROR },
             faults: random.below(5),
+            crashes: random.chance(0.5),
             horizon: ttl * 3,
             step_time: one_of(random, &[0, 0, 1]) / 20,
             stalls: if random.chance(0.8) { 0.0 } else { 0.02 },
@@ -75,10 +78,19 @@ impl Plan {
         plan
     }
 
-    /// Whether every request has reached its node or is lost by the time its call returns, so that
-    /// clean-up can leave nothing behind. Otherwise a request may arrive behind its own release.
-    pub(crate) fn calls_are_honest(&self) -> bool {
-        self.network.close_early == 0.0 && self.network.duplicate == 0.0
+    /// Whether clean-up that has ended leaves nothing behind. Otherwise a key may live on until its
+    /// ttl is over, for one of these reasons:
+    ///
+    /// * a request reaches its node after its call has returned, or so late that the clean-up has
+    ///   given up on it;
+    /// * releases fail, and the lock is so short that the pause before the next try is not worth
+    ///   it.
+    pub(crate) fn clean_up_is_complete(&self) -> bool {
+        let network = &self.network;
+        let honest = network.close_early == 0.0 && network.duplicate == 0.0;
+        let in_time = network.longest_spike <= self.ttl / 2;
+        let releases_fail = self.crashes || network.lose_request > 0.0 || network.lose_reply > 0.0;
+        honest && in_time && (!releases_fail || self.ttl >= LONG_FOR_RELEASES)
     }
 
     /// Whether calls always return: nothing is lost in silence, so nothing must be waited for until
@@ -145,6 +157,9 @@ pub(crate) fn index(random: &SimRandom, bound: usize) -> usize {
 }
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Several times the longest pause between two tries to release.
+const LONG_FOR_RELEASES: Duration = Duration::from_millis(2_500);
 
 /// Half of the default drift factor for the client's clock, and half for the node's.
 const CLOCK_ERROR: f64 = 0.005;

@@ -173,8 +173,8 @@ impl Run {
         if took > bound {
             self.watch.fail(format!("settling {when} took {took:?}, not within {bound:?}"));
         }
-        if !self.plan.calls_are_honest() {
-            // A request may have arrived behind its own release; its key dies by itself.
+        if !self.plan.clean_up_is_complete() {
+            // What may be left dies by itself.
             let late = self.plan.network.longest_spike + self.plan.ttl * 2;
             self.sim.sleep(late + late / 50).await;
         }

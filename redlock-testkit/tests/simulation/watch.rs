@@ -98,8 +98,10 @@ impl Watch {
         state.violation.get_or_insert_with(|| format!("{violation} (at {now:?})"));
         let alarm = state.alarm.take();
         drop(state);
-        // Nobody listens any more if the run is over.
-        drop(alarm.map(|alarm| alarm.send(())));
+        if let Some(alarm) = alarm {
+            // Nobody listens any more if the run is over.
+            let _ = alarm.send(());
+        }
     }
 
     /// Completes at the first thing that is wrong.
