@@ -3,7 +3,10 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -29,6 +32,9 @@ pub(crate) struct Actor {
     pub(crate) watch: Arc<Watch>,
     pub(crate) freezes: Freezes,
     pub(crate) seen: Arc<Seen>,
+    /// Set when a lease is released that does not say how long its keys may live: an extension
+    /// asked for more than it has come to.
+    pub(crate) may_linger: Arc<AtomicBool>,
 }
 
 /// How often what has been seen, so that a run that never gets anywhere is found out.
@@ -121,14 +127,15 @@ impl Actor {
 
     async fn hold(&self, guard: Guard) {
         let number = self.claim(guard);
-        for _ in 0..self.random().below(4) {
+        let extensions = self.random().below(4);
+        for _ in 0..extensions {
             self.client.sleep(self.random().between(Duration::ZERO, self.plan.ttl * 6 / 10)).await;
             self.extend(number).await;
         }
         let overstay = if self.random().chance(0.2) { self.plan.ttl } else { Duration::ZERO };
         let hold = self.random().between(Duration::ZERO, self.plan.ttl / 2) + overstay;
         self.client.sleep(hold).await;
-        self.give_up(number).await;
+        self.give_up(number, extensions > 0).await;
     }
 
     async fn extend(&self, number: u64) {
@@ -160,7 +167,7 @@ impl Actor {
         self.watch.check();
     }
 
-    async fn give_up(&self, number: u64) {
+    async fn give_up(&self, number: u64, extended: bool) {
         let Some(Proof::Guard(guard)) = self.watch.end(number) else { return };
         let (timeout, interest) = (self.plan.node_timeout, self.interest());
         match self.random().below(4) {
@@ -169,12 +176,16 @@ impl Actor {
                 self.saw("dropped");
             }
             1 => {
+                self.may_linger.fetch_or(extended, Ordering::Relaxed);
                 let lease = guard.into_lease();
                 let release = self.redlock.release(&lease);
                 drop(self.bounded("release lease", interest, timeout, release).await);
                 self.saw("lease released");
             }
-            2 => self.pass_on(guard.into_lease()).await,
+            2 => {
+                self.may_linger.fetch_or(extended, Ordering::Relaxed);
+                self.pass_on(guard.into_lease()).await;
+            }
             _ => match self.bounded("release", interest, timeout, guard.release()).await {
                 Some(release) if release.is_released() => self.saw("released"),
                 Some(_) => self.saw("released too late"),

@@ -75,9 +75,10 @@ pub(crate) fn schedule(
                 sim.at(end, move || back.mend());
             }
             _ => {
-                let freezes = freezes.clone();
+                let (freezes, sim) = (freezes.clone(), sim.clone());
                 let freeze = move || {
-                    freezes.add(who, start, end);
+                    // It may begin late, if the process of somebody else stalls.
+                    freezes.add(who, sim.now(), sim.now().after(lasts));
                     client.freeze(lasts);
                 };
                 at(start, Box::new(freeze));

@@ -89,8 +89,13 @@ impl Plan {
         let network = &self.network;
         let honest = network.close_early == 0.0 && network.duplicate == 0.0;
         let in_time = network.longest_spike <= self.ttl / 2;
-        let releases_fail = self.crashes || network.lose_request > 0.0 || network.lose_reply > 0.0;
-        honest && in_time && (!releases_fail || self.ttl >= LONG_FOR_RELEASES)
+        honest && in_time && (!self.releases_fail() || self.ttl >= LONG_FOR_RELEASES)
+    }
+
+    /// Whether a node that is up may seem to refuse, or never to answer, a release.
+    pub(crate) fn releases_fail(&self) -> bool {
+        let network = &self.network;
+        self.crashes || network.lose_request > 0.0 || network.lose_reply > 0.0
     }
 
     /// Whether calls always return: nothing is lost in silence, so nothing must be waited for until

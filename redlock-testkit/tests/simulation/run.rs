@@ -43,6 +43,7 @@ struct Run {
     watch: Arc<Watch>,
     freezes: Freezes,
     over: Arc<AtomicBool>,
+    may_linger: Arc<AtomicBool>,
 }
 
 /// Runs what the seed and the way to plan stand for.
@@ -88,7 +89,7 @@ impl Run {
         sim.after_each_step(move || watching.check());
         let clients: Vec<(SimClient, Vec<SimLink>)> =
             (0..plan.clients).map(|_| (sim.client(), cluster.links())).collect();
-        let over = Arc::default();
+        let (over, may_linger) = (Arc::default(), Arc::<AtomicBool>::default());
         let freezes = schedule(&sim, &plan, &cluster, &clients, &over);
         let resources: Arc<[Resource]> = ["a", "b"][..plan.resources]
             .iter()
@@ -118,9 +119,10 @@ impl Run {
                 watch: Arc::clone(&watch),
                 freezes: freezes.clone(),
                 seen: Arc::<Seen>::default(),
+                may_linger: Arc::clone(&may_linger),
             });
         }
-        Self { sim, plan, cluster, actors, links: all_links, watch, freezes, over }
+        Self { sim, plan, cluster, actors, links: all_links, watch, freezes, over, may_linger }
     }
 
     async fn whole(&self) {
@@ -173,9 +175,10 @@ impl Run {
         if took > bound {
             self.watch.fail(format!("settling {when} took {took:?}, not within {bound:?}"));
         }
-        if !self.plan.clean_up_is_complete() {
+        let lingers = self.may_linger.load(Ordering::Relaxed) && self.plan.releases_fail();
+        if lingers || !self.plan.clean_up_is_complete() {
             // What may be left dies by itself.
-            let late = self.plan.network.longest_spike + self.plan.ttl * 2;
+            let late = self.plan.network.longest_spike + self.plan.ttl * 3;
             self.sim.sleep(late + late / 50).await;
         }
         for node in self.cluster.nodes() {
