@@ -16,5 +16,5 @@ pub use memory::{CallCounts, Key, MemoryNode};
 #[cfg(feature = "mock")]
 pub use mock::MockLockNode;
 pub use random::SimRandom;
-pub use sim::{SimClient, SimRuntime};
+pub use sim::{Network, SimClient, SimCluster, SimLink, SimRuntime};
 pub use store::Operation;

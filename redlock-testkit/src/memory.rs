@@ -135,6 +135,11 @@ impl MemoryNode {
         }
     }
 
+    /// Whether requests reach it: it has not crashed.
+    pub(crate) fn listens(&self) -> bool {
+        self.state().health() != Health::Down
+    }
+
     /// The error of a call whose connection ended under it.
     pub(crate) fn closed(&self) -> NodeError {
         NodeError::new(Arc::clone(&self.0.label), FailureKind::Closed)

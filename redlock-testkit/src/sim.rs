@@ -2,7 +2,9 @@
 
 mod client;
 mod core;
+mod link;
 mod log;
+mod network;
 mod sleep;
 mod state;
 
@@ -18,7 +20,11 @@ use std::{
 use futures::future::BoxFuture;
 use redlock_core::{Moment, NoRuntime, Runtime};
 
-pub use self::client::SimClient;
+pub use self::{
+    client::SimClient,
+    link::SimLink,
+    network::{Network, SimCluster},
+};
 use self::{
     core::{Core, Step},
     sleep::Sleep,
@@ -133,6 +139,11 @@ impl SimRuntime {
         self.0.state().move_to(end);
     }
 
+    /// Looks at something in an instant: clocks read inside do not [stall](Self::stalls).
+    pub fn at_once<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.0.observe(look)
+    }
+
     /// Calls `call` at this moment, or now if it has passed, as a step of its own.
     pub fn at(&self, moment: Moment, call: impl FnOnce() + Send + 'static) {
         self.0.call_at(moment, Box::new(call));
@@ -186,6 +197,11 @@ impl SimRuntime {
         self.0.note(what);
     }
 
+    /// Writes something into the lines of the log only, if they are kept.
+    pub(crate) fn remark(&self, what: fmt::Arguments<'_>) {
+        self.0.remark(what);
+    }
+
     /// Keeps the log as text, for reading after a failure. Costs time.
     pub fn keep_log(&self) {
         self.0.state().log.keep();
@@ -201,6 +217,12 @@ impl SimRuntime {
     #[must_use]
     pub fn log_hash(&self) -> u64 {
         self.0.state().log.hash()
+    }
+
+    /// How much time has passed in [stalls](Self::stalls).
+    #[must_use]
+    pub fn stalled(&self) -> Duration {
+        self.0.state().stalled
     }
 
     /// How many steps there have been.

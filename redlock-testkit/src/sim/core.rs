@@ -22,7 +22,7 @@ pub(super) struct Core {
     ready: Arc<Ready>,
     random: SimRandom,
     hooks: Mutex<Vec<Box<dyn FnMut() + Send>>>,
-    /// A hook is running.
+    /// Somebody looks on, and must not change what he sees.
     observed: AtomicBool,
 }
 
@@ -111,14 +111,18 @@ impl Core {
 
     pub(super) fn after_step(&self) {
         let mut hooks = std::mem::take(&mut *lock(&self.hooks));
-        self.observed.store(true, Ordering::Relaxed);
-        for hook in &mut hooks {
-            hook();
-        }
-        self.observed.store(false, Ordering::Relaxed);
+        self.observe(|| hooks.iter_mut().for_each(|hook| hook()));
         let mut kept = lock(&self.hooks);
         hooks.append(&mut kept);
         *kept = hooks;
+    }
+
+    /// Time stands still in here, whatever is asked of clocks.
+    pub(super) fn observe<T>(&self, look: impl FnOnce() -> T) -> T {
+        let nested = self.observed.swap(true, Ordering::Relaxed);
+        let seen = look();
+        self.observed.store(nested, Ordering::Relaxed);
+        seen
     }
 
     pub(super) fn shut_down(&self) {
@@ -143,6 +147,7 @@ impl Core {
             let pause = self.random.between(std::time::Duration::ZERO, longest);
             let end = state.now().after(pause);
             state.move_to(end);
+            state.stalled += pause;
         }
         reading
     }
@@ -151,6 +156,12 @@ impl Core {
         let mut state = self.state();
         let millis = state.now().since_origin().as_secs_f64() * 1000.0;
         state.log.text(millis, what);
+    }
+
+    pub(super) fn remark(&self, what: fmt::Arguments<'_>) {
+        let mut state = self.state();
+        let millis = state.now().since_origin().as_secs_f64() * 1000.0;
+        state.log.remark(millis, what);
     }
 
     /// Replaces who is woken at this event, or makes the event.

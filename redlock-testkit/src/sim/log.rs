@@ -29,6 +29,11 @@ impl Log {
     pub(super) fn text(&mut self, millis: f64, what: fmt::Arguments<'_>) {
         // Hashing what is written cannot fail; a value whose `Display` fails is cut short.
         let _ = self.write_fmt(what);
+        self.remark(millis, what);
+    }
+
+    /// Text that explains, and is not part of what happened.
+    pub(super) fn remark(&mut self, millis: f64, what: fmt::Arguments<'_>) {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{millis:>12.3} ms  {what}"));
         }

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) step_time: Duration,
     /// How often and how long the reading of a client's clock stalls.
     pub(super) stalls: (f64, Duration),
+    /// How much of the time has passed in stalls.
+    pub(super) stalled: Duration,
     pub(super) log: Log,
     pub(super) closed: bool,
 }
@@ -66,6 +68,7 @@ impl State {
             groups: Vec::new(),
             step_time: Duration::ZERO,
             stalls: (0.0, Duration::ZERO),
+            stalled: Duration::ZERO,
             log: Log::new(),
             closed: false,
         };

@@ -1,0 +1,307 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{SimLink, SimRuntime};
+use crate::MemoryNode;
+
+/// How messages travel between clients and nodes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use redlock_testkit::Network;
+///
+/// let rough = Network { lose_reply: 0.05, connections: 3, ..Network::default() };
+/// assert_eq!(rough.longest_latency, Duration::from_millis(1));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Network {
+    /// The least time that a message takes, in either direction.
+    pub shortest_latency: Duration,
+    /// The most time that a message takes, in either direction.
+    pub longest_latency: Duration,
+    /// How often a message takes much longer, up to [`longest_spike`](Self::longest_spike).
+    pub spikes: f64,
+    /// The most time that such a message takes.
+    pub longest_spike: Duration,
+    /// How many connections a client has to a node. Messages keep their order on one of them, and
+    /// overtake each other on different ones.
+    pub connections: usize,
+    /// How often a request never reaches the node.
+    pub lose_request: f64,
+    /// How often the reply to a request that was carried out is lost.
+    pub lose_reply: f64,
+    /// How often the loss of a message goes unnoticed: the caller gets no answer at all. Otherwise
+    /// the connection closes, and he gets an error.
+    pub silence: f64,
+    /// How often a connection closes under a request that reaches the node all the same, and may
+    /// do so long after the caller has got his error.
+    pub close_early: f64,
+    /// How often a request arrives a second time. No node of the contract does that to an acquire.
+    pub duplicate: f64,
+}
+
+impl Default for Network {
+    /// One connection to each node, 0.1 to 1 ms in each direction, and nothing goes wrong.
+    fn default() -> Self {
+        Self {
+            shortest_latency: Duration::from_micros(100),
+            longest_latency: Duration::from_millis(1),
+            spikes: 0.0,
+            longest_spike: Duration::ZERO,
+            connections: 1,
+            lose_request: 0.0,
+            lose_reply: 0.0,
+            silence: 0.0,
+            close_early: 0.0,
+            duplicate: 0.0,
+        }
+    }
+}
+
+/// Nodes in memory behind a simulated network.
+///
+/// Each client gets [links](Self::links) of its own. What a client has sent arrives whether or not
+/// it still waits: dropping the future of a call calls nothing back.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use redlock_core::Redlock;
+/// use redlock_testkit::{SimCluster, SimRuntime};
+///
+/// let sim = SimRuntime::new(42);
+/// let cluster = SimCluster::new(&sim, 3);
+/// let client = sim.client();
+/// let redlock = Redlock::builder()
+///     .nodes(cluster.links())
+///     .runtime(client.shared())
+///     .build()?;
+///
+/// let guard = sim.block_on(redlock.lock("orders").try_acquire()).unwrap();
+/// assert!(guard.is_valid());
+/// sim.advance(Duration::from_secs(10));
+/// assert!(!guard.is_valid());
+/// # Ok::<(), redlock_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct SimCluster {
+    sim: SimRuntime,
+    nodes: Arc<[MemoryNode]>,
+    network: Arc<Mutex<Network>>,
+}
+
+impl SimCluster {
+    /// This many empty nodes, `node-1`, `node-2` and so on, behind a calm [`Network`].
+    #[must_use]
+    pub fn new(sim: &SimRuntime, nodes: usize) -> Self {
+        let node = |number| MemoryNode::new(format!("node-{number}"), sim.shared());
+        Self { sim: sim.clone(), nodes: (1..=nodes).map(node).collect(), network: Arc::default() }
+    }
+
+    /// From now on messages travel like this.
+    pub fn network(&self, network: Network) {
+        *self.conditions() = network;
+    }
+
+    /// Every node is up and answers, and messages travel as they do by default. What was cut stays
+    /// cut.
+    pub fn heal(&self) {
+        self.network(Network::default());
+        for node in self.nodes() {
+            node.restart();
+            node.resume();
+        }
+    }
+
+    /// A link to each node, in their order, for one client.
+    #[must_use]
+    pub fn links(&self) -> Vec<SimLink> {
+        let link = |node: &MemoryNode| SimLink::new(&self.sim, node, &self.network);
+        self.nodes.iter().map(link).collect()
+    }
+
+    /// The nodes, as an operator reaches them: without a network in between.
+    #[must_use]
+    pub fn nodes(&self) -> &[MemoryNode] {
+        &self.nodes
+    }
+
+    fn conditions(&self) -> MutexGuard<'_, Network> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SimCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimCluster").field("nodes", &self.nodes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redlock_core::{Delivery, FailureKind, LockNode, NodeError, Resource, Token, Ttl, Vote};
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    struct Fixture {
+        sim: SimRuntime,
+        cluster: SimCluster,
+        link: SimLink,
+        resource: Resource,
+    }
+
+    fn fixture(network: Network) -> Fixture {
+        let sim = SimRuntime::new(5);
+        let cluster = SimCluster::new(&sim, 1);
+        cluster.network(network);
+        let link = cluster.links().remove(0);
+        let resource = Resource::new("r").unwrap();
+        Fixture { sim, cluster, link, resource }
+    }
+
+    fn token(name: &str) -> Token {
+        Token::from_bytes(name.as_bytes()).unwrap()
+    }
+
+    impl Fixture {
+        /// `None` if there is no answer within a second.
+        fn acquire(&self, name: &str) -> Option<Result<Vote, NodeError>> {
+            let (token, ttl) = (token(name), Ttl::new(10_000 * MS).unwrap());
+            let call = self.link.acquire(&self.resource, &token, ttl);
+            let patience = std::pin::pin!(self.sim.sleep(1000 * MS));
+            match self.sim.block_on(futures::future::select(call, patience)) {
+                futures::future::Either::Left((result, _)) => Some(result),
+                futures::future::Either::Right(_) => None,
+            }
+        }
+
+        fn tokens(&self) -> Vec<Token> {
+            self.cluster.nodes()[0].keys().into_iter().map(|key| key.token).collect()
+        }
+    }
+
+    #[test]
+    fn both_ways_take_their_time() {
+        let fixture = fixture(Network {
+            shortest_latency: 2 * MS,
+            longest_latency: 3 * MS,
+            ..Network::default()
+        });
+        let start = fixture.sim.now();
+        assert_eq!(fixture.acquire("a").unwrap().unwrap(), Vote::granted());
+        let took = fixture.sim.now().since(start);
+        assert!(took >= 4 * MS && took <= 6 * MS + Duration::from_micros(1), "{took:?}");
+    }
+
+    #[test]
+    fn a_lost_request_is_not_carried_out_and_a_lost_reply_leaves_a_key() {
+        for (silence, name) in [(0.0, "closed"), (1.0, "silent")] {
+            let lose_request = Network { lose_request: 1.0, silence, ..Network::default() };
+            let lose_reply = Network { lose_reply: 1.0, silence, ..Network::default() };
+            for (network, keys) in [(lose_request, 0), (lose_reply, 1)] {
+                let fixture = fixture(network);
+                match fixture.acquire(name) {
+                    Some(result) => {
+                        let failure = result.unwrap_err();
+                        assert_eq!(failure.kind(), FailureKind::Closed);
+                        assert_eq!(failure.delivery(), Delivery::Unknown);
+                    }
+                    None => assert_eq!(name, "silent"),
+                }
+                assert_eq!(fixture.tokens().len(), keys, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_sent_arrives_though_the_caller_has_gone() {
+        let fixture = fixture(Network::default());
+        let (a, ttl) = (token("a"), Ttl::new(10_000 * MS).unwrap());
+        let call = fixture.link.acquire(&fixture.resource, &a, ttl);
+        assert!(futures::FutureExt::now_or_never(call).is_none());
+        assert!(fixture.tokens().is_empty());
+        fixture.sim.advance(MS);
+        assert_eq!(fixture.tokens(), [a]);
+    }
+
+    #[test]
+    fn an_error_may_come_before_the_request_arrives() {
+        let fixture = fixture(Network {
+            close_early: 1.0,
+            shortest_latency: 5 * MS,
+            longest_latency: 10 * MS,
+            ..Network::default()
+        });
+        fixture.acquire("a").unwrap().unwrap_err();
+        assert!(fixture.tokens().is_empty());
+        fixture.sim.advance(10 * MS);
+        assert_eq!(fixture.tokens(), [token("a")]);
+    }
+
+    /// Whether a release overtakes the acquire that was sent before it, in any of many tries.
+    fn overtakes(connections: usize) -> bool {
+        (0..100).any(|_| {
+            let fixture = fixture(Network { connections, ..Network::default() });
+            let (a, ttl) = (token("a"), Ttl::new(10_000 * MS).unwrap());
+            for _ in 0..20 {
+                let acquire = fixture.link.acquire(&fixture.resource, &a, ttl);
+                let release = fixture.link.release(&fixture.resource, &a);
+                fixture.sim.block_on(async { futures::join!(acquire, release) }).0.unwrap();
+                if !fixture.tokens().is_empty() {
+                    return true;
+                }
+            }
+            false
+        })
+    }
+
+    #[test]
+    fn messages_keep_their_order_on_one_connection_only() {
+        assert!(!overtakes(1));
+        assert!(overtakes(2));
+    }
+
+    #[test]
+    fn a_duplicate_is_carried_out_again() {
+        let fixture = fixture(Network { duplicate: 1.0, ..Network::default() });
+        fixture.acquire("a").unwrap().unwrap();
+        fixture.sim.run_until_idle();
+        assert_eq!(fixture.cluster.nodes()[0].calls().acquire, 2);
+    }
+
+    #[test]
+    fn a_node_that_is_down_refuses_connections_or_closes_them() {
+        let fixture = fixture(Network::default());
+        fixture.cluster.nodes()[0].crash();
+        let mut seen = [false, false];
+        for _ in 0..50 {
+            let error = fixture.acquire("a").unwrap().unwrap_err();
+            match (error.kind(), error.delivery()) {
+                (FailureKind::Unreachable, Delivery::NotSent) => seen[0] = true,
+                (FailureKind::Closed, Delivery::Unknown) => seen[1] = true,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(seen, [true, true]);
+        fixture.cluster.heal();
+        fixture.acquire("a").unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_cut_link_is_silent_until_it_is_mended() {
+        let fixture = fixture(Network::default());
+        fixture.link.cut();
+        assert!(fixture.acquire("a").is_none());
+        assert!(fixture.tokens().is_empty());
+        fixture.link.mend();
+        fixture.acquire("a").unwrap().unwrap();
+        assert_eq!(fixture.link.label(), "node-1");
+        assert_eq!(fixture.link.identity(), fixture.cluster.nodes()[0].identity());
+    }
+}
