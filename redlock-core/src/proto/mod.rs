@@ -14,6 +14,7 @@ mod drift;
 mod error;
 mod lease;
 mod moment;
+pub(crate) mod mutant;
 mod quorum;
 mod release;
 mod resource;
@@ -31,6 +32,8 @@ pub use drift::Drift;
 pub use error::ConfigError;
 pub use lease::Lease;
 pub use moment::Moment;
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use quorum::{NodeSet, Quorum};
 pub use release::ReleaseOutcome;
 pub use resource::Resource;

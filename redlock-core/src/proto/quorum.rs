@@ -1,6 +1,9 @@
 use std::fmt;
 
-use super::ConfigError;
+use super::{
+    ConfigError,
+    mutant::{self, Mutant},
+};
 
 /// How many of the nodes must agree: a strict majority, so that any two quorums share a node.
 ///
@@ -40,6 +43,9 @@ impl Quorum {
     /// How many of them must agree.
     #[must_use]
     pub fn needed(self) -> usize {
+        if mutant::is(Mutant::HalfIsQuorum) {
+            return self.nodes().div_ceil(2);
+        }
         self.nodes() / 2 + 1
     }
 

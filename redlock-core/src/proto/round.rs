@@ -151,7 +151,7 @@ mod tests {
                 }
                 Verdict::Carried => assert!(yes >= needed, "{tally:?}"),
                 Verdict::Refused => {
-                    assert!(!can_carry && tally.refused().len() > 0, "{tally:?}");
+                    assert!(!can_carry && !tally.refused().is_empty(), "{tally:?}");
                 }
                 Verdict::Unreachable => {
                     assert!(!can_carry && tally.failed().len() >= tally.quorum().blocking());

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::{Ballot, Moment};
+use super::{
+    Ballot, Moment,
+    mutant::{self, Mutant},
+};
 
 /// Undoing one node's vote: asks it to release until it has answered, or must have forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +44,7 @@ impl Undo {
             Ballot::Silent | Ballot::Failed(_) => {
                 let next = now.after(self.pause);
                 self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
-                if next < self.give_up {
+                if next < self.give_up && !mutant::is(Mutant::UndoneOnce) {
                     UndoStep::AskAgain(next)
                 } else {
                     UndoStep::Done

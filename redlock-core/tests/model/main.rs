@@ -1,0 +1,227 @@
+//! The shipping rules, walked through every order of events that a small world allows.
+//!
+//! Two clients hold the very [`redlock_core::Attempt`], [`redlock_core::Tenure`] and
+//! [`redlock_core::Extension`] that the lock is made of; around them are nodes that keep their
+//! contract, a network that delays, loses and repeats, and a clock. `docs/model-checking.md` tells
+//! what is covered and what is not.
+
+mod action;
+mod client;
+mod node;
+mod properties;
+mod report;
+mod state;
+mod step;
+mod symmetry;
+mod world;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use redlock_core::Mutant;
+
+use crate::{
+    properties::{
+        COVERED, ENDED, EXCLUSION, EXTENDED, HEEDED, HELD, IN_TIME, IN_TURN, JOINED, LONGER,
+        NO_ORPHAN, ONCE, RETRIED,
+    },
+    report::{Until, Walk, say},
+    state::Budget,
+    world::{Data, Wire, World},
+};
+
+#[test]
+fn the_rules_hold_in_every_world() {
+    let _alone = alone();
+    Walk::head("world");
+    for (world, shown) in [
+        (TWO.named("2 nodes, second attempt").attempts(2), RETRY),
+        (
+            TWO.named("2 nodes, everything at once").anything_once(),
+            &[HELD, IN_TURN],
+        ),
+        (
+            TWO.named("2 nodes, 2 extensions").extensions(2, 5),
+            &[HELD, IN_TURN, EXTENDED],
+        ),
+        (
+            TWO.named("2 nodes, extension, loss, stray")
+                .extensions(1, 4)
+                .losses(1)
+                .strays(),
+            &[HELD, IN_TURN, EXTENDED],
+        ),
+        (THREE, &[HELD, IN_TURN, JOINED]),
+        (
+            THREE.named("3 nodes, loss, stray").losses(1).strays(),
+            &[HELD, IN_TURN, JOINED],
+        ),
+        (
+            THREE.named("3 nodes, duplicate").duplicates(1),
+            &[HELD, IN_TURN, JOINED],
+        ),
+        (
+            THREE
+                .named("3 nodes, restart, data kept")
+                .restarts(Data::Kept),
+            &[HELD, IN_TURN, JOINED],
+        ),
+        (
+            THREE.named("3 nodes, client crash").crashes(1),
+            &[HELD, IN_TURN, JOINED],
+        ),
+    ] {
+        let walk = Walk::through(&world, Until::Exhausted);
+        say(&walk.row(&world));
+        walk.assert_found_exactly(&world, shown);
+    }
+}
+
+/// What the proofs assume is not decoration: without it, they fail.
+#[test]
+fn a_broken_assumption_is_noticed() {
+    let _alone = alone();
+    Walk::head("world with a broken assumption");
+    for (world, found) in [
+        (
+            THREE
+                .named("3 nodes, restart, data lost")
+                .restarts(Data::Lost),
+            &[EXCLUSION, COVERED][..],
+        ),
+        (
+            TWO.named("2 nodes, a release overtakes")
+                .losses(1)
+                .strays()
+                .unordered(),
+            &[NO_ORPHAN],
+        ),
+        (
+            TWO.named("2 nodes, a request is repeated")
+                .duplicates(1)
+                .inexcusable(),
+            &[NO_ORPHAN],
+        ),
+    ] {
+        let walk = Walk::through(&world, Until::Found(found));
+        say(&walk.row(&world));
+        walk.assert_found(&world, found);
+    }
+}
+
+#[test]
+fn each_mutant_is_caught() {
+    let _alone = alone();
+    Walk::head("mutant");
+    let extended = TWO.extensions(1, 3);
+    let shorter = World {
+        extension: 1,
+        ..extended
+    };
+    let amnesia = THREE.extensions(1, 2).attempts(1).restarts(Data::Lost);
+    let alone_on_three = World {
+        attempts: [1, 0],
+        ..THREE
+    };
+    let mutants: &[(Mutant, World, &'static [&'static str])] = &[
+        (Mutant::ValidityFromFirstReply, TWO, &[EXCLUSION, COVERED]),
+        (Mutant::LateGrant, TWO, &[IN_TIME]),
+        (Mutant::DriftIgnored, TWO, &[EXCLUSION, COVERED]),
+        (Mutant::HalfIsQuorum, TWO, &[EXCLUSION, COVERED]),
+        (Mutant::OnlyGrantedReleased, TWO, &[NO_ORPHAN]),
+        (Mutant::UndoneOnce, TWO.losses(1), &[NO_ORPHAN]),
+        (Mutant::FailedExtensionReleases, extended.clone(), &[ENDED]),
+        (Mutant::LateExtension, extended, &[ONCE]),
+        (Mutant::ExtensionShortens, shorter.clone(), &[LONGER]),
+        (Mutant::DefiniteNoIgnored, amnesia, &[HEEDED]),
+        (Mutant::ValidWhileReleasing, TWO, &[ENDED]),
+        (Mutant::StragglerKept, alone_on_three.clone(), &[NO_ORPHAN]),
+        (Mutant::LateYesRevives, alone_on_three, &[ENDED]),
+        (Mutant::TokenReused, TWO.attempts(2), &[EXCLUSION, COVERED]),
+        (
+            Mutant::UnconditionalDelete,
+            TWO.attempts(2),
+            &[EXCLUSION, COVERED],
+        ),
+        (Mutant::KeyShortened, shorter, &[EXCLUSION, COVERED]),
+    ];
+    for (mutant, world, found) in mutants {
+        let world = world.mutated(*mutant);
+        Mutant::switch_on(Some(*mutant));
+        let walk = Walk::through(&world, Until::Found(found));
+        Mutant::switch_on(None);
+        say(&walk.row_of(&format!("{mutant:?}"), found));
+        walk.assert_found(&world, found);
+    }
+    for mutant in Mutant::ALL {
+        let listed = mutants.iter().any(|(listed, ..)| listed == mutant);
+        assert!(listed, "{mutant:?} is not tried");
+    }
+    for property in properties::MUST {
+        let tripped = mutants.iter().any(|(.., found)| found.contains(property));
+        assert!(tripped, "no mutant trips `{property}`");
+    }
+}
+
+#[test]
+fn worlds_that_hash_alike_go_on_alike() {
+    let _alone = alone();
+    say("\nworlds | classes | in\n---|---|---");
+    for world in [
+        TWO.named("2 nodes, duplicate").duplicates(1),
+        TWO.named("2 nodes, loss, stray").losses(1).strays(),
+        World {
+            attempts: [1, 0],
+            ..TWO
+        }
+        .named("2 nodes, one client, extension, loss")
+        .extensions(2, 3)
+        .losses(1),
+        World {
+            attempts: [1, 0],
+            ..THREE
+        }
+        .named("3 nodes, one client, loss, stray")
+        .losses(1)
+        .strays(),
+    ] {
+        let (worlds, classes) = symmetry::check(&world);
+        say(&format!("{worlds} | {classes} | {}", world.name));
+        assert!(
+            classes < worlds,
+            "no two worlds hash alike in {}",
+            world.name
+        );
+    }
+}
+
+/// Mutants are switched on for the whole process, and times mean something only alone.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Two nodes: each client needs both.
+const TWO: World = World {
+    name: "2 nodes",
+    nodes: 2,
+    validity: 1,
+    extension: 1,
+    end: 2,
+    attempts: [1, 1],
+    extensions: 0,
+    budget: Budget::NOTHING,
+    strays: false,
+    wire: Wire::Ordered,
+    data: Data::Kept,
+    excuses: true,
+    mutant: None,
+};
+
+/// Three nodes: two are enough, and the third may answer when everything is over.
+const THREE: World = World {
+    name: "3 nodes",
+    nodes: 3,
+    ..TWO
+};
+
+const RETRY: &[&str] = &[HELD, IN_TURN, RETRIED];
