@@ -57,8 +57,8 @@ impl Attempt {
 
     /// A node's call returned; `now` is read after that.
     pub fn answered(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
-        let first = self.returned.silent() == self.returned.quorum().all();
-        if first && mutant::is(Mutant::ValidityFromFirstReply) {
+        let returned = self.returned.quorum().all().without(self.returned.silent());
+        if mutant::is(Mutant::ValidityFromFirstReply) && returned.is_empty() {
             *self = Self::start(self.returned.quorum(), self.ttl, self.drift, now);
         }
         self.returned.enter(node, ballot);

@@ -206,6 +206,7 @@ mod tests {
         set.remove(3);
         assert_eq!(set.len(), 2);
         assert_eq!(set.union([1].into_iter().collect()).len(), 3);
+        assert_eq!(set.union([0, 1].into_iter().collect()).len(), 3);
         assert_eq!(
             set.without([0].into_iter().collect()),
             [63].into_iter().collect()

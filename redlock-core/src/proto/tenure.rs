@@ -150,11 +150,13 @@ impl Tenure {
     /// (requirement R23).
     pub fn late(&mut self, node: usize, ballot: Ballot) -> Late {
         self.outstanding.remove(node);
-        if mutant::is(Mutant::LateYesRevives) && ballot == Ballot::Cast(Vote::granted()) {
+        if mutant::is(Mutant::StragglerKept) {
+            return Late::Noted;
+        }
+        if mutant::is(Mutant::LateYesRevives) && ballot.may_hold() {
             self.phase = Phase::Held;
         }
         match self.phase {
-            Phase::Ended(_) if mutant::is(Mutant::StragglerKept) => Late::Noted,
             Phase::Ended(_) if ballot.may_hold() => Late::Release,
             Phase::Ended(_) | Phase::GivenAway => Late::Noted,
             Phase::Held => {
@@ -285,11 +287,13 @@ impl Tenure {
                 ExtensionStep::Lost(self.lose(LossReason::QuorumLost))
             }
             _ if now >= self.until => ExtensionStep::Lost(self.lose(LossReason::Expired)),
-            _ if mutant::is(Mutant::FailedExtensionReleases) => ExtensionStep::Lost(Loss {
-                reason: LossReason::Expired,
-                release: self.quorum.all().without(self.outstanding),
-            }),
-            verdict => ExtensionStep::Unchanged(verdict),
+            verdict => {
+                if mutant::is(Mutant::FailedExtensionReleases) {
+                    let (reason, release) = (LossReason::Expired, self.held);
+                    return ExtensionStep::Lost(Loss { reason, release });
+                }
+                ExtensionStep::Unchanged(verdict)
+            }
         }
     }
 }
@@ -545,6 +549,12 @@ mod tests {
             };
             assert_eq!(step, ExtensionStep::Lost(loss));
             assert!(!tenure.is_valid(at(102)));
+            // The first reason stands, also when the clock agrees later on.
+            let again = Loss {
+                release: NodeSet::EMPTY,
+                ..loss
+            };
+            assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
         }
     }
 

@@ -109,13 +109,10 @@ fn a_broken_assumption_is_noticed() {
             &[EXCLUSION, COVERED][..],
         ),
         (
-            World {
-                attempts: [1, 0],
-                ..TWO
-            }
-            .named("2 nodes, one client, extension, restart, data lost")
-            .extensions(1, 3)
-            .restarts(Data::Lost),
+            one_on(TWO)
+                .named("2 nodes, one client, extension, restart, data lost")
+                .extensions(1, 3)
+                .restarts(Data::Lost),
             &[COVERED],
         ),
         (
@@ -147,15 +144,7 @@ fn each_mutant_is_caught() {
         extension: 1,
         ..extended
     };
-    let alone_on_two = World {
-        attempts: [1, 0],
-        ..TWO
-    };
-    let alone_on_three = World {
-        attempts: [1, 0],
-        ..THREE
-    };
-    let amnesia = alone_on_two.extensions(1, 2).restarts(Data::Lost);
+    let amnesia = one_on(TWO).extensions(1, 2).restarts(Data::Lost);
     let again_at = |end| World { end, ..TWO }.attempts(2);
     let mutants: &[(Mutant, World, &'static [&'static str])] = &[
         (Mutant::ValidityFromFirstReply, TWO, &[EXCLUSION, COVERED]),
@@ -164,13 +153,13 @@ fn each_mutant_is_caught() {
         (Mutant::HalfIsQuorum, TWO, &[EXCLUSION, COVERED]),
         (Mutant::OnlyGrantedReleased, TWO, &[NO_ORPHAN]),
         (Mutant::UndoneOnce, TWO.losses(1), &[NO_ORPHAN]),
-        (Mutant::FailedExtensionReleases, extended.clone(), &[ENDED]),
+        (Mutant::FailedExtensionReleases, extended, &[ENDED]),
         (Mutant::LateExtension, extended, &[ONCE]),
-        (Mutant::ExtensionShortens, shorter.clone(), &[LONGER]),
+        (Mutant::ExtensionShortens, shorter, &[LONGER]),
         (Mutant::DefiniteNoIgnored, amnesia, &[HEEDED]),
         (Mutant::ValidWhileReleasing, TWO, &[ENDED]),
-        (Mutant::StragglerKept, alone_on_three.clone(), &[NO_ORPHAN]),
-        (Mutant::LateYesRevives, alone_on_three, &[ENDED]),
+        (Mutant::StragglerKept, one_on(THREE), &[NO_ORPHAN]),
+        (Mutant::LateYesRevives, one_on(THREE), &[ENDED]),
         (Mutant::TokenReused, again_at(0), &[EXCLUSION, COVERED]),
         (
             Mutant::UnconditionalDelete,
@@ -203,21 +192,16 @@ fn worlds_that_hash_alike_go_on_alike() {
     say("\nworlds | classes | in\n---|---|---");
     for world in [
         TWO.named("2 nodes, duplicate").duplicates(1),
-        TWO.named("2 nodes, loss, stray").losses(1).strays(),
-        World {
-            attempts: [1, 0],
-            ..TWO
-        }
-        .named("2 nodes, one client, extension, loss")
-        .extensions(2, 3)
-        .losses(1),
-        World {
-            attempts: [1, 0],
-            ..THREE
-        }
-        .named("3 nodes, one client, loss, stray")
-        .losses(1)
-        .strays(),
+        TWO.named("2 nodes, loss or stray").losses(1).strays(),
+        one_on(TWO)
+            .named("2 nodes, one client, extension, any one of each fault")
+            .extensions(1, 3)
+            .anything_once(),
+        one_on(THREE)
+            .named("3 nodes, one client, extension, loss or stray")
+            .extensions(1, 2)
+            .losses(1)
+            .strays(),
     ] {
         let (worlds, classes) = symmetry::check(&world);
         say(&format!("{worlds} | {classes} | {}", world.name));
@@ -233,6 +217,14 @@ fn worlds_that_hash_alike_go_on_alike() {
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Only the first client is there.
+fn one_on(world: World) -> World {
+    World {
+        attempts: [1, 0],
+        ..world
+    }
 }
 
 /// Two nodes: each client needs both.

@@ -41,7 +41,6 @@ impl Walk {
         // Never met, so that a walk to the end is one.
         let nothing_ends_it = HasDiscoveries::AllOf(BTreeSet::from(["the end"]));
         let checker = world
-            .clone()
             .checker()
             .threads(thread::available_parallelism().map_or(1, usize::from))
             .finish_when(match until {

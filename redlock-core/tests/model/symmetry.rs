@@ -7,13 +7,14 @@ use std::{
 
 use stateright::Model;
 
-use crate::{state::State, world::World};
+use crate::{properties, state::State, world::World};
 
 /// Walks all states of a world one by one, and panics unless states of one class, that is of one
-/// hash, have all properties in common and lead to the same classes. Then it makes no difference
+/// hash, agree on all that must hold and lead to the same classes. Then it makes no difference
 /// which of a class is walked on from. Returns how many states and how many classes there are.
 pub(crate) fn check(world: &World) -> (usize, usize) {
-    let properties = world.properties();
+    let mut properties = world.properties();
+    properties.retain(|property| properties::MUST.contains(&property.name));
     let mut classes: HashMap<u64, (Vec<bool>, BTreeSet<u64>)> = HashMap::new();
     let mut seen = HashSet::new();
     let mut pending = world.init_states();

@@ -5,7 +5,7 @@ use redlock_core::{Drift, Mutant, Ttl};
 use crate::state::{Budget, Token, UNIT};
 
 /// A world to be walked: how many of what, and what may go wrong how often.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct World {
     pub(crate) name: &'static str,
     pub(crate) nodes: usize,
@@ -47,69 +47,54 @@ pub(crate) enum Data {
 
 /// Worlds made from others.
 impl World {
-    pub(crate) fn named(&self, name: &'static str) -> Self {
-        Self {
-            name,
-            ..self.clone()
-        }
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     /// The first client may try so often.
-    pub(crate) fn attempts(&self, first: u8) -> Self {
+    pub(crate) fn attempts(self, first: u8) -> Self {
         let attempts = [first, self.attempts[1]];
-        Self {
-            attempts,
-            ..self.clone()
-        }
+        Self { attempts, ..self }
     }
 
     /// Each lock may be extended so often, in a world that lasts until `end`. Validity is two
     /// units, so that there is time to extend in.
-    pub(crate) fn extensions(&self, extensions: u8, end: u8) -> Self {
+    pub(crate) fn extensions(self, extensions: u8, end: u8) -> Self {
         Self {
             validity: 2,
             extension: 2,
             extensions,
             end,
-            ..self.clone()
+            ..self
         }
     }
 
-    pub(crate) fn losses(&self, losses: u8) -> Self {
+    pub(crate) fn losses(self, losses: u8) -> Self {
         let budget = Budget {
             losses,
             ..self.budget
         };
-        Self {
-            budget,
-            ..self.clone()
-        }
+        Self { budget, ..self }
     }
 
-    pub(crate) fn duplicates(&self, duplicates: u8) -> Self {
+    pub(crate) fn duplicates(self, duplicates: u8) -> Self {
         let budget = Budget {
             duplicates,
             ..self.budget
         };
-        Self {
-            budget,
-            ..self.clone()
-        }
+        Self { budget, ..self }
     }
 
-    pub(crate) fn crashes(&self, crashes: u8) -> Self {
+    pub(crate) fn crashes(self, crashes: u8) -> Self {
         let budget = Budget {
             crashes,
             ..self.budget
         };
-        Self {
-            budget,
-            ..self.clone()
-        }
+        Self { budget, ..self }
     }
 
     /// One node may restart once.
-    pub(crate) fn restarts(&self, data: Data) -> Self {
+    pub(crate) fn restarts(self, data: Data) -> Self {
         let budget = Budget {
             restarts: 1,
             ..self.budget
@@ -117,32 +102,32 @@ impl World {
         Self {
             budget,
             data,
-            ..self.clone()
+            ..self
         }
     }
 
-    pub(crate) fn strays(&self) -> Self {
+    pub(crate) fn strays(self) -> Self {
         Self {
             strays: true,
-            ..self.clone()
+            ..self
         }
     }
 
-    pub(crate) fn unordered(&self) -> Self {
+    pub(crate) fn unordered(self) -> Self {
         Self {
             wire: Wire::Unordered,
-            ..self.clone()
+            ..self
         }
     }
 
-    pub(crate) fn inexcusable(&self) -> Self {
+    pub(crate) fn inexcusable(self) -> Self {
         Self {
             excuses: false,
-            ..self.clone()
+            ..self
         }
     }
 
-    pub(crate) fn anything_once(&self) -> Self {
+    pub(crate) fn anything_once(self) -> Self {
         self.losses(1)
             .strays()
             .duplicates(1)
@@ -150,10 +135,10 @@ impl World {
             .crashes(1)
     }
 
-    pub(crate) fn mutated(&self, mutant: Mutant) -> Self {
+    pub(crate) fn mutated(self, mutant: Mutant) -> Self {
         Self {
             mutant: Some(mutant),
-            ..self.clone()
+            ..self
         }
     }
 }
