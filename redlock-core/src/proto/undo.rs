@@ -91,9 +91,14 @@ mod tests {
         let mut asked = vec![];
         while let UndoStep::AskAgain(next) = undo.answered(Ballot::Failed(failure), now) {
             asked.push(next);
+            assert!(next > now && asked.len() < 10, "without end: {asked:?}");
             now = next;
         }
         assert_eq!(asked, [50, 150, 350, 750, 1550, 2550, 3550].map(at));
         assert_eq!(undo.give_up(), at(4_000));
+
+        let mut pointless = Undo::until(at(50));
+        let step = pointless.answered(Ballot::Failed(failure), at(0));
+        assert_eq!(step, UndoStep::Done);
     }
 }
