@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) step_time: Duration,
     pub(crate) stalls: f64,
     pub(crate) broken: Option<Broken>,
+    /// Whether clients are compared with nodes, and not only with each other.
+    pub(crate) trust_nodes: bool,
 }
 
 /// What the lock relies on, broken on purpose.
@@ -37,6 +39,8 @@ pub(crate) enum Broken {
     Amnesia,
     /// The clocks of nodes run faster than the drift allowance covers.
     Drift,
+    /// Nodes say that nothing is held when they are asked to release, and keep it.
+    Deafness,
 }
 
 impl Plan {
@@ -66,16 +70,18 @@ impl Plan {
             step_time: one_of(random, &[0, 0, 1]) / 20,
             stalls: if random.chance(0.8) { 0.0 } else { 0.02 },
             broken: None,
+            trust_nodes: true,
         }
     }
 
     /// The same, with something broken that the lock relies on.
     pub(crate) fn broken(random: &SimRandom, broken: Broken) -> Self {
-        let mut plan = Self::legal(random);
-        plan.broken = Some(broken);
-        plan.resources = 1;
-        plan.faults = plan.faults.max(3);
-        plan
+        Self { broken: Some(broken), resources: 1, ..Self::legal(random) }
+    }
+
+    /// The same, with clients compared with each other only.
+    pub(crate) fn without_trust_in_nodes(self) -> Self {
+        Self { trust_nodes: false, ..self }
     }
 
     /// Whether clean-up that has ended leaves nothing behind. Otherwise a key may live on until its

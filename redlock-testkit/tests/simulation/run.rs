@@ -14,12 +14,14 @@ use futures::{
     future::{Either, join_all, select},
 };
 use redlock_core::{Redlock, Resource};
-use redlock_testkit::{SimClient, SimCluster, SimLink, SimRandom, SimRuntime};
+use redlock_testkit::{
+    Fault, FaultyNode, Operation, SimClient, SimCluster, SimLink, SimRandom, SimRuntime,
+};
 
 use crate::{
     actor::{Actor, Seen},
     chaos::{Freezes, schedule},
-    plan::Plan,
+    plan::{Broken, Plan},
     watch::Watch,
 };
 
@@ -84,7 +86,7 @@ impl Run {
         for node in cluster.nodes() {
             node.clock_rate(rate(random, plan.clock_error));
         }
-        let watch = Watch::new(&sim, cluster.nodes(), plan.broken.is_none());
+        let watch = Watch::new(&sim, cluster.nodes(), plan.trust_nodes);
         let watching = Arc::clone(&watch);
         sim.after_each_step(move || watching.check());
         let clients: Vec<(SimClient, Vec<SimLink>)> =
@@ -101,7 +103,7 @@ impl Run {
             client.clock_rate(rate(random, plan.clock_error));
             all_links.extend(links.iter().cloned());
             let redlock = Redlock::builder()
-                .nodes(links)
+                .nodes(links.into_iter().map(|link| ears(link, &client, &plan)))
                 .ttl(plan.ttl)
                 .node_timeout(plan.node_timeout)
                 .retry(plan.retry)
@@ -128,7 +130,7 @@ impl Run {
     async fn whole(&self) {
         let horizon = self.sim.now().after(self.plan.horizon);
         self.all(|actor: Actor| async move { actor.work(horizon).await }).await;
-        if self.plan.broken.is_some() {
+        if !matches!(self.plan.broken, None | Some(Broken::Deafness)) {
             return;
         }
         self.heal();
@@ -205,6 +207,18 @@ impl Run {
         }
         takes + takes / 50
     }
+}
+
+/// The node behind the link, unless it is deaf.
+fn ears(link: SimLink, client: &SimClient, plan: &Plan) -> FaultyNode<SimLink> {
+    let node = FaultyNode::new(link, client.shared());
+    if plan.broken == Some(Broken::Deafness) {
+        node.rule(|operation, _| match operation {
+            Operation::Release => Fault::Refuse,
+            _ => Fault::None,
+        });
+    }
+    node
 }
 
 fn rate(random: &SimRandom, error: f64) -> f64 {
