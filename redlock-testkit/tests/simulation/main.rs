@@ -4,6 +4,8 @@
 //! Every run follows from its seed. `SIM_SEEDS=n` sets how many are run, `SEED=n` replays one and
 //! prints its log.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
+
 mod actor;
 mod cancellation;
 mod chaos;
