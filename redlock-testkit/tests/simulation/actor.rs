@@ -219,7 +219,7 @@ impl Actor {
             let (resource, token) = (lease.resource(), lease.token());
             let number = actor.watch.begin(client, name, resource, token, Proof::Until(until));
             let _claim = EndOnDrop { watch: Arc::clone(&actor.watch), number };
-            client.sleep(works).await;
+            actor.only_while_held(until, client.sleep(works)).await;
         };
         // Acquire, the body, and release.
         let bound = self.retries_take() + self.plan.ttl * 12 / 10 + self.plan.node_timeout;
@@ -228,6 +228,20 @@ impl Actor {
             Some(Ok(())) => self.saw("run"),
             Some(Err(error)) => self.saw_error(&error),
         }
+    }
+
+    /// The body of `run` must not be polled once its lock is over.
+    async fn only_while_held(&self, until: Moment, work: impl Future<Output = ()>) {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let late = self.sim.at_once(|| self.client.now()) >= until;
+            // A stall between the look at the clock and the poll is nobody's fault.
+            if late && self.plan.stalls == 0.0 {
+                self.watch.fail(format!("client {} runs its body without the lock", self.name));
+            }
+            work.as_mut().poll(cx)
+        })
+        .await;
     }
 
     fn claim(&self, guard: Guard) -> u64 {
