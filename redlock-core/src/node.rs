@@ -253,7 +253,10 @@ impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.label, self.failure.kind)?;
         if let Some(after) = self.after {
-            write!(f, " after {after:?}")?;
+            match after.subsec_nanos() % 1_000_000 {
+                0 => write!(f, " after {} ms", after.as_millis())?,
+                _ => write!(f, " after {after:?}")?,
+            }
         }
         if let Some(source) = &self.source {
             write!(f, ": {source}")?;
@@ -284,7 +287,7 @@ mod tests {
         assert_eq!(error.label(), "d");
 
         let late = NodeError::timed_out("e", Duration::from_millis(50));
-        assert_eq!(late.to_string(), "e timed out after 50ms");
+        assert_eq!(late.to_string(), "e timed out after 50 ms");
         assert_eq!(
             late.failure(),
             Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown }

@@ -1,5 +1,6 @@
 //! The floors of the core: `proto` below, the ports above it, `lock` on top. Imports point down
 //! only, and never in a circle.
+#![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,6 +7,8 @@ mod memory;
 #[cfg(feature = "mock")]
 mod mock;
 mod random;
+#[cfg(feature = "server")]
+pub mod server;
 mod sim;
 mod store;
 

@@ -134,8 +134,18 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             match progress {
                 Progress::Open => {}
                 Progress::Granted(tenure) => return Ok(self.hold(tenure)),
-                Progress::Failed(verdict) => return Err(verdict),
+                Progress::Failed(verdict) => {
+                    self.drain();
+                    return Err(verdict);
+                }
             }
+        }
+    }
+
+    /// Takes in the answers that are there already: what is known need not be waited for later.
+    fn drain(&mut self) {
+        while let Some(answer) = self.calls.as_mut().and_then(Calls::ready) {
+            self.enter(answer, self.shared.now());
         }
     }
 
@@ -170,6 +180,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     }
 
     fn error(&self, verdict: Verdict) -> Error {
+        let tally = self.attempt.tally();
         let report = Report::new(
             &self.shared,
             match self.what {
@@ -178,11 +189,11 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
                 Ask::Release => Action::Release,
             },
             &self.claim.resource,
-            self.attempt.tally(),
+            &tally,
             &self.errors,
             self.patience,
         );
-        let lost = self.attempt.tally().refused().len() >= self.shared.quorum.blocking();
+        let lost = tally.refused().len() >= self.shared.quorum.blocking();
         match (self.what, verdict) {
             (Ask::Extend(_), Verdict::TooLate) => {
                 Error::lost(&self.claim.resource, LossReason::Expired, Some(report))
@@ -212,13 +223,10 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// Hands the calls that have not returned to the reaper. Returns the nodes that are to be
     /// released now.
     fn abandon(&mut self) -> NodeSet {
-        let Some(mut calls) = self.calls.take() else {
+        self.drain();
+        let Some(calls) = self.calls.take() else {
             return NodeSet::EMPTY;
         };
-        while let Some(answer) = calls.ready() {
-            // The attempt is over; this only tells who is to be released.
-            self.attempt.answered(answer.node, answer.ballot(), self.shared.now());
-        }
         let orders = self.attempt.give_up();
         let calls = calls.into_unfinished();
         let undo = self.undo;

@@ -39,6 +39,9 @@ impl RedlockBuilder {
 
     /// Adds a node. Nodes must be independent of each other: no replicas, no two names of one
     /// server.
+    ///
+    /// An odd number of them is best: four nodes survive the loss of one, as three do, and two
+    /// survive none.
     pub fn node(self, node: impl LockNode) -> Self {
         self.shared_node(Arc::new(node))
     }

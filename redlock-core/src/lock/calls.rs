@@ -1,5 +1,6 @@
 use std::{
     future::Future,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -9,7 +10,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 
 use super::shared::Shared;
 use crate::{
-    LockNode, NodeError, Resource, Token, Ttl, Vote,
+    FailureKind, LockNode, NodeError, Resource, Token, Ttl, Vote,
     proto::{Ballot, Moment, NodeSet},
 };
 
@@ -73,7 +74,8 @@ pub(super) fn ask(
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
 }
 
-/// One call to one node.
+/// One call to one node. A node that panics has failed like any other: it costs its vote, and what
+/// it may have done is undone.
 pub(super) fn call(
     node: &Arc<dyn LockNode>,
     place: usize,
@@ -82,12 +84,18 @@ pub(super) fn call(
 ) -> impl Future<Output = Answer> + Send + 'static + use<> {
     let (node, claim) = (Arc::clone(node), Arc::clone(claim));
     async move {
-        let Claim { resource, token } = &*claim;
-        let result = match what {
-            Ask::Acquire(ttl) => node.acquire(resource, token, ttl).await,
-            Ask::Extend(ttl) => node.extend(resource, token, ttl).await,
-            Ask::Release => node.release(resource, token).await,
+        let asked = async {
+            let Claim { resource, token } = &*claim;
+            match what {
+                Ask::Acquire(ttl) => node.acquire(resource, token, ttl).await,
+                Ask::Extend(ttl) => node.extend(resource, token, ttl).await,
+                Ask::Release => node.release(resource, token).await,
+            }
         };
+        // Nothing of the node's is looked at after a panic but its label.
+        let result = AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| {
+            Err(NodeError::new(node.label(), FailureKind::Other).with_source("the node panicked"))
+        });
         Answer { node: place, result }
     }
 }

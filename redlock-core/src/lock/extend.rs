@@ -81,9 +81,13 @@ struct Finish<F: Future<Output = Answer> + Send + 'static> {
 
 impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
     fn drop(&mut self) {
-        let Some(calls) = self.calls.take() else {
+        let Some(mut calls) = self.calls.take() else {
             return;
         };
+        while let Some(answer) = calls.ready() {
+            self.outstanding.remove(answer.node);
+            self.hold.state().tenure.extension_late(answer.node, answer.ballot());
+        }
         let calls = calls.into_unfinished();
         if calls.is_empty() {
             return;

@@ -6,10 +6,7 @@ use super::{
     hold::Hold,
     release::{Release, release},
 };
-use crate::{
-    Lease, Resource, Token,
-    proto::{Moment, NodeSet},
-};
+use crate::{Lease, Moment, Resource, Token};
 
 /// A held lock. It turns invalid by itself when its time is over; dropped, it releases in the
 /// background.
@@ -100,7 +97,11 @@ impl Guard {
     pub async fn release(self) -> Release {
         let (nodes, forgotten) = {
             let mut state = self.hold.state();
-            (state.tenure.end().unwrap_or(NodeSet::EMPTY), state.tenure.forgotten())
+            let ended = state.tenure.end();
+            // A lock that was lost before has been cleaned up; asking all the same tells what
+            // became of it.
+            let rest = self.hold.shared.quorum.all().without(state.tenure.outstanding());
+            (ended.unwrap_or(rest), state.tenure.forgotten())
         };
         let (shared, claim) = (&self.hold.shared, Arc::clone(&self.hold.claim));
         release(shared, claim, nodes, forgotten, self.hold.node_timeout).await

@@ -73,30 +73,15 @@ pub(super) async fn release(
         calls: Some(ask(shared, nodes, &claim, Ask::Release, deadline)),
         shared: Arc::clone(shared),
         claim,
+        tally: Tally::new(shared.quorum),
+        errors: Vec::new(),
         outstanding: nodes,
-        failed: NodeSet::EMPTY,
         forgotten,
     };
-    let mut tally = Tally::new(shared.quorum);
-    let mut errors: Vec<(usize, NodeError)> = Vec::new();
-    let outcome = loop {
-        let event = match &mut round.calls {
-            Some(calls) => calls.next().await,
-            None => Event::Over,
-        };
-        let Event::Answered(answer) = event else {
-            round.outstanding.iter().for_each(|node| tally.enter(node, Ballot::TIMED_OUT));
-            break ReleaseOutcome::Unknown;
-        };
-        tally.enter(answer.node, answer.ballot());
-        round.note(&answer);
-        errors.extend(answer.result.err().map(|error| (answer.node, error)));
-        if let Some(outcome) = ReleaseOutcome::of(&tally) {
-            break outcome;
-        }
-    };
-    let resource = &round.claim.resource;
-    let report = Report::new(shared, Action::Release, resource, &tally, &errors, node_timeout);
+    let outcome = round.decide().await;
+    round.drain();
+    let (resource, tally) = (&round.claim.resource, &round.tally);
+    let report = Report::new(shared, Action::Release, resource, tally, &round.errors, node_timeout);
     Release { outcome, report }
 }
 
@@ -105,40 +90,66 @@ struct Releasing<F: Future<Output = Answer> + Send + 'static> {
     shared: Arc<Shared>,
     claim: Arc<Claim>,
     calls: Option<Calls<F>>,
+    tally: Tally,
+    errors: Vec<(usize, NodeError)>,
+    /// The nodes of the calls that have not returned.
     outstanding: NodeSet,
-    failed: NodeSet,
     forgotten: Moment,
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Releasing<F> {
-    fn note(&mut self, answer: &Answer) {
+    async fn decide(&mut self) -> ReleaseOutcome {
+        loop {
+            let event = match &mut self.calls {
+                Some(calls) => calls.next().await,
+                None => Event::Over,
+            };
+            let Event::Answered(answer) = event else {
+                for node in self.outstanding.iter() {
+                    self.tally.enter(node, Ballot::TIMED_OUT);
+                }
+                return ReleaseOutcome::Unknown;
+            };
+            self.note(answer);
+            if let Some(outcome) = ReleaseOutcome::of(&self.tally) {
+                return outcome;
+            }
+        }
+    }
+
+    fn note(&mut self, answer: Answer) {
         self.outstanding.remove(answer.node);
-        if answer.result.is_err() {
-            self.failed.insert(answer.node);
+        self.tally.enter(answer.node, answer.ballot());
+        self.errors.extend(answer.result.err().map(|error| (answer.node, error)));
+    }
+
+    /// Takes in the answers that are there already.
+    fn drain(&mut self) {
+        while let Some(answer) = self.calls.as_mut().and_then(Calls::ready) {
+            self.note(answer);
         }
     }
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Drop for Releasing<F> {
     fn drop(&mut self) {
-        let Some(mut calls) = self.calls.take() else {
-            return;
-        };
-        while let Some(answer) = calls.ready() {
-            self.note(&answer);
+        self.drain();
+        let failed: NodeSet = self.errors.iter().map(|(node, _)| *node).collect();
+        if !failed.is_empty() {
+            let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+            self.shared.reaper.take(undo_all(shared, claim, failed, self.forgotten));
         }
-        let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        if !self.failed.is_empty() {
-            let undoing =
-                undo_all(Arc::clone(&shared), Arc::clone(&claim), self.failed, self.forgotten);
-            shared.reaper.take(undoing);
-        }
-        let calls = calls.into_unfinished();
-        if !calls.is_empty() {
-            let (outstanding, give_up) = (self.outstanding, self.forgotten);
-            let aftermath =
-                Aftermath { shared: Arc::clone(&shared), claim, calls, outstanding, give_up };
-            shared.reaper.take(aftermath.settle(|_, ballot| match ballot {
+        if let Some(calls) = self.calls.take().map(Calls::into_unfinished)
+            && !calls.is_empty()
+        {
+            let aftermath = Aftermath {
+                shared: Arc::clone(&self.shared),
+                claim: Arc::clone(&self.claim),
+                calls,
+                outstanding: self.outstanding,
+                give_up: self.forgotten,
+            };
+            self.shared.reaper.take(aftermath.settle(|_, ballot| match ballot {
                 Ballot::Cast(_) => Fate::Forget,
                 Ballot::Silent | Ballot::Failed(_) => Fate::Release,
             }));

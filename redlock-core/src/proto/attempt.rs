@@ -98,10 +98,14 @@ impl Attempt {
         Orders { release: holding.without(outstanding), outstanding }
     }
 
-    /// The ballots that decided, or have been counted so far.
+    /// The ballots that decided, or have been counted so far, and what has returned since.
     #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        self.round.tally()
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.round.tally().clone();
+        for (node, &ballot) in self.returned.ballots().iter().enumerate() {
+            tally.enter(node, ballot);
+        }
+        tally
     }
 
     /// The moment from which validity counts.

@@ -34,7 +34,7 @@ impl Drift {
     /// What is taken from `ttl`.
     #[must_use]
     pub fn allowance(self, ttl: Ttl) -> Duration {
-        let part = (ttl.get().as_nanos() * u128::from(self.ppb)).div_ceil(1_000_000_000);
+        let part = ttl.get().as_nanos().saturating_mul(self.ppb.into()).div_ceil(1_000_000_000);
         // A part below one of a hundred years is within 64 bits of nanoseconds.
         Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX)).saturating_add(self.constant)
     }

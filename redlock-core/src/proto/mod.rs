@@ -9,6 +9,19 @@
 //! knows until when the lock is held, extends and ends it; otherwise it ends in [`Orders`] for
 //! cleaning up.
 
+// Total, whatever the inputs: nothing here panics or overflows (requirement R55).
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod attempt;
 mod drift;
 mod error;

@@ -37,13 +37,14 @@ impl Quorum {
     /// How many of them must agree.
     #[must_use]
     pub fn needed(self) -> usize {
-        self.nodes() / 2 + 1
+        (self.nodes() / 2).saturating_add(1)
     }
 
     /// How many noes make a quorum of yeses impossible: a blocking minority.
     #[must_use]
     pub fn blocking(self) -> usize {
-        self.nodes() - self.needed() + 1
+        // What is left after that many is one short of a quorum.
+        self.nodes().div_ceil(2)
     }
 
     /// All nodes.

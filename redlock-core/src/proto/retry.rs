@@ -100,9 +100,11 @@ impl Retry {
             return None;
         }
         let full = self.backoff.pause(attempt);
-        let parts = u128::from(self.jitter) * u128::from(random);
-        let off = full.as_nanos() * parts / (1000 * u128::from(u32::MAX));
-        // Not above `full`, whose nanoseconds fit wherever a clock can reach.
+        // The jitter is at most a thousand thousandths, so what it takes off is at most `full`; a
+        // pause that does not fit into 64 bits of nanoseconds will not end anyhow.
+        let nanos = u64::try_from(full.as_nanos()).unwrap_or(u64::MAX);
+        let most = u128::from(nanos).saturating_mul(self.jitter.into()) / 1000;
+        let off = most.saturating_mul(random.into()) / MOST_RANDOM;
         Some(full.saturating_sub(Duration::from_nanos(u64::try_from(off).unwrap_or(u64::MAX))))
     }
 }
@@ -129,6 +131,8 @@ impl Backoff {
         }
     }
 }
+
+const MOST_RANDOM: u128 = u32::MAX as u128;
 
 #[cfg(test)]
 mod tests {
@@ -164,6 +168,7 @@ mod tests {
         assert_eq!(Retry::fixed(MS).unlimited().pause(u32::MAX, 0), Some(MS));
         let endless = Retry::exponential(Duration::MAX, Duration::MAX).unwrap();
         assert_eq!(endless.unlimited().pause(9, 0), Some(Duration::MAX));
+        assert!(endless.unlimited().jitter(1.0).unwrap().pause(9, u32::MAX).is_some());
     }
 
     #[test]

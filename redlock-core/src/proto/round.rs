@@ -44,8 +44,11 @@ impl Round {
     /// The time for answers is over: every node that is still silent has failed. After this the
     /// round is decided.
     pub fn close(&mut self, now: Moment) -> Verdict {
-        for node in self.silent().iter() {
-            self.enter(node, Ballot::TIMED_OUT, now);
+        if self.verdict == Verdict::Open {
+            for node in self.silent().iter() {
+                self.tally.enter(node, Ballot::TIMED_OUT);
+            }
+            self.verdict = self.count(now);
         }
         self.verdict
     }
@@ -78,7 +81,7 @@ impl Round {
             }
         } else if failed >= quorum.blocking() {
             Verdict::Unreachable
-        } else if failed + self.tally.refused().len() >= quorum.blocking() {
+        } else if failed.saturating_add(self.tally.refused().len()) >= quorum.blocking() {
             Verdict::Refused
         } else {
             Verdict::Open
@@ -160,6 +163,20 @@ mod tests {
         for nodes in 1..=5 {
             walk(&Round::new(quorum(nodes), None), nodes);
         }
+    }
+
+    #[test]
+    fn closing_decides_and_notes_every_silent_node() {
+        let mut round = Round::new(quorum(5), None);
+        round.enter(0, YES, Moment::ORIGIN);
+        round.enter(1, NO, Moment::ORIGIN);
+        assert_eq!(round.close(Moment::ORIGIN), Verdict::Unreachable);
+        assert_eq!(round.tally().failed(), [2, 3, 4].into_iter().collect());
+        assert!(round.silent().is_empty());
+
+        let mut decided = Round::new(quorum(1), None);
+        decided.enter(0, YES, Moment::ORIGIN);
+        assert_eq!(decided.close(Moment::ORIGIN), Verdict::Carried);
     }
 
     #[test]

@@ -68,7 +68,8 @@ impl Tally {
     pub fn quorum_free_in(&self) -> Option<Duration> {
         let mut waits: Vec<Duration> = self.ballots.iter().filter_map(free_in).collect();
         waits.sort_unstable();
-        waits.get(self.quorum.needed() - 1).copied()
+        // The last of a quorum, counted from the first.
+        waits.get(self.quorum.nodes() / 2).copied()
     }
 
     fn nodes(&self, which: impl Fn(&Ballot) -> bool) -> NodeSet {

@@ -20,11 +20,9 @@ impl Token {
     /// every value.
     #[must_use]
     pub fn from_random(random: [u8; Self::RANDOM_BYTES]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 2 * Self::RANDOM_BYTES];
         for (pair, byte) in text.chunks_exact_mut(2).zip(random) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
         Self(Arc::from(text))
     }
@@ -50,7 +48,15 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // At most a quarter of the token, so that even a short one stays secret.
         let shown = (self.0.len() / 4).min(6);
-        write!(f, "Token({}…)", self.0[..shown].escape_ascii())
+        write!(f, "Token({}…)", self.0.get(..shown).unwrap_or_default().escape_ascii())
+    }
+}
+
+/// The hexadecimal digit of a number below 16.
+const fn digit(nibble: u8) -> u8 {
+    match nibble {
+        0..10 => b'0'.wrapping_add(nibble),
+        _ => (b'a' - 10).wrapping_add(nibble),
     }
 }
 

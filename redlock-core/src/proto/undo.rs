@@ -37,7 +37,7 @@ impl Undo {
             Ballot::Cast(_) => UndoStep::Done,
             Ballot::Silent | Ballot::Failed(_) => {
                 let next = now.after(self.pause);
-                self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
+                self.pause = self.pause.saturating_mul(2).min(Self::LONGEST_PAUSE);
                 if next < self.give_up { UndoStep::AskAgain(next) } else { UndoStep::Done }
             }
         }

@@ -1,0 +1,94 @@
+//! The life of one connection: [`run`].
+
+use std::{io, pin::pin};
+
+use futures::{
+    channel::oneshot,
+    future::{self, BoxFuture, Either},
+};
+use redis::{FromRedisValue, RedisResult};
+use redlock_core::{FailureKind, Identity, NodeError};
+use redlock_wire::{Script, run_id};
+use tokio::time::timeout;
+
+use crate::{
+    config::{Config, Origin},
+    connection::Connection,
+    dial::{Dialled, dial},
+    error::Trouble,
+    link::{Session, Tenancy},
+};
+
+/// Makes a connection, tells how that went, and keeps it working until it ends or is no longer
+/// wanted.
+///
+/// A task of its own, the only one that a node has: callers may be dropped or not polled at any
+/// time, and must not hold up those who wait for the same connection.
+pub(crate) async fn run(
+    config: Config,
+    tenancy: Tenancy,
+    report: oneshot::Sender<Result<Session, NodeError>>,
+    unwanted: oneshot::Receiver<()>,
+) {
+    let life = async {
+        let opened = match timeout(config.connect_timeout, open(&config.origin)).await {
+            Ok(opened) => opened.map_err(Trouble::Redis),
+            Err(_) => Err(Trouble::Late(config.connect_timeout)),
+        };
+        match opened {
+            Ok(Opened { connection, identity, driver }) => {
+                // Nobody waits any more if this fails.
+                let _ = report.send(Ok(tenancy.connected(connection, identity)));
+                driver.await;
+            }
+            Err(trouble) => {
+                let broken = match config.origin {
+                    Origin::Multiplexed(_) => FailureKind::Closed,
+                    Origin::Client(_) | Origin::Manager(_) => FailureKind::Unreachable,
+                };
+                let error = trouble.of_connecting(&config.label, broken);
+                tenancy.failed(error.clone());
+                let _ = report.send(Err(error));
+            }
+        }
+    };
+    future::select(pin!(life), unwanted).await;
+    // What is dropped here tells the link that this connection is gone; so does dropping the task,
+    // when its runtime ends.
+}
+
+struct Opened {
+    connection: Connection,
+    identity: Option<Identity>,
+    driver: BoxFuture<'static, ()>,
+}
+
+async fn open(origin: &Origin) -> RedisResult<Opened> {
+    let Dialled { mut connection, mut driver } = dial(origin).await?;
+    let identity = {
+        let introduction = pin!(introduce(&mut connection));
+        match future::select(introduction, &mut driver).await {
+            Either::Left((identity, _)) => identity?,
+            // The connection has ended, and has told the introduction why.
+            Either::Right(((), introduction)) => {
+                introduction.await?;
+                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+            }
+        }
+    };
+    Ok(Opened { connection, identity, driver })
+}
+
+/// Asks who the server is, and loads the scripts.
+///
+/// A server may refuse either: it then stays unknown, and scripts are sent when first needed.
+async fn introduce(connection: &mut Connection) -> RedisResult<Option<Identity>> {
+    let mut commands = redis::pipe();
+    commands.cmd("INFO").arg("server");
+    for script in Script::ALL {
+        commands.cmd("SCRIPT").arg("LOAD").arg(script.body());
+    }
+    let answers = connection.send_all(&commands).await?;
+    let info = answers.into_iter().next();
+    Ok(info.and_then(|info| String::from_redis_value(info).ok()).and_then(|info| run_id(&info)))
+}

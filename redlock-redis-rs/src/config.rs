@@ -1,0 +1,95 @@
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    Client, ConnectionInfo,
+    aio::{ConnectionManager, MultiplexedConnection},
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+
+/// What a node is made from. Each change to it makes a new node, with a connection of its own.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) label: Arc<str>,
+    pub(crate) origin: Origin,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+}
+
+impl Config {
+    pub(crate) fn new(label: impl Into<Arc<str>>, origin: Origin) -> Self {
+        Self {
+            label: label.into(),
+            origin,
+            connect_timeout: CONNECT_TIMEOUT,
+            response_timeout: RESPONSE_TIMEOUT,
+        }
+    }
+}
+
+/// Where connections come from.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// This crate makes them, and makes new ones when they end.
+    Client(Client),
+    /// The library does.
+    Manager(ConnectionManager),
+    /// There is this one, and never another.
+    Multiplexed(MultiplexedConnection),
+}
+
+/// The settings of a connection that small requests and quick answers want.
+///
+/// What the user has set stays; but Nagle's algorithm is always off.
+pub(crate) fn tuned(info: &ConnectionInfo) -> ConnectionInfo {
+    let mut settings: TcpSettings = info.tcp_settings().clone().set_nodelay(true);
+    if settings.keepalive().is_none() {
+        // A firewall that has silently forgotten an idle connection costs a vote.
+        let probes = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+        settings = settings.set_keepalive(probes);
+    }
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    if settings.user_timeout().is_none() {
+        // After a partition the kernel sends again at ever longer intervals, up to minutes: the
+        // node would come back as much later. A new connection is there at once.
+        settings = settings.set_user_timeout(UNACKNOWLEDGED);
+    }
+    info.clone().set_tcp_settings(settings)
+}
+
+// Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first
+// is also, with the pause after it, how long a node can stay away after a partition has ended: an
+// attempt whose packets were lost must run out before the next one. Together less than a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use redis::IntoConnectionInfo;
+
+    use super::*;
+
+    fn with(settings: TcpSettings) -> TcpSettings {
+        let info = "redis://h".into_connection_info().unwrap();
+        tuned(&info.set_tcp_settings(settings)).tcp_settings().clone()
+    }
+
+    #[test]
+    fn small_requests_leave_at_once_and_dead_connections_are_found_out() {
+        let settings = with(TcpSettings::default());
+        assert!(settings.nodelay());
+        assert!(settings.keepalive().is_some());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_user_has_set_stays() {
+        assert_eq!(with(TcpSettings::default()).user_timeout(), Some(UNACKNOWLEDGED));
+        let minute = Duration::from_secs(60);
+        let settings = with(TcpSettings::default().set_user_timeout(minute));
+        assert_eq!(settings.user_timeout(), Some(minute));
+    }
+}

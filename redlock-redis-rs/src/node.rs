@@ -1,0 +1,144 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use redis::{
+    Client,
+    aio::{ConnectionManager, MultiplexedConnection},
+};
+
+use crate::{
+    config::{Config, Origin, tuned},
+    link::Link,
+    url::{self, UrlError},
+};
+
+/// A Redis or Valkey server as a node.
+///
+/// Connects at the first call, and again when the connection has ended: a server that is down
+/// costs its vote and nothing else. Clones share the connection.
+///
+/// A call fails after the [response timeout](Self::response_timeout) at the latest. Calls are
+/// made on a tokio runtime with time and I/O enabled, which runs one task per connection; a node
+/// that several runtimes use has a connection in each.
+#[derive(Clone)]
+pub struct RedisNode {
+    pub(crate) link: Arc<Link>,
+}
+
+impl RedisNode {
+    /// The server at this url: `redis://[[user]:password@]host[:port][/database]`, `rediss://…`
+    /// for TLS, or `unix:///path?db=…&user=…&pass=…`.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] if the url cannot be used, which says why and shows nothing of the url.
+    pub fn open(url: &str) -> Result<Self, UrlError> {
+        let info = url::parse(url)?;
+        let label = url::label(&info);
+        // Cannot fail: these very settings have just made a client.
+        let client = Client::open(tuned(&info)).map_err(|_| UrlError::UNUSABLE)?;
+        Ok(Self::with(Config::new(label, origin(client))))
+    }
+
+    /// The servers at these urls, one node each.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first url that cannot be used, with its place.
+    pub fn open_all<U: AsRef<str>>(
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<Vec<Self>, UrlError> {
+        let urls = urls.into_iter().enumerate();
+        urls.map(|(index, url)| Self::open(url.as_ref()).map_err(|error| error.at(index))).collect()
+    }
+
+    /// The server of this client, with its credentials and TLS settings.
+    ///
+    /// What the client's settings for TCP leave open is set as for a url; Nagle's algorithm is
+    /// off in any case.
+    #[must_use]
+    pub fn from_client(client: Client) -> Self {
+        let info = client.get_connection_info();
+        let label = url::label(info);
+        // A client made from the settings of a client is that client; if not, it is better than
+        // none.
+        let client = Client::open(tuned(info)).unwrap_or(client);
+        Self::with(Config::new(label, origin(client)))
+    }
+
+    /// The server behind this connection manager, which reconnects by its own settings.
+    ///
+    /// By default a manager waits longer and longer between attempts, up to several seconds, and
+    /// notices only by a failed command that a server was restarted: a node
+    /// [from a client](Self::from_client) votes again sooner.
+    #[must_use]
+    pub fn from_manager(label: impl Into<Arc<str>>, manager: ConnectionManager) -> Self {
+        Self::with(Config::new(label, Origin::Manager(manager)))
+    }
+
+    /// The server at the other end of this connection.
+    ///
+    /// When the connection has ended, the node is out for good: a connection of this kind cannot
+    /// be made again.
+    #[must_use]
+    pub fn from_multiplexed(label: impl Into<Arc<str>>, connection: MultiplexedConnection) -> Self {
+        Self::with(Config::new(label, Origin::Multiplexed(connection)))
+    }
+
+    /// How long making a connection may take: 800 milliseconds, unless set.
+    ///
+    /// It covers the name look-up, TLS, and logging in: four or five round trips. Callers have
+    /// their own, shorter, patience; this bounds what an unreachable server keeps busy, and how
+    /// long after the end of a partition the node stays away.
+    #[must_use]
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        Self::with(Config { connect_timeout: timeout, ..self.link.config.clone() })
+    }
+
+    /// How long the answer to a command may take: half a second, unless set.
+    ///
+    /// Callers have their own, shorter, patience. The connection outlives a late answer, so that
+    /// what was sent first is carried out first.
+    #[must_use]
+    pub fn response_timeout(self, timeout: Duration) -> Self {
+        Self::with(Config { response_timeout: timeout, ..self.link.config.clone() })
+    }
+
+    /// Another name in errors and logs than host, port and database.
+    #[must_use]
+    pub fn labelled(self, label: impl Into<Arc<str>>) -> Self {
+        Self::with(Config { label: label.into(), ..self.link.config.clone() })
+    }
+
+    fn with(config: Config) -> Self {
+        Self { link: Arc::new(Link::new(config)) }
+    }
+}
+
+/// The server on this machine: `redis://127.0.0.1:6379/0`.
+impl Default for RedisNode {
+    fn default() -> Self {
+        Self::open("redis://127.0.0.1:6379/0").expect("this url is well formed, as a test shows")
+    }
+}
+
+/// Only where the node is: what connects there may be secret.
+impl fmt::Debug for RedisNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.link.config;
+        f.debug_struct("RedisNode")
+            .field("label", &config.label)
+            .field("connect_timeout", &config.connect_timeout)
+            .field("response_timeout", &config.response_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+fn origin(client: Client) -> Origin {
+    #[cfg(feature = "tls")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Without a provider the first TLS connection would panic. An error means that somebody
+        // else has been quicker, and theirs is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Origin::Client(client)
+}

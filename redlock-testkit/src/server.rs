@@ -1,0 +1,24 @@
+//! Real servers for tests: [`Server`] and [`Servers`].
+//!
+//! ```no_run
+//! use redlock_testkit::server::Server;
+//!
+//! let mut server = Server::start()?;
+//! server.cmd::<()>(&["SET", "key", "value"])?;
+//! server.kill(); // as if the machine lost power
+//! server.restart()?; // on the same port, empty
+//! assert_eq!(server.cmd::<Option<String>>(&["GET", "key"])?, None);
+//! # Ok::<(), redlock_testkit::server::ServerError>(())
+//! ```
+//!
+//! A test that needs a server fails without one; it is never skipped. The binary is
+//! `redis-server` on the `PATH`, or what the environment variable `REDLOCKS_SERVER` names.
+
+mod error;
+mod folder;
+mod options;
+mod port;
+mod process;
+mod servers;
+
+pub use self::{error::ServerError, options::Options, process::Server, servers::Servers};

@@ -1,0 +1,35 @@
+use std::{io, sync::Arc};
+
+/// Why a server is not there, or did not do as told.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// There is no such program.
+    #[error(
+        "no program `{binary}` to run tests on: install it (Debian: apt-get install \
+         redis-server), or name another one in REDLOCKS_SERVER"
+    )]
+    NotInstalled {
+        /// The program that was looked for.
+        binary: String,
+    },
+    /// The program could not be run, or its folder not be made.
+    #[error("the server could not be started: {0}")]
+    NotStarted(#[source] Arc<io::Error>),
+    /// It ended, or gave no answer in time; its log tells more.
+    #[error("the server on port {port} did not come up; its log ends with: {log}")]
+    NotReady {
+        /// The port it was to listen on.
+        port: u16,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// It answered a command with an error, or not at all.
+    #[error("the server on port {port} did not carry the command out: {source}")]
+    Command {
+        /// The port it listens on.
+        port: u16,
+        /// What it answered.
+        source: redis::RedisError,
+    },
+}

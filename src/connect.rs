@@ -1,0 +1,32 @@
+use redlock_core::{ConfigError, Redlock};
+use redlock_redis_rs::{RedisNode, UrlError};
+
+/// A redlock over the Redis servers at these URLs, with the default settings; with no URL, over the
+/// one at `redis://127.0.0.1:6379/0`.
+///
+/// Nothing is connected yet: a server that is down costs its vote, and has it again when it is
+/// back. For other settings, give the nodes of [`RedisNode::open_all`] to [`Redlock::builder`].
+///
+/// # Errors
+///
+/// [`ConnectError`] for a URL that cannot be one, which does not show it, and for a server that is
+/// named twice.
+pub fn connect<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Redlock, ConnectError> {
+    let mut nodes = RedisNode::open_all(urls)?;
+    if nodes.is_empty() {
+        nodes.push(RedisNode::default());
+    }
+    Ok(Redlock::builder().nodes(nodes).build()?)
+}
+
+/// Why [`connect`] could not make a redlock. No server was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// A URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The servers cannot make a redlock.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}

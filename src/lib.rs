@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+#[doc = include_str!("../docs/algorithm.md")]
+pub mod algorithm {}
+
+#[cfg(feature = "redis-rs")]
+mod connect;
+
+#[cfg(feature = "redis-rs")]
+pub use connect::{ConnectError, connect};
+pub use redlock_core::*;
+/// Nodes over the `redis` crate.
+#[cfg(feature = "redis-rs")]
+pub use redlock_redis_rs as redis_rs;
+/// In-memory and fault-injecting nodes, for tests that take milliseconds.
+#[cfg(feature = "testkit")]
+pub use redlock_testkit as testkit;

@@ -1,0 +1,10 @@
+//! The lock on nodes in memory, in tokio's paused time: the driver against every way to end, hold,
+//! wait and be misused.
+
+#![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
+
+mod bad_input;
+mod endings;
+mod holding;
+mod support;
+mod waiting;

@@ -1,0 +1,83 @@
+//! Every example is run, not only built.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use redlock_testkit::server::Server;
+
+use crate::support::five;
+
+/// Where cargo has put an example that it built along with this test.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
+    let path = folder.join(name);
+    assert!(path.exists(), "{name} is not built: cargo build --examples --all-features");
+    path
+}
+
+fn stdout(output: Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_example_has_a_test_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+    let names: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["counter.rs", "quickstart.rs"]);
+}
+
+fn tells_the_whole_story(story: &str, nodes: usize) {
+    for sentence in [
+        &format!("{nodes} nodes, of which 3 must agree"),
+        "alice acquires \"orders:42\" in",
+        "could not acquire \"orders:42\": 0 of 5 nodes granted, 3 needed; held by another at",
+        "alice extends to 10s: now it is hers for 9.8",
+        "alice released \"orders:42\"",
+        "bob, who waited, acquires it",
+        "alice runs a job under a lock of its own: 42",
+        "with a majority down",
+        "unreachable",
+    ] {
+        assert!(story.contains(sentence), "missing: {sentence}\n{story}");
+    }
+}
+
+#[test]
+fn quickstart_runs_in_memory() {
+    let story = stdout(Command::new(example("quickstart")).output().unwrap());
+    tells_the_whole_story(&story, 5);
+}
+
+#[test]
+fn quickstart_runs_on_servers() {
+    let servers = five();
+    let urls = servers.iter().map(Server::url);
+    let story = stdout(Command::new(example("quickstart")).args(urls).output().unwrap());
+    tells_the_whole_story(&story, 5);
+}
+
+/// Two processes with 64 tasks each.
+#[test]
+fn no_update_of_an_unprotected_counter_is_lost() {
+    let servers = five();
+    let file = servers[0].folder().join("counter");
+    fs::write(&file, "0").unwrap();
+    let worker = || {
+        let mut worker = Command::new(example("counter"));
+        worker.arg(&file).args(["64", "3"]).args(servers.iter().map(Server::url));
+        worker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let workers = [worker(), worker()];
+    for worker in workers {
+        stdout(worker.wait_with_output().unwrap());
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), (2 * 64 * 3).to_string());
+}

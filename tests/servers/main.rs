@@ -1,0 +1,9 @@
+//! The lock on real servers, that the tests start and end themselves.
+
+#![cfg(feature = "redis-rs")]
+#![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
+
+mod examples;
+mod neighbours;
+mod outages;
+mod support;
