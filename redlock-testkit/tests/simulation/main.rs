@@ -11,6 +11,7 @@ mod cancellation;
 mod chaos;
 mod plan;
 mod run;
+mod tokens;
 mod watch;
 
 use std::{

@@ -22,6 +22,7 @@ use crate::{
     actor::{Actor, Seen},
     chaos::{Freezes, schedule},
     plan::{Broken, Plan},
+    tokens::Tokens,
     watch::Watch,
 };
 
@@ -45,7 +46,6 @@ struct Run {
     watch: Arc<Watch>,
     freezes: Freezes,
     over: Arc<AtomicBool>,
-    may_linger: Arc<AtomicBool>,
 }
 
 /// Runs what the seed and the way to plan stand for.
@@ -91,7 +91,7 @@ impl Run {
         sim.after_each_step(move || watching.check());
         let clients: Vec<(SimClient, Vec<SimLink>)> =
             (0..plan.clients).map(|_| (sim.client(), cluster.links())).collect();
-        let (over, may_linger) = (Arc::default(), Arc::<AtomicBool>::default());
+        let over = Arc::default();
         let freezes = schedule(&sim, &plan, &cluster, &clients, &over);
         let resources: Arc<[Resource]> = ["a", "b"][..plan.resources]
             .iter()
@@ -102,13 +102,14 @@ impl Run {
         for (name, (client, links)) in clients.into_iter().enumerate() {
             client.clock_rate(rate(random, plan.clock_error));
             all_links.extend(links.iter().cloned());
+            let tokens = Arc::new(Tokens::new(random.number()));
             let redlock = Redlock::builder()
                 .nodes(links.into_iter().map(|link| ears(link, &client, &plan)))
                 .ttl(plan.ttl)
                 .node_timeout(plan.node_timeout)
                 .retry(plan.retry)
                 .runtime(client.shared())
-                .random(Arc::new(SimRandom::new(random.number())))
+                .random(Arc::<Tokens>::clone(&tokens))
                 .build()
                 .expect("the plan is legal");
             actors.push(Actor {
@@ -121,10 +122,11 @@ impl Run {
                 watch: Arc::clone(&watch),
                 freezes: freezes.clone(),
                 seen: Arc::<Seen>::default(),
-                may_linger: Arc::clone(&may_linger),
+                tokens,
+                nodes: Arc::from(cluster.nodes()),
             });
         }
-        Self { sim, plan, cluster, actors, links: all_links, watch, freezes, over, may_linger }
+        Self { sim, plan, cluster, actors, links: all_links, watch, freezes, over }
     }
 
     async fn whole(&self) {
@@ -177,8 +179,7 @@ impl Run {
         if took > bound {
             self.watch.fail(format!("settling {when} took {took:?}, not within {bound:?}"));
         }
-        let lingers = self.may_linger.load(Ordering::Relaxed) && self.plan.releases_fail();
-        if lingers || !self.plan.clean_up_is_complete() {
+        if !self.plan.clean_up_is_complete() {
             // What may be left dies by itself.
             let late = self.plan.network.longest_spike + self.plan.ttl * 3;
             self.sim.sleep(late + late / 50).await;
