@@ -2,6 +2,7 @@
 
 mod clock;
 mod faulty;
+mod history;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
@@ -12,6 +13,7 @@ mod sim;
 mod store;
 
 pub use faulty::{Chances, Fault, FaultyNode};
+pub use history::{Anomaly, History, Hold, HoldRecord, Outcome, Update, Write};
 pub use memory::{CallCounts, Key, MemoryNode};
 #[cfg(feature = "mock")]
 pub use mock::MockLockNode;

@@ -44,10 +44,10 @@ impl SimRandom {
         if bound == 0 { 0 } else { self.lock().random_range(0..bound) }
     }
 
-    /// True this often, from 0 for never to 1 for always.
+    /// True this often, from 0 for never, which draws nothing, to 1 for always.
     #[must_use]
     pub fn chance(&self, probability: f64) -> bool {
-        self.lock().random::<f64>() < probability
+        probability > 0.0 && self.lock().random::<f64>() < probability
     }
 
     /// A duration from `shortest` up to `longest`, both included.

@@ -3,20 +3,18 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::Poll,
     time::Duration,
 };
 
 use redlock_core::{Error, Guard, Lease, Lock, LossReason, Moment, Redlock, Resource};
-use redlock_testkit::{SimClient, SimRandom, SimRuntime};
+use redlock_testkit::{MemoryNode, SimClient, SimRandom, SimRuntime};
 
 use crate::{
     chaos::Freezes,
     plan::{Plan, index},
+    tokens::Tokens,
     watch::{Proof, Watch},
 };
 
@@ -32,9 +30,8 @@ pub(crate) struct Actor {
     pub(crate) watch: Arc<Watch>,
     pub(crate) freezes: Freezes,
     pub(crate) seen: Arc<Seen>,
-    /// Set when a lease is released that does not say how long its keys may live: an extension
-    /// asked for more than it has come to.
-    pub(crate) may_linger: Arc<AtomicBool>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) nodes: Arc<[MemoryNode]>,
 }
 
 /// How often what has been seen, so that a run that never gets anywhere is found out.
@@ -75,6 +72,23 @@ impl Actor {
                 self.run(&lock).await;
             } else {
                 self.acquire(&lock).await;
+            }
+            if self.random().chance(0.3) {
+                self.redlock.settled().await;
+                self.look_for_orphans("while others work");
+            }
+        }
+    }
+
+    /// To be called when all that was begun has ended and been cleaned up.
+    fn look_for_orphans(&self, when: &str) {
+        if !self.plan.clean_up_is_complete() {
+            return;
+        }
+        for node in &*self.nodes {
+            if let Some(key) = node.keys().iter().find(|key| self.tokens.contains(&key.token)) {
+                let name = self.name;
+                self.watch.fail(format!("an orphan of client {name} {when}: {node:?} has {key:?}"));
             }
         }
     }
@@ -127,15 +141,14 @@ impl Actor {
 
     async fn hold(&self, guard: Guard) {
         let number = self.claim(guard);
-        let extensions = self.random().below(4);
-        for _ in 0..extensions {
+        for _ in 0..self.random().below(4) {
             self.client.sleep(self.random().between(Duration::ZERO, self.plan.ttl * 6 / 10)).await;
             self.extend(number).await;
         }
         let overstay = if self.random().chance(0.2) { self.plan.ttl } else { Duration::ZERO };
         let hold = self.random().between(Duration::ZERO, self.plan.ttl / 2) + overstay;
         self.client.sleep(hold).await;
-        self.give_up(number, extensions > 0).await;
+        self.give_up(number).await;
     }
 
     async fn extend(&self, number: u64) {
@@ -167,7 +180,7 @@ impl Actor {
         self.watch.check();
     }
 
-    async fn give_up(&self, number: u64, extended: bool) {
+    async fn give_up(&self, number: u64) {
         let Some(Proof::Guard(guard)) = self.watch.end(number) else { return };
         let (timeout, interest) = (self.plan.node_timeout, self.interest());
         match self.random().below(4) {
@@ -175,17 +188,13 @@ impl Actor {
                 drop(guard);
                 self.saw("dropped");
             }
-            1 => {
-                self.may_linger.fetch_or(extended, Ordering::Relaxed);
+            1 if self.plan.leases => {
                 let lease = guard.into_lease();
                 let release = self.redlock.release(&lease);
                 drop(self.bounded("release lease", interest, timeout, release).await);
                 self.saw("lease released");
             }
-            2 => {
-                self.may_linger.fetch_or(extended, Ordering::Relaxed);
-                self.pass_on(guard.into_lease()).await;
-            }
+            2 if self.plan.leases => self.pass_on(guard.into_lease()).await,
             _ => match self.bounded("release", interest, timeout, guard.release()).await {
                 Some(release) if release.is_released() => self.saw("released"),
                 Some(_) => self.saw("released too late"),
@@ -219,7 +228,7 @@ impl Actor {
             let (resource, token) = (lease.resource(), lease.token());
             let number = actor.watch.begin(client, name, resource, token, Proof::Until(until));
             let _claim = EndOnDrop { watch: Arc::clone(&actor.watch), number };
-            client.sleep(works).await;
+            actor.only_while_held(until, client.sleep(works)).await;
         };
         // Acquire, the body, and release.
         let bound = self.retries_take() + self.plan.ttl * 12 / 10 + self.plan.node_timeout;
@@ -228,6 +237,20 @@ impl Actor {
             Some(Ok(())) => self.saw("run"),
             Some(Err(error)) => self.saw_error(&error),
         }
+    }
+
+    /// The body of `run` must not be polled once its lock is over.
+    async fn only_while_held(&self, until: Moment, work: impl Future<Output = ()>) {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let late = self.sim.at_once(|| self.client.now()) >= until;
+            // A stall between the look at the clock and the poll is nobody's fault.
+            if late && self.plan.stalls == 0.0 {
+                self.watch.fail(format!("client {} runs its body without the lock", self.name));
+            }
+            work.as_mut().poll(cx)
+        })
+        .await;
     }
 
     fn claim(&self, guard: Guard) -> u64 {

@@ -23,9 +23,13 @@ pub(crate) struct Plan {
     pub(crate) crashes: bool,
     /// For how long they go wrong.
     pub(crate) horizon: Duration,
+    /// Whether locks are taken out of their guards.
+    pub(crate) leases: bool,
     pub(crate) step_time: Duration,
     pub(crate) stalls: f64,
     pub(crate) broken: Option<Broken>,
+    /// Whether clients are compared with nodes, and not only with each other.
+    pub(crate) trust_nodes: bool,
 }
 
 /// What the lock relies on, broken on purpose.
@@ -37,6 +41,8 @@ pub(crate) enum Broken {
     Amnesia,
     /// The clocks of nodes run faster than the drift allowance covers.
     Drift,
+    /// Nodes say that nothing is held when they are asked to release, and keep it.
+    Deafness,
 }
 
 impl Plan {
@@ -63,19 +69,22 @@ impl Plan {
             faults: random.below(5),
             crashes: random.chance(0.5),
             horizon: ttl * 3,
+            leases: random.chance(0.3),
             step_time: one_of(random, &[0, 0, 1]) / 20,
             stalls: if random.chance(0.8) { 0.0 } else { 0.02 },
             broken: None,
+            trust_nodes: true,
         }
     }
 
     /// The same, with something broken that the lock relies on.
     pub(crate) fn broken(random: &SimRandom, broken: Broken) -> Self {
-        let mut plan = Self::legal(random);
-        plan.broken = Some(broken);
-        plan.resources = 1;
-        plan.faults = plan.faults.max(3);
-        plan
+        Self { broken: Some(broken), resources: 1, ..Self::legal(random) }
+    }
+
+    /// The same, with clients compared with each other only.
+    pub(crate) fn without_trust_in_nodes(self) -> Self {
+        Self { trust_nodes: false, ..self }
     }
 
     /// Whether clean-up that has ended leaves nothing behind. Otherwise a key may live on until its
@@ -84,18 +93,15 @@ impl Plan {
     /// * a request reaches its node after its call has returned, or so late that the clean-up has
     ///   given up on it;
     /// * releases fail, and the lock is so short that the pause before the next try is not worth
-    ///   it.
+    ///   it;
+    /// * a lock was taken out of its guard, and its lease does not know of votes that were still
+    ///   outstanding, nor of extensions that came to nothing.
     pub(crate) fn clean_up_is_complete(&self) -> bool {
         let network = &self.network;
         let honest = network.close_early == 0.0 && network.duplicate == 0.0;
         let in_time = network.longest_spike <= self.ttl / 2;
-        honest && in_time && (!self.releases_fail() || self.ttl >= LONG_FOR_RELEASES)
-    }
-
-    /// Whether a node that is up may seem to refuse, or never to answer, a release.
-    pub(crate) fn releases_fail(&self) -> bool {
-        let network = &self.network;
-        self.crashes || network.lose_request > 0.0 || network.lose_reply > 0.0
+        let fails = self.crashes || network.lose_request > 0.0 || network.lose_reply > 0.0;
+        honest && in_time && (!fails || self.ttl >= LONG_FOR_RELEASES) && !self.leases
     }
 
     /// Whether calls always return: nothing is lost in silence, so nothing must be waited for until

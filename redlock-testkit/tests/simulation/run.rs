@@ -14,12 +14,15 @@ use futures::{
     future::{Either, join_all, select},
 };
 use redlock_core::{Redlock, Resource};
-use redlock_testkit::{SimClient, SimCluster, SimLink, SimRandom, SimRuntime};
+use redlock_testkit::{
+    Fault, FaultyNode, Operation, SimClient, SimCluster, SimLink, SimRandom, SimRuntime,
+};
 
 use crate::{
     actor::{Actor, Seen},
     chaos::{Freezes, schedule},
-    plan::Plan,
+    plan::{Broken, Plan},
+    tokens::Tokens,
     watch::Watch,
 };
 
@@ -43,7 +46,6 @@ struct Run {
     watch: Arc<Watch>,
     freezes: Freezes,
     over: Arc<AtomicBool>,
-    may_linger: Arc<AtomicBool>,
 }
 
 /// Runs what the seed and the way to plan stand for.
@@ -84,12 +86,12 @@ impl Run {
         for node in cluster.nodes() {
             node.clock_rate(rate(random, plan.clock_error));
         }
-        let watch = Watch::new(&sim, cluster.nodes(), plan.broken.is_none());
+        let watch = Watch::new(&sim, cluster.nodes(), plan.trust_nodes);
         let watching = Arc::clone(&watch);
         sim.after_each_step(move || watching.check());
         let clients: Vec<(SimClient, Vec<SimLink>)> =
             (0..plan.clients).map(|_| (sim.client(), cluster.links())).collect();
-        let (over, may_linger) = (Arc::default(), Arc::<AtomicBool>::default());
+        let over = Arc::default();
         let freezes = schedule(&sim, &plan, &cluster, &clients, &over);
         let resources: Arc<[Resource]> = ["a", "b"][..plan.resources]
             .iter()
@@ -100,13 +102,14 @@ impl Run {
         for (name, (client, links)) in clients.into_iter().enumerate() {
             client.clock_rate(rate(random, plan.clock_error));
             all_links.extend(links.iter().cloned());
+            let tokens = Arc::new(Tokens::new(random.number()));
             let redlock = Redlock::builder()
-                .nodes(links)
+                .nodes(links.into_iter().map(|link| ears(link, &client, &plan)))
                 .ttl(plan.ttl)
                 .node_timeout(plan.node_timeout)
                 .retry(plan.retry)
                 .runtime(client.shared())
-                .random(Arc::new(SimRandom::new(random.number())))
+                .random(Arc::<Tokens>::clone(&tokens))
                 .build()
                 .expect("the plan is legal");
             actors.push(Actor {
@@ -119,16 +122,17 @@ impl Run {
                 watch: Arc::clone(&watch),
                 freezes: freezes.clone(),
                 seen: Arc::<Seen>::default(),
-                may_linger: Arc::clone(&may_linger),
+                tokens,
+                nodes: Arc::from(cluster.nodes()),
             });
         }
-        Self { sim, plan, cluster, actors, links: all_links, watch, freezes, over, may_linger }
+        Self { sim, plan, cluster, actors, links: all_links, watch, freezes, over }
     }
 
     async fn whole(&self) {
         let horizon = self.sim.now().after(self.plan.horizon);
         self.all(|actor: Actor| async move { actor.work(horizon).await }).await;
-        if self.plan.broken.is_some() {
+        if !matches!(self.plan.broken, None | Some(Broken::Deafness)) {
             return;
         }
         self.heal();
@@ -175,8 +179,7 @@ impl Run {
         if took > bound {
             self.watch.fail(format!("settling {when} took {took:?}, not within {bound:?}"));
         }
-        let lingers = self.may_linger.load(Ordering::Relaxed) && self.plan.releases_fail();
-        if lingers || !self.plan.clean_up_is_complete() {
+        if !self.plan.clean_up_is_complete() {
             // What may be left dies by itself.
             let late = self.plan.network.longest_spike + self.plan.ttl * 3;
             self.sim.sleep(late + late / 50).await;
@@ -205,6 +208,18 @@ impl Run {
         }
         takes + takes / 50
     }
+}
+
+/// The node behind the link, unless it is deaf.
+fn ears(link: SimLink, client: &SimClient, plan: &Plan) -> FaultyNode<SimLink> {
+    let node = FaultyNode::new(link, client.shared());
+    if plan.broken == Some(Broken::Deafness) {
+        node.rule(|operation, _| match operation {
+            Operation::Release => Fault::Refuse,
+            _ => Fault::None,
+        });
+    }
+    node
 }
 
 fn rate(random: &SimRandom, error: f64) -> f64 {
