@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     Lease, NodeError,
-    proto::{Attempt, LossReason, Moment, NodeSet, Progress, Tenure, Verdict},
+    proto::{
+        Attempt, LossReason, Moment, NodeSet, Progress, Tenure, Verdict,
+        mutant::{self, Mutant},
+    },
 };
 
 /// Asks every node once for the lock, within the node timeout and the deadline.
@@ -229,7 +232,11 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         let Some(calls) = self.calls.take() else {
             return NodeSet::EMPTY;
         };
-        let orders = self.attempt.give_up();
+        let mut orders = self.attempt.give_up();
+        let overtakes = mutant::is(Mutant::ReleaseOvertakes);
+        if overtakes {
+            orders.release = orders.release.union(orders.outstanding);
+        }
         let calls = calls.into_unfinished();
         let (undo, what) = (self.undo, self.what);
         let before = match what {
@@ -239,7 +246,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         if !calls.is_empty() {
             let aftermath = self.aftermath(calls, orders.outstanding, self.attempt.forgotten());
             self.shared.reaper.take(aftermath.settle(move |_, ballot| {
-                let release = undo && what.residue(ballot).may_hold();
+                let release = undo && !overtakes && what.residue(ballot).may_hold();
                 if release { Fate::Release } else { Fate::Forget }
             }));
         }
@@ -260,6 +267,9 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
 impl<F: Future<Output = Answer> + Send + 'static> Drop for Pursuit<F> {
     /// The caller has gone, or panicked: undo everything in the background (R21, R26).
     fn drop(&mut self) {
+        if mutant::is(Mutant::CancelledKept) {
+            self.undo = false;
+        }
         let release = self.abandon();
         if !release.is_empty() {
             let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));

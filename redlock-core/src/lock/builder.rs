@@ -124,6 +124,8 @@ impl RedlockBuilder {
             reaper: Reaper::new(Arc::clone(&runtime)),
             runtime,
             random,
+            #[cfg(feature = "mutants")]
+            reused: std::sync::OnceLock::new(),
         }))
     }
 }

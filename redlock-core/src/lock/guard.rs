@@ -6,7 +6,10 @@ use super::{
     hold::Hold,
     release::{Release, release},
 };
-use crate::{Lease, Moment, Resource, Token};
+use crate::{
+    Lease, Moment, Resource, Token,
+    proto::mutant::{self, Mutant},
+};
 
 /// A held lock. It turns invalid by itself when its time is over; dropped, it releases in the
 /// background.
@@ -126,7 +129,9 @@ impl Drop for Guard {
     /// Neither blocks nor needs a runtime on this thread (requirement R27).
     fn drop(&mut self) {
         let nodes = self.hold.state().tenure.end();
-        if let Some(nodes) = nodes {
+        if let Some(nodes) = nodes
+            && !mutant::is(Mutant::DroppedKept)
+        {
             self.hold.release_in_background(nodes);
         }
     }

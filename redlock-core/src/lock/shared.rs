@@ -1,6 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{reaper::Reaper, settings::Settings};
+#[cfg(feature = "mutants")]
+use crate::proto::mutant::{self, Mutant};
 use crate::{
     ConfigError, Identity, LockNode, Moment, Quorum, Random, RandomError, Runtime, Token, Ttl,
 };
@@ -14,6 +16,8 @@ pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) random: Arc<dyn Random>,
     pub(super) reaper: Reaper,
+    #[cfg(feature = "mutants")]
+    pub(super) reused: std::sync::OnceLock<Token>,
 }
 
 impl Shared {
@@ -23,6 +27,17 @@ impl Shared {
 
     /// A token that no attempt has had before (R14).
     pub(super) fn fresh_token(&self) -> Result<Token, RandomError> {
+        #[cfg(feature = "mutants")]
+        if mutant::is(Mutant::TokenReused) {
+            return Ok(self
+                .reused
+                .get_or_init(|| self.random_token().expect("tests have some"))
+                .clone());
+        }
+        self.random_token()
+    }
+
+    fn random_token(&self) -> Result<Token, RandomError> {
         let mut bits = [0; Token::RANDOM_BYTES];
         self.random.fill(&mut bits)?;
         Ok(Token::from_random(bits))

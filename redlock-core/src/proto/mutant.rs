@@ -41,6 +41,13 @@ pub enum Mutant {
     LateYesRevives,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
+    /// A cancelled attempt undoes nothing. Lives in the driver.
+    CancelledKept,
+    /// A dropped guard releases nothing. Lives in the driver.
+    DroppedKept,
+    /// The nodes of a failed attempt are released before their calls have returned. Lives in the
+    /// driver.
+    ReleaseOvertakes,
     /// A node deletes the key of whoever has it. Lives in the node.
     UnconditionalDelete,
     /// A node that is asked to extend to an earlier end forgets earlier. Lives in the node.
@@ -65,9 +72,18 @@ impl Mutant {
         Self::StragglerKept,
         Self::LateYesRevives,
         Self::TokenReused,
+        Self::CancelledKept,
+        Self::DroppedKept,
+        Self::ReleaseOvertakes,
         Self::UnconditionalDelete,
         Self::KeyShortened,
     ];
+
+    /// Those that no rule has and so no model of the rules can show: they live in the driver.
+    pub const DRIVER: &[Self] = &[Self::CancelledKept, Self::DroppedKept, Self::ReleaseOvertakes];
+
+    /// Those that no code of this crate has: they live in the nodes of whoever models them.
+    pub const NODE: &[Self] = &[Self::UnconditionalDelete, Self::KeyShortened];
 
     /// Switches this bug on and all others off, or all off, for the whole process.
     pub fn switch_on(mutant: Option<Self>) {
