@@ -3,6 +3,10 @@
 #[doc = include_str!("../docs/algorithm.md")]
 pub mod algorithm {}
 
+#[cfg(feature = "testkit")]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
 #[cfg(feature = "redis-rs")]
 mod connect;
 

@@ -520,3 +520,56 @@ async fn a_body_is_never_run_without_the_lock() {
     let run = redlock.lock("r").retry(retry).run(async |_| panic!("without the lock")).await;
     assert!(matches!(run, Err(Error::Contended(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn settled_waits_for_what_was_under_way_and_not_for_what_comes_after() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    nodes.0[2].rule(|operation, _| match operation {
+        Operation::Acquire => Fault::DelayReply(30 * MS),
+        _ => Fault::None,
+    });
+    let busy = async {
+        loop {
+            // Each leaves the slow node to the reaper for longer than until the next one.
+            redlock.lock("busy").acquire().await.unwrap().release().await;
+            sleep(10 * MS).await;
+        }
+    };
+    let settled = async {
+        sleep(25 * MS).await;
+        redlock.lock("r").acquire().await.unwrap().release().await;
+        let start = Instant::now();
+        redlock.settled().await;
+        start.elapsed()
+    };
+    let took = tokio::select! {
+        () = busy => unreachable!("it has no end"),
+        took = settled => took,
+        () = sleep(SECOND) => panic!("never settled, though nothing took longer than 30 ms"),
+    };
+    assert_eq!(took, 30 * MS);
+}
+
+/// What a waker does is not ours: it may poll, drop, or ask for anything.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_woken_by_the_clean_up_may_use_the_redlock_at_once() {
+    struct DropsAGuard(std::sync::Mutex<Option<redlocks::Guard>>);
+
+    impl std::task::Wake for DropsAGuard {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().unwrap().take());
+        }
+    }
+
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let guard = redlock.lock("later").acquire().await.unwrap();
+    let waker = Waker::from(Arc::new(DropsAGuard(std::sync::Mutex::new(Some(guard)))));
+    drop(redlock.lock("r").acquire().await.unwrap());
+    let mut settled = Box::pin(redlock.settled());
+    assert!(settled.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    sleep(MS).await;
+    assert!(settled.now_or_never().is_some());
+    nodes.assert_clean(&redlock).await;
+}

@@ -3,8 +3,12 @@
 use crate::support::{MS, Nodes, SECOND, VALIDITY};
 use std::time::Duration;
 
-use redlock_testkit::{Fault, Operation};
-use redlocks::{Error, Lease, LossReason, ReleaseOutcome, Resource};
+use async_trait::async_trait;
+use redlock_testkit::{Fault, MemoryNode, Operation};
+use redlocks::{
+    Delivery, Error, FailureKind, Identity, Inspection, Lease, LockNode, LossReason, NodeError,
+    ReleaseOutcome, Resource, Token, Ttl, Vote,
+};
 use tokio::time::sleep;
 
 #[tokio::test(start_paused = true)]
@@ -210,6 +214,72 @@ async fn what_is_lost_while_being_adopted_is_cleaned_up() {
     }
     redlock.adopt(lease).await.unwrap_err();
     nodes.assert_clean(&redlock).await;
+}
+
+/// A node whose connection is lost: what asks it to extend never gets there, which takes a while to
+/// find out.
+#[derive(Debug)]
+struct Reconnecting(MemoryNode);
+
+#[async_trait]
+impl LockNode for Reconnecting {
+    fn label(&self) -> &str {
+        "reconnecting"
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn acquire(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {
+        self.0.acquire(r, t, ttl).await
+    }
+
+    async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        sleep(10 * MS).await;
+        let error = NodeError::new(self.label(), FailureKind::Unreachable);
+        Err(error.with_delivery(Delivery::NotSent))
+    }
+
+    async fn release(&self, r: &Resource, t: &Token) -> Result<Vote, NodeError> {
+        self.0.release(r, t).await
+    }
+
+    async fn inspect(&self, r: &Resource) -> Result<Inspection, NodeError> {
+        self.0.inspect(r).await
+    }
+}
+
+/// A request to extend that never reached its node says nothing of the key that was there before.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_no_extension_reached_is_released_with_the_adopted_lock() {
+    let nodes = Nodes::new(2);
+    let memory = MemoryNode::named("behind");
+    let builder = nodes.builder().node(Reconnecting(memory.clone()));
+    let redlock = builder.ttl(SECOND).node_timeout(50 * MS).build().unwrap();
+
+    let lease = redlock.lock("r").acquire().await.unwrap().into_lease();
+    let guard = redlock.adopt(lease).await.unwrap();
+    assert!(guard.release().await.is_released());
+    nodes.assert_clean(&redlock).await;
+    assert!(memory.keys().is_empty(), "it was released before its call returned");
+
+    let lease = redlock.lock("r").acquire().await.unwrap().into_lease();
+    nodes.memory(0).evict(lease.resource());
+    nodes.script(0, Operation::Extend, Fault::DelayReply(20 * MS));
+    nodes.script(1, Operation::Extend, Fault::DelayReply(20 * MS));
+    nodes.memory(1).evict(lease.resource());
+    let lost = redlock.adopt(lease).await.unwrap_err();
+    assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
+    nodes.assert_clean(&redlock).await;
+    assert!(memory.keys().is_empty(), "it was lost after its call had returned");
+
+    let lease = redlock.lock("r").acquire().await.unwrap().into_lease();
+    nodes.memory(0).evict(lease.resource());
+    nodes.memory(1).evict(lease.resource());
+    redlock.adopt(lease).await.unwrap_err();
+    nodes.assert_clean(&redlock).await;
+    assert!(memory.keys().is_empty(), "it was lost before its call returned");
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,24 @@ async fn patience_is_kept_to_the_end_and_restarted_by_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_patience_below_the_node_timeout_is_used_and_not_given_up_at_once() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    nodes.occupy([0, 1], "r", 10 * MS).await;
+    let lock = redlock.lock("r").retry(Retry::fixed(5 * MS));
+    let start = Instant::now();
+    let guard = lock.acquire_within(40 * MS).await.unwrap();
+    assert!(start.elapsed() >= 10 * MS && start.elapsed() <= 40 * MS);
+    guard.release().await;
+
+    nodes.occupy([0, 1], "r", SECOND).await;
+    let start = Instant::now();
+    let error = lock.acquire_within(40 * MS).await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(start.elapsed() >= 20 * MS, "given up after {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_patience_is_one_attempt() {
     let nodes = Nodes::new(3);
     let redlock = nodes.redlock();

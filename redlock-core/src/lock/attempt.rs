@@ -173,8 +173,10 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             Hold::new(&self.shared, &self.claim, tenure, self.terms.ttl, self.terms.node_timeout);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
             let aftermath = self.aftermath(calls, outstanding, give_up);
-            let hold = Arc::clone(&hold);
-            self.shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
+            let (hold, what) = (Arc::clone(&hold), self.what);
+            self.shared
+                .reaper
+                .take(aftermath.settle(move |node, ballot| hold.late(node, what.residue(ballot))));
         }
         Guard::keep(hold)
     }
@@ -229,14 +231,19 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         };
         let orders = self.attempt.give_up();
         let calls = calls.into_unfinished();
-        let undo = self.undo;
+        let (undo, what) = (self.undo, self.what);
+        let before = match what {
+            Ask::Extend(_) => self.attempt.tally().failed().without(orders.outstanding),
+            Ask::Acquire(_) | Ask::Release => NodeSet::EMPTY,
+        };
         if !calls.is_empty() {
             let aftermath = self.aftermath(calls, orders.outstanding, self.attempt.forgotten());
             self.shared.reaper.take(aftermath.settle(move |_, ballot| {
-                if undo && ballot.may_hold() { Fate::Release } else { Fate::Forget }
+                let release = undo && what.residue(ballot).may_hold();
+                if release { Fate::Release } else { Fate::Forget }
             }));
         }
-        if undo { orders.release } else { NodeSet::EMPTY }
+        if undo { orders.release.union(before) } else { NodeSet::EMPTY }
     }
 
     fn aftermath(

@@ -158,6 +158,10 @@ impl Lock {
 
     async fn acquire_until(&self, retry: Retry, deadline: Option<Moment>) -> Result<Guard, Error> {
         let terms = self.terms()?;
+        // What the last attempt needs: all that nodes may take, unless that would eat the patience.
+        let reserve = deadline
+            .map(|deadline| terms.node_timeout.min(deadline.since(self.shared.now()) / 2))
+            .unwrap_or_default();
         let mut attempt = 0;
         loop {
             let error = match attempt::acquire(&self.shared, &terms, deadline).await {
@@ -173,7 +177,7 @@ impl Lock {
             let mut next = now.after(pause);
             if let Some(deadline) = deadline {
                 // Rather a shorter pause than an attempt that nodes have no time to answer.
-                next = next.min(deadline.before(terms.node_timeout));
+                next = next.min(deadline.before(reserve));
                 if next <= now {
                     return Err(error);
                 }

@@ -30,10 +30,20 @@ pub(super) struct Reaper {
 #[derive(Debug, Default)]
 struct State {
     queue: Option<UnboundedSender<Job>>,
+    /// How many jobs were ever taken on, which numbers them.
+    taken: u64,
     /// Jobs that were taken on and have not ended.
     unfinished: usize,
-    /// Who wants to know when there are none.
-    waiting: Vec<oneshot::Sender<()>>,
+    waiting: Vec<Waiting>,
+}
+
+/// Somebody who wants to know when the jobs that were there when he asked have ended.
+#[derive(Debug)]
+struct Waiting {
+    /// His jobs are those with a lower number.
+    before: u64,
+    unfinished: usize,
+    done: oneshot::Sender<()>,
 }
 
 /// Work, and the mark that it is under way.
@@ -43,7 +53,10 @@ struct Job {
 }
 
 /// Counts a job as finished when it is dropped: completed, panicked, or gone with its runtime.
-struct Mark(Arc<Mutex<State>>);
+struct Mark {
+    number: u64,
+    state: Arc<Mutex<State>>,
+}
 
 impl Reaper {
     pub(super) fn new(runtime: Arc<dyn Runtime>) -> Self {
@@ -80,39 +93,52 @@ impl Reaper {
             return;
         }
         let mut state = lock(&self.state);
+        let mark = Mark { number: state.taken, state: Arc::clone(&self.state) };
+        state.taken += 1;
         state.unfinished += 1;
-        let mark = Mark(Arc::clone(&self.state));
-        let refused = state.queue.as_ref().map(|queue| queue.unbounded_send(Job { work, mark }));
-        // Not under the lock: a job that is refused is dropped, and takes the lock to say so.
+        let queue = state.queue.clone();
+        // Not under the lock: a job that is refused is dropped, and takes the lock to say so; and
+        // nobody knows what a waker does.
         drop(state);
-        drop(refused);
+        drop(queue.map(|queue| queue.unbounded_send(Job { work, mark })));
     }
 
-    /// Completes when every job that was taken on so far, or is while waiting, has ended.
+    /// Completes when every job that was taken on so far has ended. Those to come are not waited
+    /// for, or a redlock in use would never settle.
     pub(super) async fn settled(&self) {
-        let done = {
+        let reached = {
             let mut state = lock(&self.state);
-            if state.unfinished == 0 {
+            let State { taken: before, unfinished, .. } = *state;
+            if unfinished == 0 {
                 return;
             }
-            let (sender, done) = oneshot::channel();
-            state.waiting.push(sender);
-            done
+            let (done, reached) = oneshot::channel();
+            // Those who have stopped waiting, for example because their time was over.
+            state.waiting.retain(|waiting| !waiting.done.is_canceled());
+            state.waiting.push(Waiting { before, unfinished, done });
+            reached
         };
         // An error means that the state is gone, and every job with it.
-        let _ = done.await;
+        let _ = reached.await;
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.unfinished -= 1;
-        if state.unfinished == 0 {
-            for waiting in state.waiting.drain(..) {
-                // Whoever stopped waiting needs no word.
-                let _ = waiting.send(());
+        for waiting in &mut state.waiting {
+            if self.number < waiting.before {
+                waiting.unfinished -= 1;
             }
+        }
+        let reached: Vec<_> =
+            state.waiting.extract_if(.., |waiting| waiting.unfinished == 0).collect();
+        // Whoever is woken may drop a guard there and then, which takes the lock.
+        drop(state);
+        for waiting in reached {
+            // Whoever stopped waiting needs no word.
+            let _ = waiting.done.send(());
         }
     }
 }

@@ -1,5 +1,7 @@
 use super::{
-    Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict, tenure::forgotten,
+    Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict,
+    mutant::{self, Mutant},
+    tenure::forgotten,
 };
 
 /// One attempt at a lock: asks every node once, and either becomes a [`Tenure`] or is undone.
@@ -49,7 +51,7 @@ impl Attempt {
             started: now,
             ttl,
             drift,
-            round: Round::new(quorum, Some(until)),
+            round: Round::new(quorum, (!mutant::is(Mutant::LateGrant)).then_some(until)),
             returned: Tally::new(quorum),
         }
     }
@@ -76,6 +78,10 @@ impl Attempt {
 
     /// A node's call returned; `now` is read after that.
     pub fn answered(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
+        let returned = self.returned.quorum().all().without(self.returned.silent());
+        if mutant::is(Mutant::ValidityFromFirstReply) && returned.is_empty() {
+            *self = Self::start(self.returned.quorum(), self.ttl, self.drift, now);
+        }
         self.returned.enter(node, ballot);
         self.round.enter(node, ballot, now);
         self.progress()
@@ -91,6 +97,9 @@ impl Attempt {
     /// Ends the attempt without a lock, at whatever point it is.
     #[must_use]
     pub fn give_up(&self) -> Orders {
+        if mutant::is(Mutant::OnlyGrantedReleased) {
+            return Orders { release: self.returned.granted(), outstanding: NodeSet::EMPTY };
+        }
         let outstanding = self.returned.silent();
         let may_hold = |&(_, ballot): &(usize, &Ballot)| ballot.may_hold();
         let holding = self.returned.ballots().iter().enumerate().filter(may_hold);

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::{ConfigError, Ttl};
+use super::{
+    ConfigError, Ttl,
+    mutant::{self, Mutant},
+};
 
 /// What is taken from a ttl because clocks differ: a part of it, and a constant.
 ///
@@ -42,6 +45,9 @@ impl Drift {
     /// What is left of `ttl` for the holder to trust; zero if nothing is.
     #[must_use]
     pub fn validity(self, ttl: Ttl) -> Duration {
+        if mutant::is(Mutant::DriftIgnored) {
+            return ttl.get();
+        }
         ttl.get().saturating_sub(self.allowance(ttl))
     }
 }

@@ -159,3 +159,25 @@ mod plain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_tells_what_was_known_of_it() {
+        let ttl = Ttl::new(Duration::from_secs(1)).unwrap();
+        let token = Token::from_bytes(*b"abc").unwrap();
+        let lease = Lease::new(Resource::new("a").unwrap(), token.clone(), ttl);
+        assert_eq!(lease.resource().as_str(), "a");
+        assert_eq!(lease.token(), &token);
+        assert_eq!(lease.ttl(), ttl);
+        assert_eq!(lease.validity(), Duration::ZERO);
+        assert_eq!(lease.until(), None);
+
+        let until = Moment::at(Duration::from_secs(7));
+        let lease = lease.valid(Duration::from_millis(900), until);
+        assert_eq!(lease.validity(), Duration::from_millis(900));
+        assert_eq!(lease.until(), Some(until));
+    }
+}

@@ -27,6 +27,7 @@ mod drift;
 mod error;
 mod lease;
 mod moment;
+pub(crate) mod mutant;
 mod quorum;
 mod release;
 mod resource;
@@ -44,6 +45,8 @@ pub use drift::Drift;
 pub use error::ConfigError;
 pub use lease::Lease;
 pub use moment::Moment;
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use quorum::{NodeSet, Quorum};
 pub use release::ReleaseOutcome;
 pub use resource::Resource;

@@ -1,6 +1,9 @@
 use std::fmt;
 
-use super::ConfigError;
+use super::{
+    ConfigError,
+    mutant::{self, Mutant},
+};
 
 /// How many of the nodes must agree: a strict majority, so that any two quorums share a node.
 ///
@@ -37,14 +40,16 @@ impl Quorum {
     /// How many of them must agree.
     #[must_use]
     pub fn needed(self) -> usize {
+        if mutant::is(Mutant::HalfIsQuorum) {
+            return self.nodes().div_ceil(2);
+        }
         (self.nodes() / 2).saturating_add(1)
     }
 
     /// How many noes make a quorum of yeses impossible: a blocking minority.
     #[must_use]
     pub fn blocking(self) -> usize {
-        // What is left after that many is one short of a quorum.
-        self.nodes().div_ceil(2)
+        self.nodes().saturating_sub(self.needed()).saturating_add(1)
     }
 
     /// All nodes.
@@ -189,6 +194,7 @@ mod tests {
         set.remove(3);
         assert_eq!(set.len(), 2);
         assert_eq!(set.union([1].into_iter().collect()).len(), 3);
+        assert_eq!(set.union([0, 1].into_iter().collect()).len(), 3);
         assert_eq!(set.without([0].into_iter().collect()), [63].into_iter().collect());
         assert!(NodeSet::EMPTY.is_empty() && !set.is_empty());
         assert_eq!(Quorum::of(3).unwrap().all(), [0, 1, 2].into_iter().collect());

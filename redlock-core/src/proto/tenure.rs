@@ -1,6 +1,9 @@
 use std::{fmt, time::Duration};
 
-use super::{Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Ttl, Verdict, Vote};
+use super::{
+    Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Ttl, Verdict, Vote,
+    mutant::{self, Mutant},
+};
 
 /// A lock that is held, from the grant to its end: until when, by which votes, and what may still
 /// come in.
@@ -158,6 +161,12 @@ impl Tenure {
     /// (requirement R23).
     pub fn late(&mut self, node: usize, ballot: Ballot) -> Late {
         self.outstanding.remove(node);
+        if mutant::is(Mutant::StragglerKept) {
+            return Late::Noted;
+        }
+        if mutant::is(Mutant::LateYesRevives) && ballot.may_hold() {
+            self.phase = Phase::Held;
+        }
         match self.phase {
             Phase::Ended(_) if ballot.may_hold() => Late::Release,
             Phase::Ended(_) | Phase::GivenAway => Late::Noted,
@@ -187,7 +196,10 @@ impl Tenure {
             asked: self.quorum.all().without(self.outstanding),
             // Only yeses that are in hand before the old end continue the lock (Theorem 2, R30),
             // so the old end and not the new one is when they become worthless.
-            round: Round::new(self.quorum, Some(self.until)),
+            round: Round::new(
+                self.quorum,
+                (!mutant::is(Mutant::LateExtension)).then_some(self.until),
+            ),
         })
     }
 
@@ -232,7 +244,9 @@ impl Tenure {
         match self.phase {
             Phase::Ended(_) | Phase::GivenAway => None,
             Phase::Held => {
-                self.phase = Phase::Ended(None);
+                if !mutant::is(Mutant::ValidWhileReleasing) {
+                    self.phase = Phase::Ended(None);
+                }
                 Some(self.quorum.all().without(self.outstanding))
             }
         }
@@ -271,15 +285,26 @@ impl Tenure {
             Verdict::Carried => {
                 let end = extension.started.after(self.drift.validity(extension.ttl));
                 self.until = self.until.max(end);
+                if mutant::is(Mutant::ExtensionShortens) {
+                    self.until = end;
+                }
                 ExtensionStep::Extended(self.until)
             }
             // A blocking minority that definitely does not have the key leaves no quorum (R32),
             // even though the clock would still allow it. Failures prove nothing.
-            _ if extension.tally().refused().len() >= self.quorum.blocking() => {
+            _ if extension.tally().refused().len() >= self.quorum.blocking()
+                && !mutant::is(Mutant::DefiniteNoIgnored) =>
+            {
                 ExtensionStep::Lost(self.lose(LossReason::QuorumLost))
             }
             _ if now >= self.until => ExtensionStep::Lost(self.lose(LossReason::Expired)),
-            verdict => ExtensionStep::Unchanged(verdict),
+            verdict => {
+                if mutant::is(Mutant::FailedExtensionReleases) {
+                    let (reason, release) = (LossReason::Expired, self.held);
+                    return ExtensionStep::Lost(Loss { reason, release });
+                }
+                ExtensionStep::Unchanged(verdict)
+            }
         }
     }
 }
@@ -478,6 +503,9 @@ mod tests {
             let loss = Loss { reason: LossReason::QuorumLost, release: set([0, 1, 2]) };
             assert_eq!(step, ExtensionStep::Lost(loss));
             assert!(!tenure.is_valid(at(102)));
+            // The first reason stands, also when the clock agrees later on.
+            let again = Loss { release: NodeSet::EMPTY, ..loss };
+            assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
         }
     }
 

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::{Ballot, Moment};
+use super::{
+    Ballot, Moment,
+    mutant::{self, Mutant},
+};
 
 /// Undoing one node's vote: asks it to release until it has answered, or must have forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +41,11 @@ impl Undo {
             Ballot::Silent | Ballot::Failed(_) => {
                 let next = now.after(self.pause);
                 self.pause = self.pause.saturating_mul(2).min(Self::LONGEST_PAUSE);
-                if next < self.give_up { UndoStep::AskAgain(next) } else { UndoStep::Done }
+                if next < self.give_up && !mutant::is(Mutant::UndoneOnce) {
+                    UndoStep::AskAgain(next)
+                } else {
+                    UndoStep::Done
+                }
             }
         }
     }
@@ -71,9 +78,14 @@ mod tests {
         let mut asked = vec![];
         while let UndoStep::AskAgain(next) = undo.answered(Ballot::Failed(failure), now) {
             asked.push(next);
+            assert!(next > now && asked.len() < 10, "without end: {asked:?}");
             now = next;
         }
         assert_eq!(asked, [50, 150, 350, 750, 1550, 2550, 3550].map(at));
         assert_eq!(undo.give_up(), at(4_000));
+
+        let mut pointless = Undo::until(at(50));
+        let step = pointless.answered(Ballot::Failed(failure), at(0));
+        assert_eq!(step, UndoStep::Done);
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{channel::oneshot, future::BoxFuture};
 use redlock_core::{Moment, NoRuntime, Runtime};
 
 use super::{core::Core, sleep::Sleep, state::GroupId};
@@ -39,6 +39,31 @@ impl SimClient {
     /// [`NoRuntime`] after the simulation has been shut down.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), NoRuntime> {
         self.core.spawn(self.group, Box::pin(task))
+    }
+
+    /// Runs a future as part of this process, and completes with what it comes to. It goes on when
+    /// nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRuntime`] after the simulation has been shut down.
+    pub fn run<T, F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<T, NoRuntime>> + Send + 'static + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (sender, result) = oneshot::channel();
+        let spawned = self.spawn(async move {
+            // Whoever does not wait does not want to know.
+            let _ = sender.send(future.await);
+        });
+        async move {
+            spawned?;
+            result.await.map_err(|_| NoRuntime)
+        }
     }
 
     /// Completes when this much time has passed by its clock.

@@ -1,0 +1,94 @@
+//! Deliberate bugs, so that each proof can be seen to fail.
+//!
+//! A check that was never seen to fail proves nothing. Each [`Mutant`] is a bug that the rules
+//! exist to prevent, most of them found in the field in other clients, at its place in the code
+//! behind a switch. Without the feature `mutants` the switch is the constant `false` and nothing
+//! of this is compiled in; with it, all are off until a test switches one on.
+
+/// A deliberate bug that can be switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[cfg_attr(
+    not(feature = "mutants"),
+    allow(dead_code, unreachable_pub, reason = "exported with the feature")
+)]
+pub enum Mutant {
+    /// Validity counts from the first answer instead of from before the first request.
+    ValidityFromFirstReply = 1,
+    /// A quorum of grants is a lock, however late it is complete.
+    LateGrant,
+    /// Nothing is taken from the ttl for drift.
+    DriftIgnored,
+    /// Half of the nodes make a quorum.
+    HalfIsQuorum,
+    /// An attempt that is given up undoes only what was granted, not what may have been.
+    OnlyGrantedReleased,
+    /// A failed release is not asked for again.
+    UndoneOnce,
+    /// A failed extension releases everywhere, and the lock stays valid.
+    FailedExtensionReleases,
+    /// An extension counts although its quorum was complete only after the old end.
+    LateExtension,
+    /// An extension to an earlier end moves the end of validity there.
+    ExtensionShortens,
+    /// A blocking minority that does not have the key is taken for mere failures.
+    DefiniteNoIgnored,
+    /// The lock stays valid while its nodes are being released.
+    ValidWhileReleasing,
+    /// A late yes for a lock that has ended is noted, and its key left behind.
+    StragglerKept,
+    /// A late yes makes a lock that has ended valid again.
+    LateYesRevives,
+    /// All attempts of a client have the same token. Lives in whoever makes tokens.
+    TokenReused,
+    /// A node deletes the key of whoever has it. Lives in the node.
+    UnconditionalDelete,
+    /// A node that is asked to extend to an earlier end forgets earlier. Lives in the node.
+    KeyShortened,
+}
+
+#[cfg(feature = "mutants")]
+impl Mutant {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::ValidityFromFirstReply,
+        Self::LateGrant,
+        Self::DriftIgnored,
+        Self::HalfIsQuorum,
+        Self::OnlyGrantedReleased,
+        Self::UndoneOnce,
+        Self::FailedExtensionReleases,
+        Self::LateExtension,
+        Self::ExtensionShortens,
+        Self::DefiniteNoIgnored,
+        Self::ValidWhileReleasing,
+        Self::StragglerKept,
+        Self::LateYesRevives,
+        Self::TokenReused,
+        Self::UnconditionalDelete,
+        Self::KeyShortened,
+    ];
+
+    /// Switches this bug on and all others off, or all off, for the whole process.
+    pub fn switch_on(mutant: Option<Self>) {
+        let number = mutant.map_or(0, |mutant| mutant as u8);
+        ON.store(number, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// Whether this bug is switched on.
+#[cfg(feature = "mutants")]
+pub(crate) fn is(mutant: Mutant) -> bool {
+    ON.load(std::sync::atomic::Ordering::Relaxed) == mutant as u8
+}
+
+/// Whether this bug is switched on: never, without the feature.
+#[cfg(not(feature = "mutants"))]
+pub(crate) const fn is(_: Mutant) -> bool {
+    false
+}
+
+/// Zero, or the number of the bug that is on. Global, because a model checker walks
+/// on several threads.
+#[cfg(feature = "mutants")]
+static ON: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
