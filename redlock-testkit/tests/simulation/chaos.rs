@@ -66,7 +66,8 @@ pub(crate) fn schedule(
             1 => {
                 let back = node.clone();
                 at(start, Box::new(move || node.hang()));
-                sim.at(end, move || back.resume());
+                // Not so long that what it received is worth nothing any more.
+                sim.at(start.after(lasts / 2), move || back.resume());
             }
             2 if !plan.calls_return() => {
                 let link = links[index(random, plan.nodes)].clone();

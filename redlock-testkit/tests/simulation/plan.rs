@@ -99,7 +99,7 @@ impl Plan {
     pub(crate) fn clean_up_is_complete(&self) -> bool {
         let network = &self.network;
         let honest = network.close_early == 0.0 && network.duplicate == 0.0;
-        let in_time = network.longest_spike <= self.ttl / 2;
+        let in_time = network.longest_spike.max(network.longest_latency) <= self.ttl / 4;
         let fails = self.crashes || network.lose_request > 0.0 || network.lose_reply > 0.0;
         honest && in_time && (!fails || self.ttl >= LONG_FOR_RELEASES) && !self.leases
     }
@@ -139,7 +139,7 @@ fn network(random: &SimRandom, node_timeout: Duration, ttl: Duration) -> Network
             lose_reply: often(random),
             silence: 0.3,
             spikes: often(random),
-            longest_spike: longest.max(ttl / 2),
+            longest_spike: longest.max(ttl / 4),
             ..calm
         },
         _ => Network {
