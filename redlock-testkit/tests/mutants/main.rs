@@ -39,31 +39,27 @@ fn first_caught(seeds: u64) -> Option<(u64, String)> {
 
 #[test]
 fn the_simulation_notices_each_mutant() {
-    assert_eq!(first_caught(SEEDS), None, "without a mutant nothing is wrong");
+    assert_eq!(first_caught(1_000), None, "without a mutant nothing is wrong");
     println!("\nmutant | after seeds | what was noticed\n---|--:|---");
     let mut missed = Vec::new();
-    for &mutant in Mutant::ALL {
-        if Mutant::NODE.contains(&mutant) {
-            continue;
-        }
+    let by_others = |mutant| Mutant::NODE.contains(mutant) || BY_MODEL_ONLY.contains(mutant);
+    for &mutant in Mutant::ALL.iter().filter(|mutant| !by_others(mutant)) {
         Mutant::switch_on(Some(mutant));
         let caught = first_caught(SEEDS);
         Mutant::switch_on(None);
         match caught {
             Some((seed, what)) => {
-                println!("{mutant:?} | {} | {}", seed + 1, what.lines().next().unwrap_or_default());
+                let what = what.split(": MemoryNode").next().unwrap_or_default();
+                println!("{mutant:?} | {} | {what}", seed + 1);
             }
-            None => {
-                println!("{mutant:?} | – | not in {SEEDS} seeds; the model checker notices it");
-                missed.push(mutant);
-            }
+            None => missed.push(mutant),
         }
     }
-    assert_eq!(missed, BY_MODEL_ONLY);
+    assert_eq!(missed, [], "not noticed in {SEEDS} seeds");
 }
 
 /// How many seeds a mutant may survive.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 20_000;
 
 /// What takes too rare a coincidence, or a broken assumption, for a random run to show. The model
 /// checker does, by looking everywhere (`redlock-core/tests/model`).
