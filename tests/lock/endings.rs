@@ -573,3 +573,79 @@ async fn whoever_is_woken_by_the_clean_up_may_use_the_redlock_at_once() {
     assert!(settled.now_or_never().is_some());
     nodes.assert_clean(&redlock).await;
 }
+
+/// A node that notes whether its calls are polled after the end of their runtime. A runtime that
+/// ends wakes its timers, and they panic when they are polled then.
+#[derive(Debug, Default)]
+struct AtHome {
+    polled_elsewhere: AtomicU32,
+}
+
+impl AtHome {
+    async fn answer(&self) -> Result<Vote, NodeError> {
+        let mut timer = pin!(sleep(SECOND));
+        std::future::poll_fn(|context| {
+            if tokio::runtime::Handle::try_current().is_err() {
+                self.polled_elsewhere.fetch_add(1, Ordering::Relaxed);
+                return Poll::Pending;
+            }
+            timer.as_mut().poll(context)
+        })
+        .await;
+        Ok(Vote::not_held())
+    }
+}
+
+#[async_trait]
+impl LockNode for AtHome {
+    fn label(&self) -> &str {
+        "at home"
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn acquire(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn release(&self, _: &Resource, _: &Token) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn inspect(&self, _: &Resource) -> Result<Inspection, NodeError> {
+        unreachable!("a lock does not ask for it")
+    }
+}
+
+#[test]
+fn what_is_dropped_after_its_runtime_has_ended_polls_no_node() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let node = Arc::new(AtHome::default());
+    let nodes = runtime.block_on(async { Nodes::new(2) });
+    let redlock = nodes.builder().shared_node(Arc::clone(&node) as Arc<dyn LockNode>);
+    let redlock = redlock.ttl(SECOND).build().unwrap();
+    let mut guard = runtime.block_on(redlock.lock("held").acquire()).unwrap();
+    for hung in [0, 1] {
+        nodes.memory(hung).hang();
+    }
+    let (lock, lease) = (redlock.lock("r"), guard.lease());
+    let mut acquire = Box::pin(lock.acquire());
+    let mut extend = Box::pin(guard.extend(SECOND));
+    let mut release = Box::pin(redlock.release(&lease));
+    runtime.block_on(async {
+        assert!(acquire.as_mut().now_or_never().is_none());
+        assert!(extend.as_mut().now_or_never().is_none());
+        assert!(release.as_mut().now_or_never().is_none());
+    });
+    drop(runtime);
+    drop(acquire);
+    drop(extend);
+    drop(release);
+    assert_eq!(node.polled_elsewhere.load(Ordering::Relaxed), 0);
+}
