@@ -649,3 +649,97 @@ fn what_is_dropped_after_its_runtime_has_ended_polls_no_node() {
     drop(release);
     assert_eq!(node.polled_elsewhere.load(Ordering::Relaxed), 0);
 }
+
+/// A node that takes every call and answers none.
+#[derive(Debug, Default)]
+struct Mute {
+    waiting: Arc<AtomicU32>,
+}
+
+struct Waits(Arc<AtomicU32>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Mute {
+    async fn answer(&self) -> Result<Vote, NodeError> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waits = Waits(Arc::clone(&self.waiting));
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl LockNode for Mute {
+    fn label(&self) -> &str {
+        "mute"
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn acquire(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn release(&self, _: &Resource, _: &Token) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn inspect(&self, _: &Resource) -> Result<Inspection, NodeError> {
+        unreachable!("a lock does not ask for it")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_hangs_under_load_collects_a_bounded_number_of_clean_ups() {
+    let nodes = Nodes::new(2);
+    let mute = Mute::default();
+    let waiting = Arc::clone(&mute.waiting);
+    let redlock = nodes.builder().node(mute).ttl(600 * SECOND).build().unwrap();
+    for attempt in 0..15_000 {
+        let guard = redlock.lock(format!("r{attempt}")).try_acquire().await.unwrap();
+        // Half of them end in the one way, half in the other.
+        if attempt % 2 == 0 {
+            guard.release().await;
+        }
+        if attempt % 100 == 0 {
+            sleep(10 * MS).await;
+        }
+    }
+    sleep(5 * SECOND).await;
+    let waiting = waiting.load(Ordering::Relaxed);
+    assert!(waiting <= 10_001, "{waiting} calls wait for the node");
+    assert_eq!(nodes.count_keys(), 0);
+
+    // The others are waited for and asked again as ever.
+    nodes.script(0, Operation::Release, Fault::LoseRequest);
+    nodes.script(1, Operation::Acquire, Fault::DelayReply(50 * MS));
+    nodes.script(1, Operation::Release, Fault::LoseRequest);
+    redlock.lock("last").try_acquire().await.unwrap().release().await;
+    sleep(2 * SECOND).await;
+    assert_eq!(nodes.count_keys(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_guards_dropped_at_once_are_all_released() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let mut guards = vec![];
+    for attempt in 0..12_000 {
+        guards.push(redlock.lock(format!("r{attempt}")).try_acquire().await.unwrap());
+    }
+    for node in 0..3 {
+        nodes.0[node].rule(|_, _| Fault::DelayRequest(200 * MS));
+    }
+    drop(guards);
+    nodes.assert_clean(&redlock).await;
+}
