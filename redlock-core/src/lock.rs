@@ -7,6 +7,7 @@
 
 mod aftermath;
 mod attempt;
+mod backlog;
 mod builder;
 mod calls;
 mod error;

@@ -573,3 +573,173 @@ async fn whoever_is_woken_by_the_clean_up_may_use_the_redlock_at_once() {
     assert!(settled.now_or_never().is_some());
     nodes.assert_clean(&redlock).await;
 }
+
+/// A node that notes whether its calls are polled after the end of their runtime. A runtime that
+/// ends wakes its timers, and they panic when they are polled then.
+#[derive(Debug, Default)]
+struct AtHome {
+    polled_elsewhere: AtomicU32,
+}
+
+impl AtHome {
+    async fn answer(&self) -> Result<Vote, NodeError> {
+        let mut timer = pin!(sleep(SECOND));
+        std::future::poll_fn(|context| {
+            if tokio::runtime::Handle::try_current().is_err() {
+                self.polled_elsewhere.fetch_add(1, Ordering::Relaxed);
+                return Poll::Pending;
+            }
+            timer.as_mut().poll(context)
+        })
+        .await;
+        Ok(Vote::not_held())
+    }
+}
+
+#[async_trait]
+impl LockNode for AtHome {
+    fn label(&self) -> &str {
+        "at home"
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn acquire(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn release(&self, _: &Resource, _: &Token) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn inspect(&self, _: &Resource) -> Result<Inspection, NodeError> {
+        unreachable!("a lock does not ask for it")
+    }
+}
+
+#[test]
+fn what_is_dropped_after_its_runtime_has_ended_polls_no_node() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let node = Arc::new(AtHome::default());
+    let nodes = runtime.block_on(async { Nodes::new(2) });
+    let redlock = nodes.builder().shared_node(Arc::clone(&node) as Arc<dyn LockNode>);
+    let redlock = redlock.ttl(SECOND).build().unwrap();
+    let mut guard = runtime.block_on(redlock.lock("held").acquire()).unwrap();
+    for hung in [0, 1] {
+        nodes.memory(hung).hang();
+    }
+    let (lock, lease) = (redlock.lock("r"), guard.lease());
+    let mut acquire = Box::pin(lock.acquire());
+    let mut extend = Box::pin(guard.extend(SECOND));
+    let mut release = Box::pin(redlock.release(&lease));
+    runtime.block_on(async {
+        assert!(acquire.as_mut().now_or_never().is_none());
+        assert!(extend.as_mut().now_or_never().is_none());
+        assert!(release.as_mut().now_or_never().is_none());
+    });
+    drop(runtime);
+    drop(acquire);
+    drop(extend);
+    drop(release);
+    assert_eq!(node.polled_elsewhere.load(Ordering::Relaxed), 0);
+}
+
+/// A node that takes every call and answers none.
+#[derive(Debug, Default)]
+struct Mute {
+    waiting: Arc<AtomicU32>,
+}
+
+struct Waits(Arc<AtomicU32>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Mute {
+    async fn answer(&self) -> Result<Vote, NodeError> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waits = Waits(Arc::clone(&self.waiting));
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl LockNode for Mute {
+    fn label(&self) -> &str {
+        "mute"
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    async fn acquire(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn release(&self, _: &Resource, _: &Token) -> Result<Vote, NodeError> {
+        self.answer().await
+    }
+
+    async fn inspect(&self, _: &Resource) -> Result<Inspection, NodeError> {
+        unreachable!("a lock does not ask for it")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_hangs_under_load_collects_a_bounded_number_of_clean_ups() {
+    let nodes = Nodes::new(2);
+    let mute = Mute::default();
+    let waiting = Arc::clone(&mute.waiting);
+    let redlock = nodes.builder().node(mute).ttl(600 * SECOND).build().unwrap();
+    for attempt in 0..15_000 {
+        let guard = redlock.lock(format!("r{attempt}")).try_acquire().await.unwrap();
+        // Half of them end in the one way, half in the other.
+        if attempt % 2 == 0 {
+            guard.release().await;
+        }
+        if attempt % 100 == 0 {
+            sleep(10 * MS).await;
+        }
+    }
+    sleep(5 * SECOND).await;
+    let waiting = waiting.load(Ordering::Relaxed);
+    assert!(waiting <= 10_001, "{waiting} calls wait for the node");
+    assert_eq!(nodes.count_keys(), 0);
+
+    // The others are waited for and asked again as ever.
+    nodes.script(0, Operation::Release, Fault::LoseRequest);
+    nodes.script(1, Operation::Acquire, Fault::DelayReply(50 * MS));
+    nodes.script(1, Operation::Release, Fault::LoseRequest);
+    redlock.lock("last").try_acquire().await.unwrap().release().await;
+    sleep(2 * SECOND).await;
+    assert_eq!(nodes.count_keys(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_guards_dropped_at_once_are_all_released() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let mut guards = vec![];
+    for attempt in 0..12_000 {
+        guards.push(redlock.lock(format!("r{attempt}")).try_acquire().await.unwrap());
+    }
+    for node in 0..3 {
+        nodes.0[node].rule(|_, _| Fault::DelayRequest(200 * MS));
+    }
+    drop(guards);
+    nodes.assert_clean(&redlock).await;
+}

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, task::Poll};
 
 use futures::{
     FutureExt, StreamExt,
@@ -37,26 +37,39 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
     /// A call that has not returned when it is time to give up counts as failed: its node is then
     /// asked once more, and left to the ttl.
     pub(super) async fn settle(self, mut fate: impl FnMut(usize, Ballot) -> Fate) {
-        let Self { shared, claim, calls, mut outstanding, give_up } = self;
-        let mut undo = |node, ballot, until| match fate(node, ballot) {
-            Fate::Forget => futures::future::ready(()).left_future(),
-            Fate::Release => {
-                undo(Arc::clone(&shared), Arc::clone(&claim), node, Undo::until(until))
-                    .right_future()
-            }
+        let Self { shared, claim, mut calls, mut outstanding, give_up } = self;
+        let mut waiting: Vec<_> =
+            outstanding.iter().map(|node| (node, shared.backlog.join(node))).collect();
+        let full = outstanding.iter().any(|node| shared.backlog.is_full(node));
+        let mut timer =
+            Timer::new(&shared, if full { shared.soon().min(give_up) } else { give_up });
+        let mut undoing = FuturesUnordered::new();
+        let mut undo = |node, ballot, until| {
+            let until = Undo::until(until);
+            let release = fate(node, ballot) == Fate::Release;
+            release.then(|| undo(Arc::clone(&shared), Arc::clone(&claim), node, until))
         };
-        let late = calls.for_each_concurrent(None, |answer| {
-            outstanding.remove(answer.node);
-            undo(answer.node, answer.ballot(), give_up)
-        });
-        let timer = Timer::new(&shared, give_up);
-        if let Either::Left(_) = select(std::pin::pin!(late), timer).await {
-            return;
-        }
+        std::future::poll_fn(|cx| {
+            let returned = loop {
+                match calls.poll_next_unpin(cx) {
+                    Poll::Ready(Some(answer)) => {
+                        outstanding.remove(answer.node);
+                        waiting.retain(|(node, _)| *node != answer.node);
+                        undoing.extend(undo(answer.node, answer.ballot(), give_up));
+                    }
+                    Poll::Ready(None) => break Poll::Ready(()),
+                    Poll::Pending => break Poll::Pending,
+                }
+            };
+            while let Poll::Ready(Some(())) = undoing.poll_next_unpin(cx) {}
+            if returned.is_ready() { returned } else { timer.poll_unpin(cx) }
+        })
+        .await;
+        drop((calls, waiting));
         let last_try = shared.now().after(shared.longest_node_timeout());
-        let last: FuturesUnordered<_> =
-            outstanding.iter().map(|node| undo(node, Ballot::TIMED_OUT, last_try)).collect();
-        last.collect::<()>().await;
+        undoing
+            .extend(outstanding.iter().filter_map(|node| undo(node, Ballot::TIMED_OUT, last_try)));
+        undoing.collect::<()>().await;
     }
 }
 
@@ -77,14 +90,18 @@ async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, mut undo: Un
     let Some(node) = shared.nodes.get(place) else {
         return;
     };
+    let _waiting = shared.backlog.join(place);
     loop {
+        let full = shared.backlog.is_full(place);
+        let give_up = if full { shared.soon().min(undo.give_up()) } else { undo.give_up() };
         let release = call(node, place, &claim, Ask::Release);
-        let give_up = Timer::new(&shared, undo.give_up());
+        let give_up = Timer::new(&shared, give_up);
         let Either::Left((answer, _)) = select(std::pin::pin!(release), give_up).await else {
             return;
         };
         match undo.answered(answer.ballot(), shared.now()) {
             UndoStep::Done => return,
+            UndoStep::AskAgain(_) if full => return,
             UndoStep::AskAgain(at) => shared.runtime.sleep_until(at).await,
         }
     }

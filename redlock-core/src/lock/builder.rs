@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared};
+use super::{
+    backlog::Backlog, reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
+};
 use crate::{ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Retry, Runtime, Ttl};
 
 /// Puts a [`Redlock`] together.
@@ -117,6 +119,7 @@ impl RedlockBuilder {
         settings.fit(ttl, settings.node_timeout(ttl))?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         Ok(Redlock::from_shared(Shared {
+            backlog: Backlog::new(nodes.len()),
             nodes,
             labels,
             quorum,

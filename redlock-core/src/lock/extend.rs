@@ -45,6 +45,9 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
             }
             Event::Over => hold.state().tenure.extension_timed_out(&mut extension, now),
         };
+        if step != ExtensionStep::Open {
+            calls.drain();
+        }
         let report = || {
             let (tally, patience) = (extension.tally(), terms.node_timeout);
             Report::new(shared, Action::Extend, resource, tally, &errors, patience)
@@ -79,16 +82,22 @@ struct Finish<F: Future<Output = Answer> + Send + 'static> {
     outstanding: NodeSet,
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
-    fn drop(&mut self) {
-        let Some(mut calls) = self.calls.take() else {
-            return;
-        };
-        while let Some(answer) = calls.ready() {
+impl<F: Future<Output = Answer> + Send + 'static> Finish<F> {
+    /// Takes in the answers that are there already.
+    fn drain(&mut self) {
+        while let Some(answer) = self.calls.as_mut().and_then(Calls::ready) {
             self.outstanding.remove(answer.node);
             self.hold.state().tenure.extension_late(answer.node, answer.ballot());
         }
-        let calls = calls.into_unfinished();
+    }
+}
+
+impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
+    /// Polls nothing: the runtime may have ended, and its timers panic then.
+    fn drop(&mut self) {
+        let Some(calls) = self.calls.take().map(Calls::into_unfinished) else {
+            return;
+        };
         if calls.is_empty() {
             return;
         }

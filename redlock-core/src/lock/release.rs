@@ -132,8 +132,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Releasing<F> {
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Drop for Releasing<F> {
+    /// Polls nothing: the runtime may have ended, and its timers panic then.
     fn drop(&mut self) {
-        self.drain();
         let failed: NodeSet = self.errors.iter().map(|(node, _)| *node).collect();
         if !failed.is_empty() {
             let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{reaper::Reaper, settings::Settings};
+use super::{backlog::Backlog, reaper::Reaper, settings::Settings};
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
@@ -16,6 +16,7 @@ pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) random: Arc<dyn Random>,
     pub(super) reaper: Reaper,
+    pub(super) backlog: Backlog,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
@@ -52,6 +53,11 @@ impl Shared {
     /// The most that nodes get to answer, whatever the ttl.
     pub(super) fn longest_node_timeout(&self) -> Duration {
         self.settings.node_timeout(Ttl::MAX)
+    }
+
+    /// Until when a node is waited for whose backlog is full.
+    pub(super) fn soon(&self) -> Moment {
+        self.now().after(self.longest_node_timeout().max(Backlog::PATIENCE))
     }
 
     /// Two nodes that have turned out to be one server, which would have two votes (R10).
