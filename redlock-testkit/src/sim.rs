@@ -5,6 +5,7 @@ mod core;
 mod link;
 mod log;
 mod network;
+mod ready;
 mod sleep;
 mod state;
 

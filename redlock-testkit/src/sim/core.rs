@@ -4,13 +4,16 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use futures::future::BoxFuture;
 use redlock_core::{Moment, NoRuntime};
 
-use super::state::{Event, EventKey, GroupId, MAIN_GROUP, State, Task, TaskId};
+use super::{
+    ready::Ready,
+    state::{Event, EventKey, GroupId, MAIN_GROUP, State, Task, TaskId},
+};
 use crate::SimRandom;
 
 /// The executor: picks what happens next, and lets it happen.
@@ -35,17 +38,6 @@ pub(super) enum Step {
     Done,
     /// There is nothing to do, now or later.
     Idle,
-}
-
-/// The tasks that want to be polled.
-#[derive(Debug, Default)]
-struct Ready(Mutex<Vec<TaskId>>);
-
-#[derive(Debug)]
-pub(super) struct TaskWaker {
-    task: TaskId,
-    queued: AtomicBool,
-    ready: Arc<Ready>,
 }
 
 impl Core {
@@ -239,7 +231,7 @@ impl Core {
             }
             let task = state.tasks.get_mut(id)?.as_mut()?;
             // From here on a wake asks for another poll.
-            task.waker.queued.store(false, Ordering::Relaxed);
+            task.waker.begin_poll();
             let (future, waker) = (task.future.take(), Arc::clone(&task.waker));
             if future.is_none() && main != Some(id) {
                 // The future of an earlier run, which has ended.
@@ -275,13 +267,8 @@ impl Core {
     fn add_task(&self, group: GroupId, future: Option<BoxFuture<'static, ()>>) -> TaskId {
         let mut state = self.state();
         let task = state.tasks.len();
-        let waker = Arc::new(TaskWaker {
-            task,
-            queued: AtomicBool::new(true),
-            ready: Arc::clone(&self.ready),
-        });
+        let waker = self.ready.add(task);
         state.tasks.push(Some(Task { group, future, waker }));
-        self.ready.push(task);
         task
     }
 
@@ -293,42 +280,7 @@ impl Core {
     }
 }
 
-impl Ready {
-    fn push(&self, task: TaskId) {
-        lock(&self.0).push(task);
-    }
-
-    /// Takes one of them, by lot.
-    fn draw(&self, random: &SimRandom) -> Option<TaskId> {
-        let mut ready = lock(&self.0);
-        match ready.len() {
-            0 => None,
-            1 => ready.pop(),
-            several => {
-                let lot = random.below(u64::try_from(several).unwrap_or(u64::MAX));
-                Some(ready.swap_remove(usize::try_from(lot).unwrap_or(0)))
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        lock(&self.0).is_empty()
-    }
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::Relaxed) {
-            self.ready.push(self.task);
-        }
-    }
-}
-
 /// A panic of a task leaves nothing half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

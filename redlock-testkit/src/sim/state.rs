@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker, time::Duration};
 use futures::future::BoxFuture;
 use redlock_core::Moment;
 
-use super::{core::TaskWaker, log::Log};
+use super::{log::Log, ready::TaskWaker};
 use crate::{
     SimRandom,
     clock::{ServerClock, ServerTime},

@@ -133,6 +133,7 @@ impl Actor {
             None => self.saw("acquire cancelled"),
             Some(Ok(guard)) => {
                 self.saw("acquired");
+                self.expect_valid(&guard);
                 self.hold(guard).await;
             }
             Some(Err(error)) => self.saw_error(&error),
@@ -210,6 +211,7 @@ impl Actor {
         match self.bounded("adopt", Interest::Lasting, timeout * 2, adopt).await {
             Some(Ok(guard)) => {
                 self.saw("adopted");
+                self.expect_valid(&guard);
                 self.hold_and_release(guard).await;
             }
             Some(Err(_)) | None => {
@@ -251,6 +253,13 @@ impl Actor {
             work.as_mut().poll(cx)
         })
         .await;
+    }
+
+    /// A guard that is handed over is worth something (R5), unless the process stalled just then.
+    fn expect_valid(&self, guard: &Guard) {
+        if self.plan.stalls == 0.0 && !self.sim.at_once(|| guard.is_valid()) {
+            self.watch.fail(format!("client {} was given a guard that is not valid", self.name));
+        }
     }
 
     fn claim(&self, guard: Guard) -> u64 {

@@ -34,6 +34,8 @@ struct Claim {
     resource: Resource,
     token: Token,
     proof: Proof,
+    /// Whether it has been seen not to hold any more.
+    over: bool,
 }
 
 /// By what he believes so.
@@ -67,7 +69,7 @@ impl Watch {
         state.numbered += 1;
         let number = state.numbered;
         let (client, resource, token) = (client.clone(), resource.clone(), token.clone());
-        state.claims.insert(number, Claim { client, name, resource, token, proof });
+        state.claims.insert(number, Claim { client, name, resource, token, proof, over: false });
         drop(state);
         self.check();
         number
@@ -124,10 +126,18 @@ impl Watch {
     }
 
     fn find(&self) -> Option<String> {
-        let state = self.state();
+        let mut state = self.state();
         let mut valid: Vec<&Claim> = Vec::new();
-        for claim in state.claims.values() {
-            let Some(until) = claim.valid_until() else { continue };
+        for claim in state.claims.values_mut() {
+            let Some(until) = claim.valid_until() else {
+                claim.over = true;
+                continue;
+            };
+            if claim.over {
+                // Somebody else may have had it in between.
+                let (name, resource) = (claim.name, &claim.resource);
+                return Some(format!("client {name}'s lock of {resource} has come back to life"));
+            }
             if let Some(other) = valid.iter().find(|other| other.resource == claim.resource) {
                 let (a, b, resource) = (other.name, claim.name, &claim.resource);
                 return Some(format!("clients {a} and {b} hold {resource} at the same time"));
