@@ -55,7 +55,10 @@ fn the_rules_hold_in_every_world() {
             JOINS,
         ),
         (THREE.named("3 nodes, client crash").crashes(1), JOINS),
-        (THREE.named("3 nodes, extension").extensions(1, 2), JOINS),
+        (
+            THREE.named("3 nodes, extension").extensions(1, 2),
+            JOINS_AND_EXTENDS,
+        ),
     ] {
         let walk = Walk::through(&world, Until::Exhausted);
         say(&walk.row(&world));
@@ -71,6 +74,20 @@ fn the_rules_hold_in_larger_worlds() {
     for (world, shown) in [
         (
             THREE.named("3 nodes, extension, longer").extensions(1, 3),
+            JOINS_AND_EXTENDS,
+        ),
+        (
+            THREE
+                .named("3 nodes, extension, loss or stray")
+                .extensions(1, 2)
+                .losses(1)
+                .strays(),
+            JOINS_AND_EXTENDS,
+        ),
+        (
+            THREE
+                .named("3 nodes, any one of each fault")
+                .anything_once(),
             JOINS,
         ),
         (
@@ -253,5 +270,6 @@ const THREE: World = World {
 
 /// What a world must make possible.
 const JOINS: &[&str] = &[HELD, IN_TURN, JOINED];
+const JOINS_AND_EXTENDS: &[&str] = &[HELD, IN_TURN, JOINED, EXTENDED];
 const RETRIES: &[&str] = &[HELD, IN_TURN, RETRIED];
 const EXTENDS: &[&str] = &[HELD, IN_TURN, EXTENDED];
