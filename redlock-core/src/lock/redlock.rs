@@ -54,7 +54,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of [`adopt`](Self::adopt); the lease is then as it was.
+    /// Those of [`adopt`](Self::adopt); unless it is lost, the lease is then as it was.
     ///
     /// # Cancel safety
     ///
@@ -68,6 +68,10 @@ impl Redlock {
     ///
     /// What the lease says of its validity is not relied on unless this very process took it: a
     /// quorum of nodes must say that the token still has the lock.
+    ///
+    /// A lease is one lock, however many copies there are of it: the guard of one, or a
+    /// [`release`](Self::release) by another, ends it for all, and no other guard is told. Adopt it
+    /// in one place, and keep the copy until that has worked, for a failure does not return it.
     ///
     /// # Errors
     ///
