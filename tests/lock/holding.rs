@@ -76,6 +76,21 @@ async fn a_failed_extension_leaves_the_lock_as_it_was() {
     nodes.assert_clean(&redlock).await;
 }
 
+/// One node that has lost the key is no other holder: with the others it would still be a quorum.
+#[tokio::test(start_paused = true)]
+async fn an_extension_that_failed_for_an_outage_is_never_called_contention() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let mut guard = redlock.lock("r").acquire().await.unwrap();
+    nodes.memory(0).evict(guard.resource());
+    nodes.memory(1).crash();
+    let error = guard.extend(SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(guard.is_valid());
+    let error = redlock.adopt(guard.into_lease()).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_extension_whose_quorum_comes_after_the_old_end_is_a_loss() {
     let nodes = Nodes::new(3);

@@ -211,6 +211,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             (Ask::Extend(_), _) if lost => {
                 Error::lost(&self.claim.resource, LossReason::QuorumLost, Some(report))
             }
+            (Ask::Extend(_), _) => Error::Unavailable(Box::new(report)),
             _ => Error::from_verdict(verdict, report),
         }
     }

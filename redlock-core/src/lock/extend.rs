@@ -58,9 +58,9 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
                 hold.state().ttl = terms.ttl;
                 return Ok(());
             }
-            ExtensionStep::Unchanged(verdict) => {
-                return Err(Error::from_verdict(verdict, report()));
-            }
+            // Whatever the minority said that answered: with more answers it would have been
+            // extended or lost.
+            ExtensionStep::Unchanged(_) => return Err(Error::Unavailable(Box::new(report()))),
             ExtensionStep::Lost(loss) => {
                 return Err(Error::lost(resource, hold.bury(loss), Some(report())));
             }

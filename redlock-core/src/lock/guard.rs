@@ -77,8 +77,8 @@ impl Guard {
     ///
     /// [`Error::Lost`] if the lock is not held any more: its validity had ended or ended before a
     /// quorum had answered, or so many nodes no longer have it that no quorum is left.
-    /// [`Error::Unavailable`] or [`Error::Contended`] if too few nodes could be asked: the lock is
-    /// then held as before, until its old end, and extending can be tried again.
+    /// [`Error::Unavailable`] if too few nodes could be asked: the lock is then held as before,
+    /// until its old end, and extending can be tried again.
     /// [`Error::Config`] for a ttl that cannot be.
     ///
     /// # Cancel safety

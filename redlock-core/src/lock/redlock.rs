@@ -76,8 +76,8 @@ impl Redlock {
     /// # Errors
     ///
     /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, or its validity
-    /// ended first; [`Error::Unavailable`] or [`Error::Contended`] if too few nodes could be asked
-    /// to tell; [`Error::Config`] if its ttl does not fit the settings here.
+    /// ended first; [`Error::Unavailable`] if too few nodes could be asked to tell;
+    /// [`Error::Config`] if its ttl does not fit the settings here, or two nodes are one server.
     ///
     /// # Cancel safety
     ///
