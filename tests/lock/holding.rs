@@ -76,6 +76,46 @@ async fn a_failed_extension_leaves_the_lock_as_it_was() {
     nodes.assert_clean(&redlock).await;
 }
 
+/// A failure that was counted before them hides no definite no that is there already.
+#[tokio::test(start_paused = true)]
+async fn a_blocking_minority_without_the_key_is_a_loss_in_whatever_order_nodes_answer() {
+    for down in 0..5 {
+        let nodes = Nodes::new(5);
+        let redlock = nodes.redlock();
+        let mut guard = redlock.lock("r").acquire().await.unwrap();
+        for gone in [1, 2, 3] {
+            nodes.memory((down + gone) % 5).evict(guard.resource());
+        }
+        nodes.memory(down).crash();
+        let lost = guard.extend(SECOND).await.unwrap_err();
+        assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
+        assert!(!guard.is_valid());
+        nodes.memory(down).restart();
+        nodes.assert_clean(&redlock).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definite_no_that_comes_after_a_failed_extension_can_still_be_the_loss() {
+    let nodes = Nodes::new(5);
+    let redlock = nodes.redlock();
+    let mut guard = redlock.lock("r").acquire().await.unwrap();
+    for gone in [1, 2, 3] {
+        nodes.memory(gone).evict(guard.resource());
+    }
+    nodes.memory(0).crash();
+    nodes.script(3, Operation::Extend, Fault::DelayReply(10 * MS));
+    let error = guard.extend(SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(guard.is_valid(), "two of five is no blocking minority yet");
+    sleep(11 * MS).await;
+    assert!(!guard.is_valid());
+    nodes.memory(0).restart();
+    nodes.assert_clean(&redlock).await;
+    let lost = guard.extend(SECOND).await.unwrap_err();
+    assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
+}
+
 /// One node that has lost the key is no other holder: with the others it would still be a quorum.
 #[tokio::test(start_paused = true)]
 async fn an_extension_that_failed_for_an_outage_is_never_called_contention() {
