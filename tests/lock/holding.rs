@@ -116,6 +116,32 @@ async fn a_definite_no_that_comes_after_a_failed_extension_can_still_be_the_loss
     assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_asked_for_less_time_is_released_for_as_long_as_nodes_remember() {
+    for by_the_guard in [true, false] {
+        let nodes = Nodes::new(3);
+        let redlock = nodes.redlock();
+        let mut guard = redlock.lock("r").ttl(10 * SECOND).acquire().await.unwrap();
+        let until = guard.remaining();
+        let lease = if by_the_guard {
+            guard.extend(SECOND).await.unwrap();
+            guard.into_lease()
+        } else {
+            redlock.extend(&guard.into_lease(), SECOND).await.unwrap()
+        };
+        assert_eq!(lease.validity(), until, "it never becomes shorter");
+        nodes.0[2].rule(|operation, _| match operation {
+            Operation::Release => Fault::LoseRequest,
+            _ => Fault::None,
+        });
+        assert!(redlock.release(&lease).await.is_released());
+        sleep(3 * SECOND).await;
+        nodes.0[2].heal();
+        sleep(2 * SECOND).await;
+        assert_eq!(nodes.count_keys(), 0);
+    }
+}
+
 /// One node that has lost the key is no other holder: with the others it would still be a quorum.
 #[tokio::test(start_paused = true)]
 async fn an_extension_that_failed_for_an_outage_is_never_called_contention() {

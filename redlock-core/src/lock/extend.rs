@@ -18,6 +18,7 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
     let Hold { shared, claim, .. } = &**hold;
     let resource = &terms.resource;
     let started = shared.now();
+    let old_end = hold.state().tenure.until();
     let begun = hold.state().tenure.extend(terms.ttl, started);
     let mut extension = match begun {
         Ok(extension) => extension,
@@ -57,8 +58,11 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
         };
         match step {
             ExtensionStep::Open => {}
-            ExtensionStep::Extended(_) => {
-                hold.state().ttl = terms.ttl;
+            ExtensionStep::Extended(until) => {
+                // Nodes do not shorten: what they were asked before still counts if it lasts longer.
+                if until > old_end {
+                    hold.state().ttl = terms.ttl;
+                }
                 return Ok(());
             }
             // Whatever the minority said that answered: with more answers it would have been

@@ -50,7 +50,8 @@ impl Redlock {
         release(&self.shared, Arc::new(claim), self.shared.quorum.all(), forgotten, timeout).await
     }
 
-    /// Extends a lease that no guard here keeps to at least `ttl` from now.
+    /// Extends a lease that no guard here keeps to at least `ttl` from now. It never becomes shorter:
+    /// one that is known to last longer than that keeps its ttl and its end.
     ///
     /// # Errors
     ///
@@ -61,7 +62,13 @@ impl Redlock {
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
         let terms = self.shared.settings.terms(lease.resource().clone(), ttl)?;
-        Ok(attempt::adopt(&self.shared, lease, &terms).await?.into_lease())
+        let extended = attempt::adopt(&self.shared, lease, &terms).await?.into_lease();
+        Ok(match lease.until() {
+            Some(until) if extended.until() < Some(until) => {
+                lease.clone().valid(until.since(self.shared.now()), until)
+            }
+            _ => extended,
+        })
     }
 
     /// Goes on with a lease: asks the nodes to extend it by its ttl, and keeps it in a guard.
