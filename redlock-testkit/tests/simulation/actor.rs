@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use redlock_core::{Error, Guard, Lease, Lock, LossReason, Moment, Redlock, Resource};
+use redlock_core::{
+    Ballot, Error, Guard, Lease, Lock, LossReason, Moment, NodeReport, Redlock, Resource, Vote,
+};
 use redlock_testkit::{MemoryNode, SimClient, SimRandom, SimRuntime};
 
 use crate::{
@@ -174,6 +176,7 @@ impl Actor {
             Some(Ok(())) => self.saw("extended"),
             Some(Err(error)) => {
                 self.saw("not extended");
+                self.expect_loss_if_certain(&error);
                 self.saw_error(&error);
             }
         }
@@ -212,6 +215,11 @@ impl Actor {
             Some(Ok(guard)) => {
                 self.saw("adopted");
                 self.expect_valid(&guard);
+                let late = self.sim.at_once(|| Some(self.client.now())) >= lease.until();
+                if self.plan.stalls == 0.0 && late {
+                    let name = self.name;
+                    self.watch.fail(format!("client {name} adopted a lease after its end"));
+                }
                 self.hold_and_release(guard).await;
             }
             Some(Err(_)) | None => {
@@ -259,6 +267,17 @@ impl Actor {
     fn expect_valid(&self, guard: &Guard) {
         if self.plan.stalls == 0.0 && !self.sim.at_once(|| guard.is_valid()) {
             self.watch.fail(format!("client {} was given a guard that is not valid", self.name));
+        }
+    }
+
+    /// A lock that so many nodes do not have any more that no quorum can have it is lost (R32).
+    fn expect_loss_if_certain(&self, error: &Error) {
+        let refused = |node: &&NodeReport| matches!(node.ballot(), Ballot::Cast(Vote::Refused(_)));
+        let certain = error.report().is_some_and(|report| {
+            report.nodes().iter().filter(refused).count() >= report.quorum().blocking()
+        });
+        if certain && !matches!(error, Error::Lost { .. }) {
+            self.watch.fail(format!("client {} has lost its lock and is not told", self.name));
         }
     }
 
