@@ -10,6 +10,8 @@
 mod actor;
 #[path = "../simulation/chaos.rs"]
 mod chaos;
+#[path = "../simulation/expect.rs"]
+mod expect;
 #[path = "../simulation/plan.rs"]
 mod plan;
 #[path = "../simulation/run.rs"]
