@@ -3,7 +3,6 @@
 //!
 //! A process of its own, because a bug is on for the whole process.
 
-#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
 #![allow(dead_code, reason = "the simulation has more than is needed to see it fail")]
 
 #[path = "../simulation/actor.rs"]

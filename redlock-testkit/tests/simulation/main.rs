@@ -10,6 +10,7 @@ mod actor;
 mod cancellation;
 mod chaos;
 mod expect;
+mod latency;
 mod plan;
 mod run;
 mod tokens;
