@@ -84,6 +84,20 @@ async fn a_failure_that_reached_no_node_is_not_followed_by_a_release() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_was_down_has_nothing_to_release_and_is_not_waited_for() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    nodes.memory(2).crash();
+    let start = Instant::now();
+    let release = redlock.lock("r").acquire().await.unwrap().release().await;
+    assert!(release.is_released());
+    drop(redlock.lock("r").acquire().await.unwrap());
+    redlock.settled().await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(nodes.memory(2).calls().total(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_that_fails_is_repeated() {
     let nodes = Nodes::new(3);
     let redlock = nodes.redlock();

@@ -176,10 +176,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             Hold::new(&self.shared, &self.claim, tenure, self.terms.ttl, self.terms.node_timeout);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
             let aftermath = self.aftermath(calls, outstanding, give_up);
-            let (hold, what) = (Arc::clone(&hold), self.what);
-            self.shared
-                .reaper
-                .take(aftermath.settle(move |node, ballot| hold.late(node, what.residue(ballot))));
+            let hold = Arc::clone(&hold);
+            self.shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
         }
         Guard::keep(hold)
     }
@@ -239,19 +237,15 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             orders.release = orders.release.union(orders.outstanding);
         }
         let calls = calls.into_unfinished();
-        let (undo, what) = (self.undo, self.what);
-        let before = match what {
-            Ask::Extend(_) => self.attempt.tally().failed().without(orders.outstanding),
-            Ask::Acquire(_) | Ask::Release => NodeSet::EMPTY,
-        };
+        let (undo, attempt) = (self.undo, self.attempt.clone());
         if !calls.is_empty() {
             let aftermath = self.aftermath(calls, orders.outstanding, self.attempt.forgotten());
-            self.shared.reaper.take(aftermath.settle(move |_, ballot| {
-                let release = undo && !overtakes && what.residue(ballot).may_hold();
+            self.shared.reaper.take(aftermath.settle(move |node, ballot| {
+                let release = undo && !overtakes && attempt.may_hold(node, ballot);
                 if release { Fate::Release } else { Fate::Forget }
             }));
         }
-        if undo { orders.release.union(before) } else { NodeSet::EMPTY }
+        if undo { orders.release } else { NodeSet::EMPTY }
     }
 
     fn aftermath(

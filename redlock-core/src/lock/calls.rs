@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 
 use super::shared::Shared;
 use crate::{
-    Delivery, Failure, FailureKind, LockNode, NodeError, Resource, Token, Ttl, Vote,
+    FailureKind, LockNode, NodeError, Resource, Token, Ttl, Vote,
     proto::{Ballot, Moment, NodeSet},
 };
 
@@ -27,21 +27,6 @@ pub(super) enum Ask {
     Acquire(Ttl),
     Extend(Ttl),
     Release,
-}
-
-impl Ask {
-    /// What a node's ballot leaves to be undone.
-    ///
-    /// A request to acquire that was not carried out has set nothing. One to extend that was not
-    /// carried out says nothing of the key, which was there before.
-    pub(super) const fn residue(self, ballot: Ballot) -> Ballot {
-        match (self, ballot) {
-            (Self::Extend(_), Ballot::Failed(failure)) => {
-                Ballot::Failed(Failure { delivery: Delivery::Unknown, ..failure })
-            }
-            _ => ballot,
-        }
-    }
 }
 
 /// What a node's call returned.

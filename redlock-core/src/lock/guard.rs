@@ -4,7 +4,7 @@ use super::{
     error::Error,
     extend::extend,
     hold::Hold,
-    release::{Release, release},
+    release::{Asked, Release, release},
 };
 use crate::{
     Lease, Moment, Resource, Token,
@@ -98,16 +98,22 @@ impl Guard {
     ///
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(self) -> Release {
-        let (nodes, forgotten) = {
+        let asked = {
             let mut state = self.hold.state();
-            let ended = state.tenure.end();
+            let tenure = &mut state.tenure;
+            let ended = tenure.end();
             // A lock that was lost before has been cleaned up; asking all the same tells what
             // became of it.
-            let rest = self.hold.shared.quorum.all().without(state.tenure.outstanding());
-            (ended.unwrap_or(rest), state.tenure.forgotten())
+            let nodes = ended.unwrap_or(tenure.may_hold().without(tenure.outstanding()));
+            let all = self.hold.shared.quorum.all();
+            Asked {
+                nodes,
+                without: all.without(tenure.may_hold()).without(tenure.outstanding()),
+                forgotten: tenure.forgotten(),
+                node_timeout: self.hold.node_timeout,
+            }
         };
-        let (shared, claim) = (&self.hold.shared, Arc::clone(&self.hold.claim));
-        release(shared, claim, nodes, forgotten, self.hold.node_timeout).await
+        release(&self.hold.shared, Arc::clone(&self.hold.claim), asked).await
     }
 
     /// Takes the lock out of its guard. Nothing extends or releases it any more but whoever has

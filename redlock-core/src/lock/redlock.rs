@@ -6,10 +6,10 @@ use super::{
     error::Error,
     guard::Guard,
     handle::Lock,
-    release::{Release, release},
+    release::{Asked, Release, release},
     shared::Shared,
 };
-use crate::{ConfigError, Lease, Quorum, Resource};
+use crate::{ConfigError, Lease, Quorum, Resource, proto::NodeSet};
 
 /// The nodes, and the settings that their locks share. Made once, by [`builder`](Self::builder),
 /// and cheap to clone.
@@ -45,9 +45,13 @@ impl Redlock {
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(&self, lease: &Lease) -> Release {
         let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
-        let forgotten = self.shared.now().after(lease.ttl().get());
-        let timeout = self.shared.settings.node_timeout(lease.ttl());
-        release(&self.shared, Arc::new(claim), self.shared.quorum.all(), forgotten, timeout).await
+        let asked = Asked {
+            nodes: self.shared.quorum.all(),
+            without: NodeSet::EMPTY,
+            forgotten: self.shared.now().after(lease.ttl().get()),
+            node_timeout: self.shared.settings.node_timeout(lease.ttl()),
+        };
+        release(&self.shared, Arc::new(claim), asked).await
     }
 
     /// Extends a lease that no guard here keeps to at least `ttl` from now.

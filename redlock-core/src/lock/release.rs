@@ -7,7 +7,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    NodeError,
+    NodeError, Vote,
     proto::{Ballot, Moment, NodeSet, ReleaseOutcome, Tally},
 };
 
@@ -57,17 +57,22 @@ impl fmt::Display for Release {
     }
 }
 
+/// Which nodes a release asks, and what is known of the others.
+pub(super) struct Asked {
+    pub(super) nodes: NodeSet,
+    /// Nodes that certainly have nothing of the lock and need not be asked.
+    pub(super) without: NodeSet,
+    /// When every node has forgotten the lock by itself.
+    pub(super) forgotten: Moment,
+    pub(super) node_timeout: Duration,
+}
+
 /// Asks these nodes to release, and returns when a quorum has answered or the time is over.
 ///
 /// What has not answered by then, or failed, is asked on by the reaper until it must have
 /// forgotten; so is everything when the future is dropped.
-pub(super) async fn release(
-    shared: &Arc<Shared>,
-    claim: Arc<Claim>,
-    nodes: NodeSet,
-    forgotten: Moment,
-    node_timeout: Duration,
-) -> Release {
+pub(super) async fn release(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Asked) -> Release {
+    let Asked { nodes, without, forgotten, node_timeout } = asked;
     let deadline = shared.now().after(node_timeout);
     let mut round = Releasing {
         calls: Some(ask(shared, nodes, &claim, Ask::Release, deadline)),
@@ -78,6 +83,9 @@ pub(super) async fn release(
         outstanding: nodes,
         forgotten,
     };
+    for node in without.iter() {
+        round.tally.enter(node, Ballot::Cast(Vote::not_held()));
+    }
     let outcome = round.decide().await;
     round.drain();
     let (resource, tally) = (&round.claim.resource, &round.tally);

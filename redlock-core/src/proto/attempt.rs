@@ -1,7 +1,7 @@
 use super::{
     Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict,
     mutant::{self, Mutant},
-    tenure::forgotten,
+    tenure::{Votes, forgotten},
 };
 
 /// One attempt at a lock: asks every node once, and either becomes a [`Tenure`] or is undone.
@@ -17,6 +17,8 @@ pub struct Attempt {
     round: Round,
     /// What the calls that returned said, also when it came too late for the round.
     returned: Tally,
+    /// Nodes that may have a key with this token from before: none, unless a lease is resumed.
+    before: NodeSet,
 }
 
 /// Where an attempt stands.
@@ -53,6 +55,7 @@ impl Attempt {
             drift,
             round: Round::new(quorum, (!mutant::is(Mutant::LateGrant)).then_some(until)),
             returned: Tally::new(quorum),
+            before: NodeSet::EMPTY,
         }
     }
 
@@ -73,6 +76,7 @@ impl Attempt {
         let until = now.after(drift.validity(ttl));
         let worthless_at = old_end.map_or(until, |old_end| old_end.min(until));
         attempt.round = Round::new(quorum, Some(worthless_at));
+        attempt.before = quorum.all();
         attempt
     }
 
@@ -101,10 +105,25 @@ impl Attempt {
             return Orders { release: self.returned.granted(), outstanding: NodeSet::EMPTY };
         }
         let outstanding = self.returned.silent();
-        let may_hold = |&(_, ballot): &(usize, &Ballot)| ballot.may_hold();
-        let holding = self.returned.ballots().iter().enumerate().filter(may_hold);
-        let holding: NodeSet = holding.map(|(node, _)| node).collect();
-        Orders { release: holding.without(outstanding), outstanding }
+        Orders { release: self.holding().without(outstanding), outstanding }
+    }
+
+    /// Whether a node whose call ended like this may have a key of this attempt.
+    ///
+    /// A request that was not carried out has set nothing; but one to extend says nothing then of
+    /// the key that was there before.
+    #[must_use]
+    pub fn may_hold(&self, node: usize, ballot: Ballot) -> bool {
+        let had_it = self.before.contains(node);
+        ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)))
+    }
+
+    fn holding(&self) -> NodeSet {
+        let ballots = self.returned.ballots().iter().enumerate();
+        ballots
+            .filter(|&(node, &ballot)| self.may_hold(node, ballot))
+            .map(|(node, _)| node)
+            .collect()
     }
 
     /// The ballots that decided, or have been counted so far, and what has returned since.
@@ -134,15 +153,14 @@ impl Attempt {
         match self.round.verdict() {
             Verdict::Open => Progress::Open,
             Verdict::Carried => {
-                let silent = self.returned.silent();
-                Progress::Granted(Tenure::begin(
-                    self.returned.quorum(),
-                    self.drift,
-                    self.ttl,
-                    self.started,
-                    self.returned.granted(),
-                    silent,
-                ))
+                let outstanding = self.returned.silent();
+                let votes = Votes {
+                    held: self.returned.granted(),
+                    may_hold: self.holding().without(outstanding.without(self.before)),
+                    outstanding,
+                };
+                let quorum = self.returned.quorum();
+                Progress::Granted(Tenure::begin(quorum, self.drift, self.ttl, self.started, votes))
             }
             verdict => Progress::Failed(verdict),
         }
@@ -154,7 +172,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proto::{Delivery, Failure, FailureKind, Vote};
+    use crate::proto::{Delivery, Failure, FailureKind, Late, Vote};
 
     const YES: Ballot = Ballot::Cast(Vote::granted());
     const NO: Ballot = Ballot::Cast(Vote::held_by_another(None));
@@ -265,6 +283,29 @@ mod tests {
     }
 
     #[test]
+    fn an_extension_that_did_not_reach_a_node_says_nothing_of_its_key() {
+        let ttl = Ttl::new(Duration::from_millis(1000)).unwrap();
+        let quorum = Quorum::of(3).unwrap();
+        let mut attempt = Attempt::resume(quorum, ttl, Drift::default(), at(0), None);
+        attempt.answered(0, failed(Delivery::NotSent), at(1));
+        attempt.answered(1, NO, at(1));
+        let orders = Orders { release: set([0]), outstanding: set([2]) };
+        assert_eq!(attempt.give_up(), orders);
+        assert!(attempt.may_hold(2, failed(Delivery::NotSent)));
+        assert!(!attempt.may_hold(2, NO));
+        assert!(!start(3).may_hold(2, failed(Delivery::NotSent)));
+
+        let mut attempt = Attempt::resume(quorum, ttl, Drift::default(), at(0), None);
+        attempt.answered(0, YES, at(1));
+        let Progress::Granted(mut tenure) = attempt.answered(1, YES, at(1)) else {
+            panic!("two of three extended");
+        };
+        assert_eq!(tenure.may_hold(), set([0, 1, 2]));
+        assert_eq!(tenure.end(), Some(set([0, 1])));
+        assert_eq!(tenure.late(2, failed(Delivery::NotSent)), Late::Release);
+    }
+
+    #[test]
     fn it_is_worth_undoing_for_as_long_as_nodes_may_remember() {
         assert_eq!(start(1).forgotten(), at(2012));
     }
@@ -279,6 +320,8 @@ mod tests {
             panic!("three of five granted");
         };
         assert_eq!(tenure.held(), set([0, 1, 2]));
-        assert_eq!(tenure.end(), Some(set([0, 1, 2, 4])));
+        assert_eq!(tenure.outstanding(), set([3]));
+        // The node that refused has nothing of it.
+        assert_eq!(tenure.end(), Some(set([0, 1, 2])));
     }
 }

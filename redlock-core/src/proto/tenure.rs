@@ -14,13 +14,22 @@ pub struct Tenure {
     until: Moment,
     /// When the last node that was asked in time has forgotten the key, at the latest.
     forgotten: Moment,
-    /// Nodes whose last word was that the key is ours.
-    held: NodeSet,
-    /// Nodes whose call to acquire has not returned.
-    outstanding: NodeSet,
+    votes: Votes,
     phase: Phase,
     /// The number of the extension under way, or of the last one.
     serial: u32,
+}
+
+/// Which nodes stand where towards a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Votes {
+    /// Nodes whose last word was that the key is ours.
+    pub(super) held: NodeSet,
+    /// Nodes that may have the key. All others certainly have nothing of this lock: they refused,
+    /// or were never reached.
+    pub(super) may_hold: NodeSet,
+    /// Nodes whose call to acquire has not returned.
+    pub(super) outstanding: NodeSet,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,22 +106,20 @@ pub enum ExtensionStep {
 }
 
 impl Tenure {
-    /// A lock that was asked for at `started` and granted by the nodes in `held`.
+    /// A lock that was asked for at `started` and granted by a quorum of these votes.
     pub(super) fn begin(
         quorum: Quorum,
         drift: Drift,
         ttl: Ttl,
         started: Moment,
-        held: NodeSet,
-        outstanding: NodeSet,
+        votes: Votes,
     ) -> Self {
         Self {
             quorum,
             drift,
             until: started.after(drift.validity(ttl)),
             forgotten: forgotten(started, ttl, drift),
-            held,
-            outstanding,
+            votes,
             phase: Phase::Held,
             serial: 0,
         }
@@ -139,13 +146,20 @@ impl Tenure {
     /// The nodes whose last word was that the key is ours.
     #[must_use]
     pub const fn held(&self) -> NodeSet {
-        self.held
+        self.votes.held
+    }
+
+    /// The nodes that may have the key, and so are to be released in the end. The others certainly
+    /// have nothing of this lock.
+    #[must_use]
+    pub const fn may_hold(&self) -> NodeSet {
+        self.votes.may_hold
     }
 
     /// The nodes whose call to acquire has not returned.
     #[must_use]
     pub const fn outstanding(&self) -> NodeSet {
-        self.outstanding
+        self.votes.outstanding
     }
 
     /// When it is no longer worth asking nodes to release: a node that was reached in time has
@@ -160,17 +174,22 @@ impl Tenure {
     /// While the lock is held its yes joins the votes; it never brings an ended lock back
     /// (requirement R23).
     pub fn late(&mut self, node: usize, ballot: Ballot) -> Late {
-        self.outstanding.remove(node);
+        self.votes.outstanding.remove(node);
+        let had_it = self.votes.may_hold.contains(node);
+        let may_hold = ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)));
         if mutant::is(Mutant::StragglerKept) {
             return Late::Noted;
         }
-        if mutant::is(Mutant::LateYesRevives) && ballot.may_hold() {
+        if mutant::is(Mutant::LateYesRevives) && may_hold {
             self.phase = Phase::Held;
         }
         match self.phase {
-            Phase::Ended(_) if ballot.may_hold() => Late::Release,
+            Phase::Ended(_) if may_hold => Late::Release,
             Phase::Ended(_) | Phase::GivenAway => Late::Noted,
             Phase::Held => {
+                if may_hold {
+                    self.votes.may_hold.insert(node);
+                }
                 self.note(node, ballot);
                 Late::Noted
             }
@@ -193,7 +212,7 @@ impl Tenure {
             serial: self.serial,
             started: now,
             ttl,
-            asked: self.quorum.all().without(self.outstanding),
+            asked: self.quorum.all().without(self.votes.outstanding),
             // Only yeses that are in hand before the old end continue the lock (Theorem 2, R30),
             // so the old end and not the new one is when they become worthless.
             round: Round::new(
@@ -238,8 +257,8 @@ impl Tenure {
     /// Ends the lock. From here on it is not valid; *then* the returned nodes must be asked to
     /// release (requirement R25). `None` if it has ended before.
     ///
-    /// Nodes whose call to acquire has not returned are left out: [`late`](Self::late) tells when
-    /// their turn has come.
+    /// Nodes that certainly have nothing of the lock are left out; so are those whose call to
+    /// acquire has not returned: [`late`](Self::late) tells when their turn has come.
     pub fn end(&mut self) -> Option<NodeSet> {
         match self.phase {
             Phase::Ended(_) | Phase::GivenAway => None,
@@ -247,7 +266,7 @@ impl Tenure {
                 if !mutant::is(Mutant::ValidWhileReleasing) {
                     self.phase = Phase::Ended(None);
                 }
-                Some(self.quorum.all().without(self.outstanding))
+                Some(self.votes.may_hold.without(self.votes.outstanding))
             }
         }
     }
@@ -262,8 +281,8 @@ impl Tenure {
 
     fn note(&mut self, node: usize, ballot: Ballot) {
         match ballot {
-            Ballot::Cast(Vote::Granted {}) => self.held.insert(node),
-            Ballot::Cast(Vote::Refused(_)) => self.held.remove(node),
+            Ballot::Cast(Vote::Granted {}) => self.votes.held.insert(node),
+            Ballot::Cast(Vote::Refused(_)) => self.votes.held.remove(node),
             Ballot::Silent | Ballot::Failed(_) => {}
         }
     }
@@ -300,7 +319,7 @@ impl Tenure {
             _ if now >= self.until => ExtensionStep::Lost(self.lose(LossReason::Expired)),
             verdict => {
                 if mutant::is(Mutant::FailedExtensionReleases) {
-                    let (reason, release) = (LossReason::Expired, self.held);
+                    let (reason, release) = (LossReason::Expired, self.votes.held);
                     return ExtensionStep::Lost(Loss { reason, release });
                 }
                 ExtensionStep::Unchanged(verdict)
@@ -359,7 +378,8 @@ mod tests {
     /// A lock over three nodes, asked for at 0 with a ttl of a second; node 2 is outstanding.
     fn held() -> Tenure {
         let quorum = Quorum::of(3).unwrap();
-        Tenure::begin(quorum, Drift::default(), ttl(1000), at(0), set([0, 1]), set([2]))
+        let votes = Votes { held: set([0, 1]), may_hold: set([0, 1]), outstanding: set([2]) };
+        Tenure::begin(quorum, Drift::default(), ttl(1000), at(0), votes)
     }
 
     fn answer(
@@ -407,6 +427,33 @@ mod tests {
             tenure.end();
             assert_eq!(tenure.late(2, ballot), late);
             assert!(!tenure.is_valid(at(1)));
+        }
+    }
+
+    #[test]
+    fn a_late_failure_is_released_with_the_lock_unless_it_certainly_set_nothing() {
+        let failed = |delivery| Ballot::Failed(Failure { kind: FailureKind::Closed, delivery });
+        for (ballot, released) in [
+            (failed(Delivery::Unknown), set([0, 1, 2])),
+            (failed(Delivery::NotSent), set([0, 1])),
+            (OTHER, set([0, 1])),
+        ] {
+            let mut tenure = held();
+            tenure.late(2, ballot);
+            assert_eq!(tenure.end(), Some(released));
+        }
+    }
+
+    #[test]
+    fn a_node_that_had_the_key_before_is_released_unless_it_says_otherwise() {
+        let failed = Failure { kind: FailureKind::Unreachable, delivery: Delivery::NotSent };
+        for (ballot, late) in
+            [(Ballot::Failed(failed), Late::Release), (YES, Late::Release), (GONE, Late::Noted)]
+        {
+            let mut tenure = held();
+            tenure.votes.may_hold.insert(2);
+            tenure.end();
+            assert_eq!(tenure.late(2, ballot), late);
         }
     }
 

@@ -45,7 +45,7 @@ fn the_rules_hold_in_every_world() {
         (THREE.named("3 nodes, duplicate").duplicates(1), JOINS),
         (THREE.named("3 nodes, restart, data kept").restarts(Data::Kept), JOINS),
         (THREE.named("3 nodes, client crash").crashes(1), JOINS),
-        (THREE.named("3 nodes, extension").extensions(1, 2), JOINS),
+        (THREE.named("3 nodes, extension").extensions(1, 2), JOINS_AND_EXTENDS),
     ] {
         let walk = Walk::through(&world, Until::Exhausted);
         say(&walk.row(&world));
@@ -59,7 +59,12 @@ fn the_rules_hold_in_larger_worlds() {
     let _alone = alone();
     Walk::head("larger world");
     for (world, shown) in [
-        (THREE.named("3 nodes, extension, longer").extensions(1, 3), JOINS),
+        (THREE.named("3 nodes, extension, longer").extensions(1, 3), JOINS_AND_EXTENDS),
+        (
+            THREE.named("3 nodes, extension, loss or stray").extensions(1, 2).losses(1).strays(),
+            JOINS_AND_EXTENDS,
+        ),
+        (THREE.named("3 nodes, any one of each fault").anything_once(), JOINS),
         (THREE.named("3 nodes, 2 losses or strays").losses(2).strays(), JOINS),
         (World { attempts: [2, 2], ..TWO }.named("2 nodes, second attempts"), RETRIES),
         (TWO.named("2 nodes, 3 extensions").extensions(3, 6), EXTENDS),
@@ -202,5 +207,6 @@ const THREE: World = World { name: "3 nodes", nodes: 3, ..TWO };
 
 /// What a world must make possible.
 const JOINS: &[&str] = &[HELD, IN_TURN, JOINED];
+const JOINS_AND_EXTENDS: &[&str] = &[HELD, IN_TURN, JOINED, EXTENDED];
 const RETRIES: &[&str] = &[HELD, IN_TURN, RETRIED];
 const EXTENDS: &[&str] = &[HELD, IN_TURN, EXTENDED];
