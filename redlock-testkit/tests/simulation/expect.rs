@@ -20,9 +20,10 @@ pub(crate) enum Interest {
 }
 
 impl Actor {
-    /// To be called when all that was begun has ended and been cleaned up.
+    /// To be called when all that was begun has ended and been cleaned up. Says nothing if another
+    /// task of this client may be at work.
     pub(crate) fn look_for_orphans(&self, when: &str) {
-        if !self.plan.clean_up_is_complete() {
+        if !self.plan.clean_up_is_complete() || self.plan.tasks > 1 {
             return;
         }
         for node in &*self.nodes {
