@@ -114,8 +114,7 @@ impl LockNode for Alias {
 #[tokio::test(start_paused = true)]
 async fn one_server_under_two_names_is_refused_and_left_clean() {
     let (a, b) = (MemoryNode::named("a"), MemoryNode::named("b"));
-    let redlock =
-        Redlock::builder().node(a.clone()).node(Alias(a.clone())).node(b.clone()).build().unwrap();
+    let redlock = with_alias(&a, &b);
     let error = redlock.lock("r").acquire().await.unwrap_err();
     let sentence = "nodes a and alias are the same server, each node must be independent";
     assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })));
@@ -151,4 +150,23 @@ async fn tokens_stay_out_of_debug() {
     assert!(!shown.contains(&token[..12]), "{shown}");
     let lock = nodes.redlock().lock("r");
     assert!(format!("{lock:?}").contains("\"r\""));
+}
+
+/// Whoever holds a lease goes on holding it, whatever is wrong with the nodes that it is shown to.
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_not_released_because_one_server_has_two_names() {
+    let (a, b) = (MemoryNode::named("a"), MemoryNode::named("b"));
+    let sound = Redlock::builder().nodes([a.clone(), b.clone()]).build().unwrap();
+    let twice = with_alias(&a, &b);
+    let lease = sound.lock("r").acquire().await.unwrap().into_lease();
+    let error = twice.extend(&lease, SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })), "{error}");
+    let error = twice.adopt(lease.clone()).await.unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })), "{error}");
+    twice.settled().await;
+    assert!(sound.adopt(lease).await.unwrap().is_valid());
+}
+
+fn with_alias(a: &MemoryNode, b: &MemoryNode) -> Redlock {
+    Redlock::builder().node(a.clone()).node(Alias(a.clone())).node(b.clone()).build().unwrap()
 }

@@ -76,6 +76,87 @@ async fn a_failed_extension_leaves_the_lock_as_it_was() {
     nodes.assert_clean(&redlock).await;
 }
 
+/// A failure that was counted before them hides no definite no that is there already.
+#[tokio::test(start_paused = true)]
+async fn a_blocking_minority_without_the_key_is_a_loss_in_whatever_order_nodes_answer() {
+    for down in 0..5 {
+        let nodes = Nodes::new(5);
+        let redlock = nodes.redlock();
+        let mut guard = redlock.lock("r").acquire().await.unwrap();
+        for gone in [1, 2, 3] {
+            nodes.memory((down + gone) % 5).evict(guard.resource());
+        }
+        nodes.memory(down).crash();
+        let lost = guard.extend(SECOND).await.unwrap_err();
+        assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
+        assert!(!guard.is_valid());
+        nodes.memory(down).restart();
+        nodes.assert_clean(&redlock).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definite_no_that_comes_after_a_failed_extension_can_still_be_the_loss() {
+    let nodes = Nodes::new(5);
+    let redlock = nodes.redlock();
+    let mut guard = redlock.lock("r").acquire().await.unwrap();
+    for gone in [1, 2, 3] {
+        nodes.memory(gone).evict(guard.resource());
+    }
+    nodes.memory(0).crash();
+    nodes.script(3, Operation::Extend, Fault::DelayReply(10 * MS));
+    let error = guard.extend(SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(guard.is_valid(), "two of five is no blocking minority yet");
+    sleep(11 * MS).await;
+    assert!(!guard.is_valid());
+    nodes.memory(0).restart();
+    nodes.assert_clean(&redlock).await;
+    let lost = guard.extend(SECOND).await.unwrap_err();
+    assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_asked_for_less_time_is_released_for_as_long_as_nodes_remember() {
+    for by_the_guard in [true, false] {
+        let nodes = Nodes::new(3);
+        let redlock = nodes.redlock();
+        let mut guard = redlock.lock("r").ttl(10 * SECOND).acquire().await.unwrap();
+        let until = guard.remaining();
+        let lease = if by_the_guard {
+            guard.extend(SECOND).await.unwrap();
+            guard.into_lease()
+        } else {
+            redlock.extend(&guard.into_lease(), SECOND).await.unwrap()
+        };
+        assert_eq!(lease.validity(), until, "it never becomes shorter");
+        nodes.0[2].rule(|operation, _| match operation {
+            Operation::Release => Fault::LoseRequest,
+            _ => Fault::None,
+        });
+        assert!(redlock.release(&lease).await.is_released());
+        sleep(3 * SECOND).await;
+        nodes.0[2].heal();
+        sleep(2 * SECOND).await;
+        assert_eq!(nodes.count_keys(), 0);
+    }
+}
+
+/// One node that has lost the key is no other holder: with the others it would still be a quorum.
+#[tokio::test(start_paused = true)]
+async fn an_extension_that_failed_for_an_outage_is_never_called_contention() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let mut guard = redlock.lock("r").acquire().await.unwrap();
+    nodes.memory(0).evict(guard.resource());
+    nodes.memory(1).crash();
+    let error = guard.extend(SECOND).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(guard.is_valid());
+    let error = redlock.adopt(guard.into_lease()).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_extension_whose_quorum_comes_after_the_old_end_is_a_loss() {
     let nodes = Nodes::new(3);

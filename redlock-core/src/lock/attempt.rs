@@ -67,7 +67,15 @@ pub(super) async fn adopt(
         Attempt::resume(shared.quorum, terms.ttl, shared.settings.drift, started, lease.until());
     let mut pursuit = pursue(shared, claim, attempt, Ask::Extend(terms.ttl), terms, None);
     match pursuit.decide().await {
-        Ok(guard) => guard.of_distinct_servers().await,
+        Ok(guard) => match shared.same_server() {
+            None => Ok(guard),
+            // Counted by nodes that must not be, it is not a lock to go on with here. But whoever
+            // handed it over may still hold it, so it is not released (R31).
+            Some(error) => {
+                drop(guard.into_lease());
+                Err(error.into())
+            }
+        },
         Err(verdict) => {
             let error = pursuit.error(verdict);
             // A lease that could not be extended stays as it is (R31), one that is lost does not.
@@ -204,6 +212,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             (Ask::Extend(_), _) if lost => {
                 Error::lost(&self.claim.resource, LossReason::QuorumLost, Some(report))
             }
+            (Ask::Extend(_), _) => Error::Unavailable(Box::new(report)),
             _ => Error::from_verdict(verdict, report),
         }
     }

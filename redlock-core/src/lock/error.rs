@@ -39,7 +39,8 @@ pub enum Error {
         /// Why the last attempt failed.
         last: Box<Self>,
     },
-    /// A setting, or a pair of settings, cannot work. No node was asked.
+    /// A setting, or a pair of settings, cannot work. No node was asked, except where two of them
+    /// turn out to be one server ([`ConfigError::SameServer`]), which only they can tell.
     Config(ConfigError),
     /// There is no async runtime for timers and clean-up here. No node was asked.
     NoRuntime(NoRuntime),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     NodeError,
-    proto::{ExtensionStep, LossReason, NodeSet},
+    proto::{ExtensionStep, LossReason, NodeSet, Tally},
 };
 
 /// Extends a held lock by one round over the nodes.
@@ -18,6 +18,7 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
     let Hold { shared, claim, .. } = &**hold;
     let resource = &terms.resource;
     let started = shared.now();
+    let old_end = hold.state().tenure.until();
     let begun = hold.state().tenure.extend(terms.ttl, started);
     let mut extension = match begun {
         Ok(extension) => extension,
@@ -25,9 +26,13 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
     };
     let deadline = started.after(terms.node_timeout);
     let calls = ask(shared, extension.asked(), claim, Ask::Extend(terms.ttl), deadline);
-    let mut calls =
-        Finish { hold: Arc::clone(hold), calls: Some(calls), outstanding: extension.asked() };
-    let mut errors: Vec<(usize, NodeError)> = Vec::new();
+    let mut calls = Finish {
+        hold: Arc::clone(hold),
+        calls: Some(calls),
+        outstanding: extension.asked(),
+        returned: Tally::new(shared.quorum),
+        errors: Vec::new(),
+    };
     loop {
         let event = match &mut calls.calls {
             Some(calls) => calls.next().await,
@@ -38,9 +43,8 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
         let now = shared.now();
         let step = match event {
             Event::Answered(answer) => {
-                calls.outstanding.remove(answer.node);
                 let (node, ballot) = (answer.node, answer.ballot());
-                errors.extend(answer.result.err().map(|error| (node, error)));
+                calls.note(answer);
                 hold.state().tenure.extension_answered(&mut extension, node, ballot, now)
             }
             Event::Over => hold.state().tenure.extension_timed_out(&mut extension, now),
@@ -48,26 +52,42 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
         if step != ExtensionStep::Open {
             calls.drain();
         }
-        let report = || {
-            let (tally, patience) = (extension.tally(), terms.node_timeout);
-            Report::new(shared, Action::Extend, resource, tally, &errors, patience)
+        let report = |tally| {
+            let patience = terms.node_timeout;
+            Report::new(shared, Action::Extend, resource, tally, &calls.errors, patience)
         };
         match step {
             ExtensionStep::Open => {}
-            ExtensionStep::Extended(_) => {
-                hold.state().ttl = terms.ttl;
+            ExtensionStep::Extended(until) => {
+                // Nodes do not shorten: what they were asked before still counts if it lasts longer.
+                if until > old_end {
+                    hold.state().ttl = terms.ttl;
+                }
                 return Ok(());
             }
-            ExtensionStep::Unchanged(verdict) => {
-                return Err(Error::from_verdict(verdict, report()));
+            // Whatever the minority said that answered: with more answers it would have been
+            // extended or lost.
+            ExtensionStep::Unchanged(_) => {
+                let lost = hold.state().tenure.extension_returned(&calls.returned);
+                return Err(match lost {
+                    Some(loss) => {
+                        Error::lost(resource, hold.bury(loss), Some(report(&calls.returned)))
+                    }
+                    None => Error::Unavailable(Box::new(report(extension.tally()))),
+                });
             }
             ExtensionStep::Lost(loss) => {
-                return Err(Error::lost(resource, hold.bury(loss), Some(report())));
+                return Err(Error::lost(
+                    resource,
+                    hold.bury(loss),
+                    Some(report(extension.tally())),
+                ));
             }
             // Whoever extends has the guard to himself, so nothing can have come in between; if
             // it had, the lock would not be this extension's any more.
             ExtensionStep::Ignored => {
-                return Err(Error::lost(resource, LossReason::Expired, Some(report())));
+                let report = report(extension.tally());
+                return Err(Error::lost(resource, LossReason::Expired, Some(report)));
             }
         }
     }
@@ -80,14 +100,23 @@ struct Finish<F: Future<Output = Answer> + Send + 'static> {
     calls: Option<Calls<F>>,
     /// The nodes of the calls that have not returned.
     outstanding: NodeSet,
+    /// What the others said, also when it came too late for the extension.
+    returned: Tally,
+    errors: Vec<(usize, NodeError)>,
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Finish<F> {
+    fn note(&mut self, answer: Answer) {
+        self.outstanding.remove(answer.node);
+        self.returned.enter(answer.node, answer.ballot());
+        self.errors.extend(answer.result.err().map(|error| (answer.node, error)));
+    }
+
     /// Takes in the answers that are there already.
     fn drain(&mut self) {
         while let Some(answer) = self.calls.as_mut().and_then(Calls::ready) {
-            self.outstanding.remove(answer.node);
             self.hold.state().tenure.extension_late(answer.node, answer.ballot());
+            self.note(answer);
         }
     }
 }
@@ -109,8 +138,17 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
             outstanding: self.outstanding,
             give_up: hold.state().tenure.forgotten(),
         };
+        let mut returned = self.returned.clone();
         shared.reaper.take(aftermath.settle(move |node, ballot| {
-            hold.state().tenure.extension_late(node, ballot);
+            returned.enter(node, ballot);
+            let lost = {
+                let tenure = &mut hold.state().tenure;
+                tenure.extension_late(node, ballot);
+                tenure.extension_returned(&returned)
+            };
+            if let Some(loss) = lost {
+                hold.bury(loss);
+            }
             Fate::Forget
         }));
     }

@@ -50,7 +50,10 @@ impl Guard {
         &self.hold.claim.token
     }
 
-    /// The lock as plain data, as it stands now.
+    /// The lock as plain data, as it stands now: to be shown or written down. It is to be released
+    /// or adopted only when this guard has been left without a trace, by a crash for example, for a
+    /// release through it makes this guard's promise untrue; to hand the lock on there is
+    /// [`into_lease`](Self::into_lease).
     #[must_use]
     pub fn lease(&self) -> Lease {
         let now = self.hold.shared.now();
@@ -77,8 +80,8 @@ impl Guard {
     ///
     /// [`Error::Lost`] if the lock is not held any more: its validity had ended or ended before a
     /// quorum had answered, or so many nodes no longer have it that no quorum is left.
-    /// [`Error::Unavailable`] or [`Error::Contended`] if too few nodes could be asked: the lock is
-    /// then held as before, until its old end, and extending can be tried again.
+    /// [`Error::Unavailable`] if too few nodes could be asked: the lock is then held as before,
+    /// until its old end, and extending can be tried again.
     /// [`Error::Config`] for a ttl that cannot be.
     ///
     /// # Cancel safety
@@ -119,6 +122,9 @@ impl Guard {
     /// Takes the lock out of its guard. Nothing extends or releases it any more but whoever has
     /// the lease: [`Redlock::adopt`](super::Redlock::adopt),
     /// [`release`](super::Redlock::release), [`extend`](super::Redlock::extend).
+    ///
+    /// A node that has not answered yet is not known to them: if it grants only after they have
+    /// released, it keeps the key until the ttl is over.
     #[must_use = "without its lease the lock stays until its ttl is over"]
     pub fn into_lease(self) -> Lease {
         let lease = self.lease();

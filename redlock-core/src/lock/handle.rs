@@ -85,7 +85,8 @@ impl Lock {
     /// [`retry`](Self::retry) policy. With a patience of zero it tries once.
     ///
     /// The patience counts from the call and nothing restarts it. The last attempt begins while
-    /// there is still time for the nodes to answer.
+    /// there is still time for the nodes to answer: half of the patience, or the node timeout if
+    /// that is less. It ends the waiting, so that may be over by as much before the patience is.
     ///
     /// # Errors
     ///

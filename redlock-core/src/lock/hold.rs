@@ -23,7 +23,7 @@ pub(super) struct Hold {
 
 pub(super) struct State {
     pub(super) tenure: Tenure,
-    /// What the nodes were last asked for.
+    /// What the nodes were last asked for that made them keep it longer.
     pub(super) ttl: Ttl,
 }
 

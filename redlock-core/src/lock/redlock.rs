@@ -54,18 +54,25 @@ impl Redlock {
         release(&self.shared, Arc::new(claim), asked).await
     }
 
-    /// Extends a lease that no guard here keeps to at least `ttl` from now.
+    /// Extends a lease that no guard here keeps to at least `ttl` from now. It never becomes shorter:
+    /// one that is known to last longer than that keeps its ttl and its end.
     ///
     /// # Errors
     ///
-    /// Those of [`adopt`](Self::adopt); the lease is then as it was.
+    /// Those of [`adopt`](Self::adopt); unless it is lost, the lease is then as it was.
     ///
     /// # Cancel safety
     ///
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
         let terms = self.shared.settings.terms(lease.resource().clone(), ttl)?;
-        Ok(attempt::adopt(&self.shared, lease, &terms).await?.into_lease())
+        let extended = attempt::adopt(&self.shared, lease, &terms).await?.into_lease();
+        Ok(match lease.until() {
+            Some(until) if extended.until() < Some(until) => {
+                lease.clone().valid(until.since(self.shared.now()), until)
+            }
+            _ => extended,
+        })
     }
 
     /// Goes on with a lease: asks the nodes to extend it by its ttl, and keeps it in a guard.
@@ -73,11 +80,15 @@ impl Redlock {
     /// What the lease says of its validity is not relied on unless this very process took it: a
     /// quorum of nodes must say that the token still has the lock.
     ///
+    /// A lease is one lock, however many copies there are of it: the guard of one, or a
+    /// [`release`](Self::release) by another, ends it for all, and no other guard is told. Adopt it
+    /// in one place, and keep the copy until that has worked, for a failure does not return it.
+    ///
     /// # Errors
     ///
     /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, or its validity
-    /// ended first; [`Error::Unavailable`] or [`Error::Contended`] if too few nodes could be asked
-    /// to tell; [`Error::Config`] if its ttl does not fit the settings here.
+    /// ended first; [`Error::Unavailable`] if too few nodes could be asked to tell;
+    /// [`Error::Config`] if its ttl does not fit the settings here, or two nodes are one server.
     ///
     /// # Cancel safety
     ///

@@ -44,7 +44,8 @@ impl Lease {
         &self.token
     }
 
-    /// The lifetime that nodes were last asked for.
+    /// The lifetime that nodes were last asked for, and that made them keep the lock for as long as
+    /// they do.
     #[must_use]
     pub const fn ttl(&self) -> Ttl {
         self.ttl

@@ -254,6 +254,16 @@ impl Tenure {
         }
     }
 
+    /// Takes in all that the nodes of an extension have said, also after it was decided.
+    ///
+    /// An extension fails as soon as it cannot succeed, which may be for nodes that failed; if so
+    /// many others definitely do not have the key that no quorum is left, the lock is lost all the
+    /// same (requirement R32).
+    pub fn extension_returned(&mut self, returned: &Tally) -> Option<Loss> {
+        let lost = returned.refused().len() >= self.quorum.blocking();
+        (lost && self.phase == Phase::Held).then(|| self.lose(LossReason::QuorumLost))
+    }
+
     /// Ends the lock. From here on it is not valid; *then* the returned nodes must be asked to
     /// release (requirement R25). `None` if it has ended before.
     ///
@@ -554,6 +564,21 @@ mod tests {
             let again = Loss { release: NodeSet::EMPTY, ..loss };
             assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
         }
+    }
+
+    #[test]
+    fn definite_noes_after_the_verdict_are_a_loss_all_the_same() {
+        let mut tenure = held();
+        let mut returned = Tally::new(Quorum::of(3).unwrap());
+        returned.enter(0, FAILED);
+        returned.enter(1, GONE);
+        assert_eq!(tenure.extension_returned(&returned), None);
+        assert!(tenure.is_valid(at(1)));
+        returned.enter(2, OTHER);
+        let loss = Loss { reason: LossReason::QuorumLost, release: set([0, 1]) };
+        assert_eq!(tenure.extension_returned(&returned), Some(loss));
+        assert!(!tenure.is_valid(at(1)));
+        assert_eq!(tenure.extension_returned(&returned), None, "only once");
     }
 
     #[test]
