@@ -1,10 +1,7 @@
 //! What a client of the simulation does: a bit of everything that the lock offers.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
     time::Duration,
 };
 
@@ -13,6 +10,7 @@ use redlock_testkit::{MemoryNode, SimClient, SimRandom, SimRuntime};
 
 use crate::{
     chaos::Freezes,
+    expect::Interest,
     plan::{Plan, index},
     tokens::Tokens,
     watch::{Proof, Watch},
@@ -50,14 +48,6 @@ impl Seen {
     }
 }
 
-/// When the caller of an operation loses interest.
-#[derive(Clone, Copy, Debug)]
-enum Interest {
-    Lasting,
-    Polls(u64),
-    For(Duration),
-}
-
 impl Actor {
     /// Works until the horizon.
     pub(crate) async fn work(&self, horizon: Moment) {
@@ -76,19 +66,6 @@ impl Actor {
             if self.random().chance(0.3) {
                 self.redlock.settled().await;
                 self.look_for_orphans("while others work");
-            }
-        }
-    }
-
-    /// To be called when all that was begun has ended and been cleaned up.
-    fn look_for_orphans(&self, when: &str) {
-        if !self.plan.clean_up_is_complete() {
-            return;
-        }
-        for node in &*self.nodes {
-            if let Some(key) = node.keys().iter().find(|key| self.tokens.contains(&key.token)) {
-                let name = self.name;
-                self.watch.fail(format!("an orphan of client {name} {when}: {node:?} has {key:?}"));
             }
         }
     }
@@ -174,6 +151,7 @@ impl Actor {
             Some(Ok(())) => self.saw("extended"),
             Some(Err(error)) => {
                 self.saw("not extended");
+                self.expect_loss_if_certain(&error);
                 self.saw_error(&error);
             }
         }
@@ -212,6 +190,11 @@ impl Actor {
             Some(Ok(guard)) => {
                 self.saw("adopted");
                 self.expect_valid(&guard);
+                let late = self.sim.at_once(|| Some(self.client.now())) >= lease.until();
+                if self.plan.stalls == 0.0 && late {
+                    let name = self.name;
+                    self.watch.fail(format!("client {name} adopted a lease after its end"));
+                }
                 self.hold_and_release(guard).await;
             }
             Some(Err(_)) | None => {
@@ -241,96 +224,9 @@ impl Actor {
         }
     }
 
-    /// The body of `run` must not be polled once its lock is over.
-    async fn only_while_held(&self, until: Moment, work: impl Future<Output = ()>) {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            let late = self.sim.at_once(|| self.client.now()) >= until;
-            // A stall between the look at the clock and the poll is nobody's fault.
-            if late && self.plan.stalls == 0.0 {
-                self.watch.fail(format!("client {} runs its body without the lock", self.name));
-            }
-            work.as_mut().poll(cx)
-        })
-        .await;
-    }
-
-    /// A guard that is handed over is worth something (R5), unless the process stalled just then.
-    fn expect_valid(&self, guard: &Guard) {
-        if self.plan.stalls == 0.0 && !self.sim.at_once(|| guard.is_valid()) {
-            self.watch.fail(format!("client {} was given a guard that is not valid", self.name));
-        }
-    }
-
     fn claim(&self, guard: Guard) -> u64 {
         let (resource, token) = (guard.resource().clone(), guard.token().clone());
         self.watch.begin(&self.client, self.name, &resource, &token, Proof::Guard(guard))
-    }
-
-    /// The operation, until the caller loses interest; it must end within the bound.
-    async fn bounded<T>(
-        &self,
-        what: &str,
-        interest: Interest,
-        bound: Duration,
-        operation: impl Future<Output = T>,
-    ) -> Option<T> {
-        let (start, steps, stalled) = (self.sim.now(), self.sim.steps(), self.sim.stalled());
-        self.sim.note(format_args!("client {} begins to {what} {interest:?}", self.name));
-        let result = self.interested(interest, operation).await;
-        self.sim.note(format_args!("client {} ends to {what}", self.name));
-        let (now, took) = (self.sim.now(), self.sim.now().since(start));
-        let steps = u32::try_from(self.sim.steps() - steps).unwrap_or(u32::MAX);
-        let hindered = self.sim.stalled() - stalled
-            + self.freezes.of(self.name, start, now)
-            + self.plan.step_time * steps;
-        if took > bound + bound / 100 + hindered + Duration::from_micros(1) {
-            let name = self.name;
-            self.watch.fail(format!(
-                "client {name} took {took:?} for {what} within {bound:?}, hindered {hindered:?}"
-            ));
-        }
-        result
-    }
-
-    async fn interested<T>(
-        &self,
-        interest: Interest,
-        operation: impl Future<Output = T>,
-    ) -> Option<T> {
-        let mut operation = pin!(operation);
-        match interest {
-            Interest::Lasting => Some(operation.await),
-            Interest::Polls(most) => {
-                let mut polls = 0;
-                poll_fn(|cx| {
-                    polls += 1;
-                    match operation.as_mut().poll(cx) {
-                        Poll::Ready(result) => Poll::Ready(Some(result)),
-                        Poll::Pending if polls >= most => Poll::Ready(None),
-                        Poll::Pending => Poll::Pending,
-                    }
-                })
-                .await
-            }
-            Interest::For(time) => {
-                let timer = pin!(self.client.sleep(time));
-                match futures::future::select(operation, timer).await {
-                    futures::future::Either::Left((result, _)) => Some(result),
-                    futures::future::Either::Right(_) => None,
-                }
-            }
-        }
-    }
-
-    fn interest(&self) -> Interest {
-        match self.random().below(8) {
-            0 => Interest::Polls(1 + self.random().below(12)),
-            1 => Interest::For(
-                self.random().between(Duration::ZERO, self.plan.network.longest_latency * 3),
-            ),
-            _ => Interest::Lasting,
-        }
     }
 
     /// The most time that the retry policy takes: each attempt asks and cleans up.
@@ -345,7 +241,7 @@ impl Actor {
         self.sim.at_once(|| guard.lease().until())
     }
 
-    fn random(&self) -> &SimRandom {
+    pub(crate) fn random(&self) -> &SimRandom {
         self.sim.random()
     }
 

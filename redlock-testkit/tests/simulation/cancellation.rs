@@ -252,6 +252,22 @@ fn a_dropped_adopt_leaves_the_lease_to_be_released() {
     });
 }
 
+#[test]
+fn a_guard_that_outlives_its_redlock_is_released_when_it_is_dropped() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        let guard = world.acquired();
+        let World { sim, cluster, redlock } = world;
+        drop(redlock);
+        sim.advance(10 * MS);
+        assert!(guard.is_valid());
+        drop(guard);
+        sim.advance(10 * MS);
+        assert!(cluster.nodes().iter().all(|node| node.keys().is_empty()), "seed {seed}");
+        sim.shut_down();
+    }
+}
+
 /// The proof that the others could fail.
 #[test]
 fn a_guard_that_is_forgotten_leaves_its_keys() {

@@ -9,6 +9,8 @@
 mod actor;
 mod cancellation;
 mod chaos;
+mod expect;
+mod latency;
 mod plan;
 mod run;
 mod tokens;
@@ -113,6 +115,26 @@ fn a_seed_replays_bit_for_bit() {
     }
 }
 
+/// Also in another process, where addresses and the keys of hash maps are others.
+#[test]
+fn a_seed_replays_bit_for_bit_in_another_process() {
+    let hashes: Vec<String> =
+        (0..50).map(|seed| run(seed, Plan::legal, false).hash.to_string()).collect();
+    let hashes = hashes.join(" ");
+    if std::env::var_os(PRINT_HASHES).is_some() {
+        println!("hashes: {hashes}");
+        return;
+    }
+    let name = "a_seed_replays_bit_for_bit_in_another_process";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(PRINT_HASHES, "1")
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&output.stdout);
+    assert!(output.contains(&format!("hashes: {hashes}\n")), "{output}");
+}
+
 /// Whether any of a few hundred seeds shows the violation.
 fn is_seen(plan: fn(&SimRandom) -> Plan, violation: &str) -> bool {
     (0..500)
@@ -149,6 +171,7 @@ fn nodes_that_do_not_release_are_seen_to_keep_orphans() {
     assert!(is_seen(|random| Plan::broken(random, Broken::Deafness), "an orphan"));
 }
 
+const PRINT_HASHES: &str = "SIM_PRINT_HASHES";
 const TWO_HOLDERS: &str = "at the same time";
 const THREADS: usize = 2;
 const FAILURES_SHOWN: usize = 5;

@@ -10,6 +10,8 @@ use redlock_testkit::{Network, SimRandom};
 pub(crate) struct Plan {
     pub(crate) nodes: usize,
     pub(crate) clients: usize,
+    /// How many tasks each client has, which share its redlock.
+    pub(crate) tasks: usize,
     pub(crate) resources: usize,
     pub(crate) ttl: Duration,
     pub(crate) node_timeout: Duration,
@@ -60,6 +62,7 @@ impl Plan {
         Self {
             nodes: 1 + index(random, 5),
             clients: 2 + index(random, 3),
+            tasks: if random.chance(0.8) { 1 } else { 2 },
             resources: 1 + index(random, 2),
             ttl,
             node_timeout,

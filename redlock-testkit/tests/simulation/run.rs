@@ -141,13 +141,14 @@ impl Run {
         self.settle("after the end").await;
     }
 
-    /// Lets every client do something, each as a task of its own process.
+    /// Lets every client do something, as tasks of its own process.
     async fn all<F>(&self, work: impl Fn(Actor) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut ends = Vec::new();
-        for actor in &self.actors {
+        let tasks = self.actors.iter().flat_map(|actor| vec![actor; self.plan.tasks]);
+        for actor in tasks {
             let (end, ended) = oneshot::channel::<()>();
             let (client, work) = (actor.client.clone(), work(actor.clone()));
             let task = async move {

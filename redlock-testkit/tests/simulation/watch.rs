@@ -126,6 +126,9 @@ impl Watch {
     }
 
     fn find(&self) -> Option<String> {
+        if self.sim.steps() > NO_END_IN_SIGHT {
+            return Some(format!("no end is in sight after {NO_END_IN_SIGHT} steps"));
+        }
         let mut state = self.state();
         let mut valid: Vec<&Claim> = Vec::new();
         for claim in state.claims.values_mut() {
@@ -174,3 +177,6 @@ impl Claim {
         }
     }
 }
+
+/// Many times what any legal run has taken.
+const NO_END_IN_SIGHT: u64 = 1_000_000;
