@@ -515,11 +515,9 @@ mod tests {
     #[test]
     fn an_extension_is_decided_when_every_node_that_was_asked_has_answered() {
         // Node 2 is outstanding: it was not asked, and no answer of it is to come.
-        for (last, verdict) in [
-            (YES, Verdict::Unreachable),
-            (FAILED, Verdict::Unreachable),
-            (GONE, Verdict::Refused),
-        ] {
+        for (last, verdict) in
+            [(YES, Verdict::Unreachable), (FAILED, Verdict::Unreachable), (GONE, Verdict::Refused)]
+        {
             let mut tenure = held();
             let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
             let ballots = [(0, FAILED), (1, last)];
