@@ -242,6 +242,12 @@ impl NodeError {
         self.failure.delivery
     }
 
+    /// The error of the client library, if there is one: to be looked into, or downcast.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+
     /// What the rules of the lock care about.
     #[must_use]
     pub const fn failure(&self) -> Failure {
@@ -266,8 +272,9 @@ impl fmt::Display for NodeError {
 }
 
 impl Error for NodeError {
+    /// What lies behind the [`cause`](Self::cause), which the message of this error has already.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.cause().and_then(Error::source)
     }
 }
 
@@ -282,7 +289,8 @@ mod tests {
             .with_delivery(Delivery::NotSent)
             .with_source(refused);
         assert_eq!(error.to_string(), "d unreachable: connection refused");
-        assert_eq!(error.source().unwrap().to_string(), "connection refused");
+        assert_eq!(error.cause().unwrap().to_string(), "connection refused");
+        assert!(error.source().is_none(), "the message has it already");
         assert_eq!(error.delivery(), Delivery::NotSent);
         assert_eq!(error.label(), "d");
 
@@ -292,6 +300,6 @@ mod tests {
             late.failure(),
             Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown }
         );
-        assert!(late.source().is_none());
+        assert!(late.cause().is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The port to chance: [`Random`], and [`OsRandom`] behind it.
 
-use std::fmt;
+use std::{error::Error, fmt, sync::Arc};
 
 use rand::{TryRng, rngs::SysRng};
 
@@ -21,14 +21,22 @@ pub struct OsRandom;
 
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-        SysRng.try_fill_bytes(bytes).map_err(|error| RandomError(error.to_string()))
+        SysRng.try_fill_bytes(bytes).map_err(RandomError::new)
     }
 }
 
 /// No random bits could be had, so no token could be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the source of randomness failed: {0}")]
-pub struct RandomError(pub String);
+pub struct RandomError(Arc<dyn Error + Send + Sync>);
+
+impl RandomError {
+    /// For this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(reason.into()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

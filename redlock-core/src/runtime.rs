@@ -17,7 +17,10 @@ pub use self::tokio::TokioRuntime;
 /// Nothing in this crate reads a clock, sleeps or spawns except through this port, so a simulated
 /// runtime makes every run repeatable.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
-    /// The clock that decides about validity: monotonic, and never slower than real time.
+    /// The clock that decides about validity: monotonic, and at the rate of real time.
+    ///
+    /// It should count the time in which the machine is suspended: a clock that does not lets a
+    /// holder who wakes up believe in a lock that its nodes have long forgotten.
     fn now(&self) -> Moment;
 
     /// Completes when [`now`](Self::now) has reached `deadline`, or a little later.

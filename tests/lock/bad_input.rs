@@ -128,7 +128,7 @@ struct NoRandomness;
 
 impl Random for NoRandomness {
     fn fill(&self, _: &mut [u8]) -> Result<(), RandomError> {
-        Err(RandomError("none today".into()))
+        Err(RandomError::new("none today"))
     }
 }
 
@@ -161,10 +161,10 @@ async fn a_lease_is_not_released_because_one_server_has_two_names() {
     let lease = sound.lock("r").acquire().await.unwrap().into_lease();
     let error = twice.extend(&lease, SECOND).await.unwrap_err();
     assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })), "{error}");
-    let error = twice.adopt(lease.clone()).await.unwrap_err();
+    let error = twice.adopt(&lease).await.unwrap_err();
     assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })), "{error}");
     twice.settled().await;
-    assert!(sound.adopt(lease).await.unwrap().is_valid());
+    assert!(sound.adopt(&lease).await.unwrap().is_valid());
 }
 
 fn with_alias(a: &MemoryNode, b: &MemoryNode) -> Redlock {

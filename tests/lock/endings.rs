@@ -240,7 +240,7 @@ async fn cancelled_at_any_poll_of_adopt_and_of_the_release_of_a_lease() {
             GiveBack { redlock: Some(redlock), lease }
         };
         let back = give_back(lease.clone());
-        let lease = redlock.adopt(lease).await.unwrap().into_lease();
+        let lease = redlock.adopt(&lease).await.unwrap().into_lease();
         let lease = redlock.extend(&lease, SECOND).await.unwrap();
         redlock.release(&lease).await;
         drop(back);
@@ -459,7 +459,7 @@ async fn every_call_can_be_spawned() {
             redlock.lock("run").run(async |lease| count += lease.token().as_bytes().len()).await?;
             let mut guard = redlock.lock("r").acquire_within(SECOND).await?;
             guard.extend(SECOND).await?;
-            let guard = redlock.adopt(guard.into_lease()).await?;
+            let guard = redlock.adopt(&guard.into_lease()).await?;
             guard.release().await;
             Ok::<_, Error>(count)
         }

@@ -153,7 +153,7 @@ async fn an_extension_that_failed_for_an_outage_is_never_called_contention() {
     let error = guard.extend(SECOND).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
     assert!(guard.is_valid());
-    let error = redlock.adopt(guard.into_lease()).await.unwrap_err();
+    let error = redlock.adopt(&guard.into_lease()).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
 }
 
@@ -246,13 +246,13 @@ async fn a_lease_that_was_taken_out_is_extended_adopted_and_released_elsewhere()
     assert_eq!(extended.ttl().get(), 3 * SECOND);
     assert!(nodes.memory(0).keys()[0].remaining > 2 * SECOND);
 
-    let guard = there.adopt(extended).await.unwrap();
+    let guard = there.adopt(&extended).await.unwrap();
     assert!(guard.is_valid());
     let lease = guard.into_lease();
     assert!(here.release(&lease).await.is_released());
     assert_eq!(nodes.count_keys(), 0);
 
-    let lost = there.adopt(arrived).await.unwrap_err();
+    let lost = there.adopt(&arrived).await.unwrap_err();
     assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
     assert_eq!(here.release(&lease).await.outcome(), ReleaseOutcome::Expired);
 }
@@ -275,13 +275,13 @@ async fn a_lease_that_could_not_be_adopted_for_an_outage_stays_as_it_is() {
     let lease = redlock.lock("r").acquire().await.unwrap().into_lease();
     nodes.memory(0).hang();
     nodes.memory(1).hang();
-    let error = redlock.adopt(lease.clone()).await.unwrap_err();
+    let error = redlock.adopt(&lease).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
     nodes.memory(0).resume();
     nodes.memory(1).resume();
     redlock.settled().await;
     assert_eq!(nodes.count_keys(), 3);
-    assert!(redlock.adopt(lease).await.unwrap().is_valid());
+    assert!(redlock.adopt(&lease).await.unwrap().is_valid());
     nodes.assert_clean(&redlock).await;
 }
 
@@ -293,7 +293,7 @@ async fn what_is_lost_while_being_adopted_is_cleaned_up() {
     for node in [0, 1] {
         nodes.memory(node).evict(lease.resource());
     }
-    redlock.adopt(lease).await.unwrap_err();
+    redlock.adopt(&lease).await.unwrap_err();
     nodes.assert_clean(&redlock).await;
 }
 
@@ -340,7 +340,7 @@ async fn a_node_that_no_extension_reached_is_released_with_the_adopted_lock() {
     let redlock = builder.ttl(SECOND).node_timeout(50 * MS).build().unwrap();
 
     let lease = redlock.lock("r").acquire().await.unwrap().into_lease();
-    let guard = redlock.adopt(lease).await.unwrap();
+    let guard = redlock.adopt(&lease).await.unwrap();
     assert!(guard.release().await.is_released());
     nodes.assert_clean(&redlock).await;
     assert!(memory.keys().is_empty(), "it was released before its call returned");
@@ -350,7 +350,7 @@ async fn a_node_that_no_extension_reached_is_released_with_the_adopted_lock() {
     nodes.script(0, Operation::Extend, Fault::DelayReply(20 * MS));
     nodes.script(1, Operation::Extend, Fault::DelayReply(20 * MS));
     nodes.memory(1).evict(lease.resource());
-    let lost = redlock.adopt(lease).await.unwrap_err();
+    let lost = redlock.adopt(&lease).await.unwrap_err();
     assert!(matches!(lost, Error::Lost { reason: LossReason::QuorumLost, .. }), "{lost}");
     nodes.assert_clean(&redlock).await;
     assert!(memory.keys().is_empty(), "it was lost after its call had returned");
@@ -358,7 +358,7 @@ async fn a_node_that_no_extension_reached_is_released_with_the_adopted_lock() {
     let lease = redlock.lock("r").acquire().await.unwrap().into_lease();
     nodes.memory(0).evict(lease.resource());
     nodes.memory(1).evict(lease.resource());
-    redlock.adopt(lease).await.unwrap_err();
+    redlock.adopt(&lease).await.unwrap_err();
     nodes.assert_clean(&redlock).await;
     assert!(memory.keys().is_empty(), "it was lost before its call returned");
 }

@@ -100,6 +100,19 @@ async fn one_hung_node_of_five_costs_no_time_and_three_cost_the_node_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_may_have_been_set_is_undone_without_being_waited_for() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    nodes.occupy([0, 1], "r", SECOND).await;
+    nodes.script(2, Operation::Acquire, Fault::LoseReply);
+    nodes.script(2, Operation::Release, Fault::DelayRequest(40 * MS));
+    let start = Instant::now();
+    redlock.lock("r").try_acquire().await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    nodes.assert_clean(&redlock).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_is_one_readable_sentence_with_every_node_in_it() {
     let nodes = Nodes::new(5);
     let redlock = nodes.redlock();

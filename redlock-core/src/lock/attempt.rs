@@ -222,14 +222,23 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// nodes have yet to answer, is left to the reaper.
     async fn clean_up(mut self, deadline: Option<Moment>, node_timeout: Duration) {
         let release = self.abandon();
-        if release.is_empty() {
+        let certain = release.and(self.attempt.tally().granted());
+        self.undo_in_background(release.without(certain));
+        if certain.is_empty() {
             return;
         }
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        let undoing = undo_all(shared, claim, release, self.attempt.forgotten());
+        let undoing = undo_all(shared, claim, certain, self.attempt.forgotten());
         let enough = self.shared.now().after(node_timeout);
         let stop = deadline.map_or(enough, |deadline| deadline.min(enough));
         OrReaper::new(&self.shared, Box::pin(undoing)).until(stop).await;
+    }
+
+    fn undo_in_background(&self, nodes: NodeSet) {
+        if !nodes.is_empty() {
+            let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+            self.shared.reaper.take(undo_all(shared, claim, nodes, self.attempt.forgotten()));
+        }
     }
 
     /// Hands the calls that have not returned to the reaper. Returns the nodes that are to be
@@ -275,9 +284,6 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Pursuit<F> {
             self.undo = false;
         }
         let release = self.abandon();
-        if !release.is_empty() {
-            let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-            self.shared.reaper.take(undo_all(shared, claim, release, self.attempt.forgotten()));
-        }
+        self.undo_in_background(release);
     }
 }

@@ -107,16 +107,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    /// What the variant wraps; the nodes' own errors are in the [`report`](Self::report), of which
-    /// no single one is the cause.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::TimedOut { last, .. } => Some(last),
-            _ => None,
-        }
-    }
-}
+/// Without a source: the message has everything, and of the nodes' errors in the
+/// [`report`](Error::report) none alone is the cause.
+impl std::error::Error for Error {}
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {

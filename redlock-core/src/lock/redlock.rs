@@ -82,7 +82,7 @@ impl Redlock {
     ///
     /// A lease is one lock, however many copies there are of it: the guard of one, or a
     /// [`release`](Self::release) by another, ends it for all, and no other guard is told. Adopt it
-    /// in one place, and keep the copy until that has worked, for a failure does not return it.
+    /// in one place only.
     ///
     /// # Errors
     ///
@@ -93,9 +93,9 @@ impl Redlock {
     /// # Cancel safety
     ///
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
-    pub async fn adopt(&self, lease: Lease) -> Result<Guard, Error> {
+    pub async fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
         let terms = self.shared.settings.terms(lease.resource().clone(), lease.ttl().get())?;
-        attempt::adopt(&self.shared, &lease, &terms).await
+        attempt::adopt(&self.shared, lease, &terms).await
     }
 
     /// The labels of the nodes, in the order in which they were given.

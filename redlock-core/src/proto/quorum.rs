@@ -101,6 +101,12 @@ impl NodeSet {
         Self(self.0 & !other.0)
     }
 
+    /// The nodes that are in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The nodes that are in either set.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
@@ -160,7 +166,7 @@ mod tests {
                 assert!(!(is_quorum && rest.len() >= quorum.needed()));
                 if is_quorum {
                     for other in sets().filter(|set| set.len() >= quorum.needed()) {
-                        assert!(!NodeSet(one.0 & other.0).is_empty(), "{one:?} and {other:?}");
+                        assert!(!one.and(other).is_empty(), "{one:?} and {other:?}");
                     }
                 }
             }
@@ -196,6 +202,7 @@ mod tests {
         assert_eq!(set.union([1].into_iter().collect()).len(), 3);
         assert_eq!(set.union([0, 1].into_iter().collect()).len(), 3);
         assert_eq!(set.without([0].into_iter().collect()), [63].into_iter().collect());
+        assert_eq!(set.and([0, 1].into_iter().collect()), [0].into_iter().collect());
         assert!(NodeSet::EMPTY.is_empty() && !set.is_empty());
         assert_eq!(Quorum::of(3).unwrap().all(), [0, 1, 2].into_iter().collect());
     }

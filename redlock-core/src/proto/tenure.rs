@@ -235,6 +235,11 @@ impl Tenure {
         }
         self.note(node, ballot);
         extension.round.enter(node, ballot, now);
+        let answered = self.quorum.all().without(extension.round.silent());
+        if extension.asked.without(answered).is_empty() {
+            // The others were not asked, so there is nothing to wait for.
+            extension.round.close(now);
+        }
         self.step(extension, now)
     }
 
@@ -505,6 +510,23 @@ mod tests {
     fn nodes_whose_acquire_is_outstanding_are_not_asked_to_extend() {
         let mut tenure = held();
         assert_eq!(tenure.extend(ttl(1000), at(0)).unwrap().asked(), set([0, 1]));
+    }
+
+    #[test]
+    fn an_extension_is_decided_when_every_node_that_was_asked_has_answered() {
+        // Node 2 is outstanding: it was not asked, and no answer of it is to come.
+        for (last, verdict) in [
+            (YES, Verdict::Unreachable),
+            (FAILED, Verdict::Unreachable),
+            (GONE, Verdict::Refused),
+        ] {
+            let mut tenure = held();
+            let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
+            let ballots = [(0, FAILED), (1, last)];
+            let step = answer(&mut tenure, &mut extension, &ballots, at(101));
+            assert_eq!(step, ExtensionStep::Unchanged(verdict));
+            assert_eq!(tenure.until(), at(END));
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::proto::Moment;
 
 /// The tokio runtime that the caller runs on.
 ///
-/// It follows tokio's clock, paused and advanced in tests that ask for that. Made outside of a
+/// It follows tokio's clock, paused and advanced in tests that ask for that. Like
+/// [`std::time::Instant`], that clock stands still on Linux and macOS while the machine is
+/// suspended. Made outside of a
 /// runtime it picks up the first one that it is used on.
 ///
 /// The clean-up of a `Redlock` runs on the runtime of its first acquire, and moves to another when
@@ -58,8 +60,10 @@ impl Runtime for TokioRuntime {
                 let _inside = handle.enter();
                 Box::pin(sleep_until(deadline))
             }
-            // No clock reaches that far, or there is no runtime to wake anybody.
-            _ => Box::pin(std::future::pending()),
+            // No clock reaches that far.
+            (Ok(_), None) => Box::pin(std::future::pending()),
+            // Nobody could wake whoever waits here, so the time is over at once.
+            (Err(_), _) => Box::pin(std::future::ready(())),
         }
     }
 

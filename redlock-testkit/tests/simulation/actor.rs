@@ -185,7 +185,7 @@ impl Actor {
     /// The lease goes to somebody else in the same process.
     async fn pass_on(&self, lease: Lease) {
         let timeout = self.plan.node_timeout;
-        let adopt = self.redlock.adopt(lease.clone());
+        let adopt = self.redlock.adopt(&lease);
         match self.bounded("adopt", Interest::Lasting, timeout * 2, adopt).await {
             Some(Ok(guard)) => {
                 self.saw("adopted");

@@ -242,7 +242,7 @@ fn a_dropped_adopt_leaves_the_lease_to_be_released() {
         let seen = Rc::clone(&adopted);
         let adopt = async {
             // A guard that is dropped releases, so it is taken apart again.
-            if let Ok(guard) = world.redlock.adopt(lease.clone()).await {
+            if let Ok(guard) = world.redlock.adopt(&lease).await {
                 seen.set(true);
                 drop(guard.into_lease());
             }
