@@ -75,8 +75,9 @@ impl Core {
     pub(super) fn call_at(&self, at: Moment, call: Box<dyn FnOnce() + Send>) {
         let mut state = self.state();
         let at = at.max(state.now());
-        // Nothing is dropped under the lock but a call that can never be made.
-        state.add_event(at, &self.random, Event::Call(call));
+        let refused = state.add_event(at, &self.random, Event::Call(call));
+        drop(state);
+        drop(refused);
     }
 
     /// Lets one thing happen. The `main` task is left to the caller, and if it ends he no longer
@@ -166,12 +167,16 @@ impl Core {
     ) -> Option<EventKey> {
         let mut state = self.state();
         if let Some(key) = key
-            && state.rewake(key, waker)
+            && let Some(old) = state.rewake(key, waker)
         {
+            drop(state);
+            drop(old);
             return Some(key);
         }
         let at = state.true_time(group, deadline);
-        state.add_event(at, &self.random, Event::Wake(waker.clone()))
+        let event = state.add_event(at, &self.random, Event::Wake(waker.clone()));
+        drop(state);
+        event.ok()
     }
 
     pub(super) fn cancel(&self, key: EventKey) {

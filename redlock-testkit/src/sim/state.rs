@@ -92,34 +92,32 @@ impl State {
         self.log.numbers([kind, id, now]);
     }
 
-    /// Whatever is beyond the reach of any run is not kept.
+    /// Gives back what is beyond the reach of any run, so that it is not dropped in here.
     pub(super) fn add_event(
         &mut self,
         at: Moment,
         random: &SimRandom,
         event: Event,
-    ) -> Option<EventKey> {
+    ) -> Result<EventKey, Event> {
         if self.closed || at >= Moment::at(NEVER) {
-            return None;
+            return Err(event);
         }
         self.numbered += 1;
         let key = (at, random.number(), self.numbered);
         self.events.insert(key, event);
-        Some(key)
+        Ok(key)
     }
 
     pub(super) fn cancel_event(&mut self, key: EventKey) -> Option<Event> {
         self.events.remove(&key)
     }
 
-    /// Replaces who is woken; `false` if the event is no longer there.
-    pub(super) fn rewake(&mut self, key: EventKey, waker: &Waker) -> bool {
-        match self.events.get_mut(&key) {
-            Some(Event::Wake(old)) => {
-                old.clone_from(waker);
-                true
-            }
-            _ => false,
+    /// Replaces who is woken, and gives back who would have been; `None` if the event is no longer
+    /// there.
+    pub(super) fn rewake(&mut self, key: EventKey, waker: &Waker) -> Option<Waker> {
+        match self.events.get_mut(&key)? {
+            Event::Wake(old) => Some(std::mem::replace(old, waker.clone())),
+            Event::Call(_) | Event::Thaw(_) => None,
         }
     }
 
@@ -176,7 +174,8 @@ impl State {
     pub(super) fn freeze(&mut self, group: GroupId, random: &SimRandom, until: Moment) {
         if let Some(frozen) = self.groups.get_mut(group) {
             frozen.frozen_until = frozen.frozen_until.max(Some(until));
-            self.add_event(until, random, Event::Thaw(group));
+            // Where there is nothing to come, there is nothing to thaw.
+            drop(self.add_event(until, random, Event::Thaw(group)));
         }
     }
 

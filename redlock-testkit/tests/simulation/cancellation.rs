@@ -187,13 +187,14 @@ fn a_dropped_release_of_a_lease_leaves_nothing() {
     });
 }
 
-/// One node grants late, when the lock has been released from its lease: the release overtook.
+/// One node grants late, when the lock has been released from its lease: the release overtook. A
+/// lease cannot know of that, so this is a limit, and the ttl is what ends it.
 #[test]
-#[ignore = "a vote that comes after the lease was taken out is left to its ttl"]
-fn a_vote_that_comes_after_its_lease_was_released_is_released_as_well() {
+fn a_vote_that_comes_after_its_lease_was_released_is_left_to_its_ttl() {
     let spiky =
         Network { connections: 3, spikes: 0.4, longest_spike: 50 * MS, ..Network::default() };
-    for seed in 0..200 {
+    let mut left = 0;
+    for seed in 0..50 {
         let world = World::new(seed);
         world.cluster.network(spiky);
         let acquired = world.sim.block_on(world.redlock.lock("r").try_acquire());
@@ -202,9 +203,13 @@ fn a_vote_that_comes_after_its_lease_was_released_is_released_as_well() {
         }
         world.sim.advance(100 * MS);
         world.sim.block_on(world.redlock.settled());
+        assert!(world.keys() < 2, "seed {seed}: more than a minority, so nobody could have it");
+        left += world.keys();
+        world.sim.advance(TTL);
         assert_eq!(world.keys(), 0, "seed {seed}");
         world.sim.shut_down();
     }
+    assert!(left > 0);
 }
 
 #[test]
