@@ -145,8 +145,8 @@ proptest! {
     fn undoing_ends(ballots in prop::collection::vec(ballots(), 200), give_up in any::<u64>()) {
         use redlock_core::proto::UndoStep;
         let give_up = Moment::at(Duration::from_nanos(give_up));
-        let mut undo = Undo::until(give_up);
         let mut now = give_up.before(Duration::from_secs(30));
+        let mut undo = Undo::between(now, give_up);
         let asked = ballots.iter().take_while(|&&ballot| match undo.answered(ballot, now) {
             UndoStep::Done => false,
             UndoStep::AskAgain(at) => {

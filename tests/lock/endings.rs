@@ -367,6 +367,35 @@ async fn a_node_that_hung_during_a_whole_hold_is_cleaned_up_when_it_is_back() {
     nodes.assert_clean(&redlock).await;
 }
 
+/// A key that a call has set late lives on from there, and so does the try to undo it.
+#[tokio::test(start_paused = true)]
+async fn a_release_after_a_very_late_yes_is_repeated_for_as_long_as_the_key_may_live() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    nodes.memory(2).hang();
+    redlock.lock("r").acquire().await.unwrap().release().await;
+    sleep(1990 * MS).await;
+    nodes.0[2].script(Operation::Release, [Fault::LoseRequest; 3]);
+    nodes.memory(2).resume();
+    nodes.assert_clean(&redlock).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_lived_lock_is_released_more_than_once_too() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    nodes.0[2].script(Operation::Release, [Fault::LoseRequest; 2]);
+    let lock = nodes.builder().build().unwrap().lock("r").ttl(40 * MS);
+    let guard = lock.acquire().await.unwrap();
+    let start = Instant::now();
+    guard.release().await;
+    while nodes.count_keys() > 0 {
+        sleep(MS).await;
+    }
+    assert!(start.elapsed() < 30 * MS, "left to the ttl: {:?}", start.elapsed());
+    nodes.assert_clean(&redlock).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_returns_is_given_up_in_the_end() {
     let nodes = Nodes::new(3);

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc, task::Poll};
+use std::{future::Future, sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -21,6 +21,8 @@ pub(super) struct Aftermath<F> {
     pub(super) outstanding: NodeSet,
     /// When to stop waiting for them: by then a node has forgotten what reached it in time.
     pub(super) give_up: Moment,
+    /// How long a node keeps what a call has set, which may be at the very moment it returns.
+    pub(super) lifetime: Duration,
 }
 
 /// What is to be done about a node whose call has returned late.
@@ -37,7 +39,7 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
     /// A call that has not returned when it is time to give up counts as failed: its node is then
     /// asked once more, and left to the ttl.
     pub(super) async fn settle(self, mut fate: impl FnMut(usize, Ballot) -> Fate) {
-        let Self { shared, claim, mut calls, mut outstanding, give_up } = self;
+        let Self { shared, claim, mut calls, mut outstanding, give_up, lifetime } = self;
         let mut waiting: Vec<_> =
             outstanding.iter().map(|node| (node, shared.backlog.join(node))).collect();
         let full = outstanding.iter().any(|node| shared.backlog.is_full(node));
@@ -45,7 +47,6 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
             Timer::new(&shared, if full { shared.soon().min(give_up) } else { give_up });
         let mut undoing = FuturesUnordered::new();
         let mut undo = |node, ballot, until| {
-            let until = Undo::until(until);
             let release = fate(node, ballot) == Fate::Release;
             release.then(|| undo(Arc::clone(&shared), Arc::clone(&claim), node, until))
         };
@@ -55,7 +56,8 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
                     Poll::Ready(Some(answer)) => {
                         outstanding.remove(answer.node);
                         waiting.retain(|(node, _)| *node != answer.node);
-                        undoing.extend(undo(answer.node, answer.ballot(), give_up));
+                        let forgotten = give_up.max(shared.now().after(lifetime));
+                        undoing.extend(undo(answer.node, answer.ballot(), forgotten));
                     }
                     Poll::Ready(None) => break Poll::Ready(()),
                     Poll::Pending => break Poll::Pending,
@@ -80,17 +82,17 @@ pub(super) async fn undo_all(
     nodes: NodeSet,
     give_up: Moment,
 ) {
-    let undoing = nodes
-        .iter()
-        .map(|node| undo(Arc::clone(&shared), Arc::clone(&claim), node, Undo::until(give_up)));
+    let undoing =
+        nodes.iter().map(|node| undo(Arc::clone(&shared), Arc::clone(&claim), node, give_up));
     undoing.collect::<FuturesUnordered<_>>().collect::<()>().await;
 }
 
-async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, mut undo: Undo) {
+async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Moment) {
     let Some(node) = shared.nodes.get(place) else {
         return;
     };
     let _waiting = shared.backlog.join(place);
+    let mut undo = Undo::between(shared.now(), give_up);
     loop {
         let full = shared.backlog.is_full(place);
         let give_up = if full { shared.soon().min(undo.give_up()) } else { undo.give_up() };

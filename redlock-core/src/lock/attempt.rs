@@ -273,7 +273,9 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         give_up: Moment,
     ) -> Aftermath<F> {
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        Aftermath { shared, claim, calls, outstanding, give_up }
+        let ttl = self.terms.ttl;
+        let lifetime = ttl.get().saturating_add(self.shared.settings.drift.allowance(ttl));
+        Aftermath { shared, claim, calls, outstanding, give_up, lifetime }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
     aftermath::{Aftermath, Fate},
@@ -137,6 +137,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
             calls,
             outstanding: self.outstanding,
             give_up: hold.state().tenure.forgotten(),
+            lifetime: Duration::ZERO,
         };
         let mut returned = self.returned.clone();
         shared.reaper.take(aftermath.settle(move |node, ballot| {

@@ -156,6 +156,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Releasing<F> {
                 calls,
                 outstanding: self.outstanding,
                 give_up: self.forgotten,
+                lifetime: Duration::ZERO,
             };
             self.shared.reaper.take(aftermath.settle(|_, ballot| match ballot {
                 Ballot::Cast(_) => Fate::Forget,

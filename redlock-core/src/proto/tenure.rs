@@ -265,7 +265,8 @@ impl Tenure {
     /// many others definitely do not have the key that no quorum is left, the lock is lost all the
     /// same (requirement R32).
     pub fn extension_returned(&mut self, returned: &Tally) -> Option<Loss> {
-        let lost = returned.refused().len() >= self.quorum.blocking();
+        let lost = returned.refused().len() >= self.quorum.blocking()
+            && !mutant::is(Mutant::DefiniteNoIgnored);
         (lost && self.phase == Phase::Held).then(|| self.lose(LossReason::QuorumLost))
     }
 

@@ -22,10 +22,13 @@ pub enum UndoStep {
 }
 
 impl Undo {
-    /// Undoing a vote that the node has forgotten by itself at `give_up`.
+    /// Undoing, from `now` on, a vote that the node has forgotten by itself at `give_up`.
+    ///
+    /// The pauses are in proportion, so that a short-lived vote is asked about more than once too.
     #[must_use]
-    pub const fn until(give_up: Moment) -> Self {
-        Self { give_up, pause: Self::FIRST_PAUSE }
+    pub fn between(now: Moment, give_up: Moment) -> Self {
+        let part = give_up.since(now).checked_div(16).unwrap_or_default();
+        Self { give_up, pause: Self::FIRST_PAUSE.min(part) }
     }
 
     /// When there is no more use in asking.
@@ -66,14 +69,17 @@ mod tests {
     #[test]
     fn any_answer_is_the_end_of_it() {
         for vote in [Vote::granted(), Vote::not_held(), Vote::held_by_another(None)] {
-            assert_eq!(Undo::until(at(1000)).answered(Ballot::Cast(vote), at(0)), UndoStep::Done);
+            assert_eq!(
+                Undo::between(at(0), at(1000)).answered(Ballot::Cast(vote), at(0)),
+                UndoStep::Done
+            );
         }
     }
 
     #[test]
     fn failures_are_followed_by_longer_pauses_until_the_node_has_forgotten() {
         let failure = Failure { kind: FailureKind::Closed, delivery: Delivery::NotSent };
-        let mut undo = Undo::until(at(4_000));
+        let mut undo = Undo::between(at(0), at(4_000));
         let mut now = at(0);
         let mut asked = vec![];
         while let UndoStep::AskAgain(next) = undo.answered(Ballot::Failed(failure), now) {
@@ -84,8 +90,12 @@ mod tests {
         assert_eq!(asked, [50, 150, 350, 750, 1550, 2550, 3550].map(at));
         assert_eq!(undo.give_up(), at(4_000));
 
-        let mut pointless = Undo::until(at(50));
-        let step = pointless.answered(Ballot::Failed(failure), at(0));
+        let mut pointless = Undo::between(at(0), at(1_600));
+        let step = pointless.answered(Ballot::Failed(failure), at(1_550));
         assert_eq!(step, UndoStep::Done);
+
+        let mut short = Undo::between(at(0), at(80));
+        let step = short.answered(Ballot::Failed(failure), at(0));
+        assert_eq!(step, UndoStep::AskAgain(at(5)));
     }
 }

@@ -117,7 +117,7 @@ impl World {
 
     /// A release was lost: asks again, if [`Undo`] says so.
     fn release_failed(&self, state: &mut State, call: Call, ballot: Ballot) {
-        let mut undo = Undo::until(at(u8::MAX));
+        let mut undo = Undo::between(at(0), at(u8::MAX));
         if let UndoStep::AskAgain(_) = undo.answered(ballot, at(state.now)) {
             state.calls.push(call);
         }
