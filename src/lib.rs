@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/algorithm.md")]
 pub mod algorithm {}
 
+#[doc = include_str!("../docs/simulation.md")]
+pub mod simulation {}
+
 #[cfg(feature = "testkit")]
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}

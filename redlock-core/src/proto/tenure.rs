@@ -412,6 +412,13 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_says_why() {
+        let expired = "its validity ended before it was extended";
+        assert_eq!(LossReason::Expired.to_string(), expired);
+        assert_eq!(LossReason::QuorumLost.to_string(), "too few nodes are left that have it");
+    }
+
+    #[test]
     fn validity_ends_by_the_clock_alone() {
         let tenure = held();
         assert!(tenure.is_valid(at(END - 1)));
