@@ -4,14 +4,24 @@
 //! `cargo run --example quickstart --features redis-rs -- redis://127.0.0.1:7001 …` does the same
 //! on real servers.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use redlock_testkit::MemoryNode;
 use redlocks::{LockNode, Redlock};
 use tokio::time::Instant;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match tell().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell() -> Result<(), Box<dyn Error>> {
     let urls: Vec<String> = std::env::args().skip(1).collect();
     let Nodes { healthy, majority_down } =
         if urls.is_empty() { in_memory() } else { on_servers(&urls)? };

@@ -1,13 +1,15 @@
 //! What a guard and a lease do while the lock is held: time, extension, loss, hand-over.
 
-use crate::support::{MS, Nodes, SECOND, VALIDITY};
+use crate::{
+    custom::Custom,
+    support::{MS, Nodes, SECOND, VALIDITY},
+};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures::FutureExt;
 use redlock_testkit::{Fault, MemoryNode, Operation};
 use redlocks::{
-    Delivery, Error, FailureKind, Identity, Inspection, Lease, LockNode, LossReason, NodeError,
-    ReleaseOutcome, Resource, Token, Ttl, Vote,
+    Delivery, Error, FailureKind, Lease, LossReason, NodeError, ReleaseOutcome, Resource,
 };
 use tokio::time::sleep;
 
@@ -297,46 +299,24 @@ async fn what_is_lost_while_being_adopted_is_cleaned_up() {
     nodes.assert_clean(&redlock).await;
 }
 
-/// A node whose connection is lost: what asks it to extend never gets there, which takes a while to
-/// find out.
-#[derive(Debug)]
-struct Reconnecting(MemoryNode);
-
-#[async_trait]
-impl LockNode for Reconnecting {
-    fn label(&self) -> &str {
-        "reconnecting"
-    }
-
-    fn identity(&self) -> Option<Identity> {
-        None
-    }
-
-    async fn acquire(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {
-        self.0.acquire(r, t, ttl).await
-    }
-
-    async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
-        sleep(10 * MS).await;
-        let error = NodeError::new(self.label(), FailureKind::Unreachable);
-        Err(error.with_delivery(Delivery::NotSent))
-    }
-
-    async fn release(&self, r: &Resource, t: &Token) -> Result<Vote, NodeError> {
-        self.0.release(r, t).await
-    }
-
-    async fn inspect(&self, r: &Resource) -> Result<Inspection, NodeError> {
-        self.0.inspect(r).await
-    }
-}
-
 /// A request to extend that never reached its node says nothing of the key that was there before.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_no_extension_reached_is_released_with_the_adopted_lock() {
     let nodes = Nodes::new(2);
     let memory = MemoryNode::named("behind");
-    let builder = nodes.builder().node(Reconnecting(memory.clone()));
+    // Its connection is lost: what asks it to extend never gets there, and that takes a while.
+    let reconnecting = Custom::new("reconnecting", memory.clone(), |operation, behind| {
+        if operation != Operation::Extend {
+            return behind;
+        }
+        async {
+            sleep(10 * MS).await;
+            let error = NodeError::new("reconnecting", FailureKind::Unreachable);
+            Err(error.with_delivery(Delivery::NotSent))
+        }
+        .boxed()
+    });
+    let builder = nodes.builder().node(reconnecting);
     let redlock = builder.ttl(SECOND).node_timeout(50 * MS).build().unwrap();
 
     let lease = redlock.lock("r").acquire().await.unwrap().into_lease();

@@ -4,7 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
 mod bad_input;
+mod cancelled;
+mod clean_up;
+mod custom;
 mod endings;
 mod holding;
+mod running;
 mod support;
 mod waiting;

@@ -30,10 +30,8 @@ impl Shared {
     pub(super) fn fresh_token(&self) -> Result<Token, RandomError> {
         #[cfg(feature = "mutants")]
         if mutant::is(Mutant::TokenReused) {
-            return Ok(self
-                .reused
-                .get_or_init(|| self.random_token().expect("tests have some"))
-                .clone());
+            let fresh = self.random_token()?;
+            return Ok(self.reused.get_or_init(|| fresh).clone());
         }
         self.random_token()
     }
