@@ -63,7 +63,7 @@ fn lawful(tenure: &Tenure, now: Moment, ended: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn any_input_in_any_order_is_decided_within_the_laws(

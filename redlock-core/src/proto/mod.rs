@@ -25,7 +25,9 @@
 mod attempt;
 mod drift;
 mod error;
+mod extension;
 mod lease;
+mod loss;
 mod moment;
 pub(crate) mod mutant;
 mod quorum;
@@ -43,7 +45,9 @@ mod vote;
 pub use attempt::{Attempt, Orders, Progress};
 pub use drift::Drift;
 pub use error::ConfigError;
+pub use extension::{Extension, ExtensionStep};
 pub use lease::Lease;
+pub use loss::{Loss, LossReason};
 pub use moment::Moment;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
@@ -53,7 +57,7 @@ pub use resource::Resource;
 pub use retry::{Backoff, Retry};
 pub use round::{Round, Verdict};
 pub use tally::Tally;
-pub use tenure::{Extension, ExtensionStep, Late, Loss, LossReason, Tenure};
+pub use tenure::{Late, Tenure};
 pub use token::Token;
 pub use ttl::Ttl;
 pub use undo::{Undo, UndoStep};

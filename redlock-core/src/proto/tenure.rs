@@ -1,7 +1,8 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::{
-    Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Ttl, Verdict, Vote,
+    Ballot, Drift, Extension, ExtensionStep, Loss, LossReason, Moment, NodeSet, Quorum, Round,
+    Tally, Ttl, Verdict, Vote,
     mutant::{self, Mutant},
 };
 
@@ -42,34 +43,6 @@ enum Phase {
     GivenAway,
 }
 
-/// Why a lock is no longer held although nobody released it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LossReason {
-    /// Its validity ended before it was extended.
-    Expired,
-    /// So many nodes said that the key is gone or another's that no quorum can be left.
-    QuorumLost,
-}
-
-/// A lock has just been declared lost, or had been before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Loss {
-    /// Why.
-    pub reason: LossReason,
-    /// The nodes that must be asked to release now; none if that has been done before.
-    pub release: NodeSet,
-}
-
-impl fmt::Display for LossReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Expired => "its validity ended before it was extended",
-            Self::QuorumLost => "too few nodes are left that have it",
-        })
-    }
-}
-
 /// What a late answer to the call that asked for the lock means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Late {
@@ -77,32 +50,6 @@ pub enum Late {
     Noted,
     /// An orphan: the lock is no longer held, and this node must release it.
     Release,
-}
-
-/// One try to extend a lock.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Extension {
-    serial: u32,
-    started: Moment,
-    ttl: Ttl,
-    asked: NodeSet,
-    round: Round,
-}
-
-/// Where an extension stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExtensionStep {
-    /// Undecided.
-    Open,
-    /// The lock is held until the given moment.
-    Extended(Moment),
-    /// The extension failed; the lock is held as before, until its old end.
-    Unchanged(Verdict),
-    /// The lock is lost, and has been declared so before anything is released (requirement R31).
-    Lost(Loss),
-    /// The answer belongs to an extension that is no longer under way, and changed nothing
-    /// (requirement R33).
-    Ignored,
 }
 
 impl Tenure {
@@ -344,21 +291,6 @@ impl Tenure {
     }
 }
 
-impl Extension {
-    /// The nodes to ask: all but those whose call to acquire has not returned, which an extension
-    /// could overtake.
-    #[must_use]
-    pub const fn asked(&self) -> NodeSet {
-        self.asked
-    }
-
-    /// The ballots so far.
-    #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        self.round.tally()
-    }
-}
-
 /// A key that was set or extended by a call that reached its node in time, asked at `started`, is
 /// gone by then: its lifetime, and as much again for a call that took long.
 pub(super) fn forgotten(started: Moment, ttl: Ttl, drift: Drift) -> Moment {
@@ -409,13 +341,6 @@ mod tests {
             step = tenure.extension_answered(extension, node, ballot, now);
         }
         step
-    }
-
-    #[test]
-    fn a_loss_says_why() {
-        let expired = "its validity ended before it was extended";
-        assert_eq!(LossReason::Expired.to_string(), expired);
-        assert_eq!(LossReason::QuorumLost.to_string(), "too few nodes are left that have it");
     }
 
     #[test]
