@@ -16,6 +16,9 @@ mod connect;
 #[cfg(feature = "redis-rs")]
 pub use connect::{ConnectError, connect};
 pub use redlock_core::*;
+/// Nodes over the `fred` client.
+#[cfg(feature = "fred")]
+pub use redlock_fred as fred;
 /// Nodes over the `redis` crate.
 #[cfg(feature = "redis-rs")]
 pub use redlock_redis_rs as redis_rs;

@@ -15,7 +15,7 @@ use crate::{
     config::{Config, Origin},
     connection::Connection,
     dial::{Dialled, dial},
-    error::Trouble,
+    error::Cause,
     link::{Session, Tenancy},
 };
 
@@ -32,8 +32,8 @@ pub(crate) async fn run(
 ) {
     let life = async {
         let opened = match timeout(config.connect_timeout, open(&config.origin)).await {
-            Ok(opened) => opened.map_err(Trouble::Redis),
-            Err(_) => Err(Trouble::Late(config.connect_timeout)),
+            Ok(opened) => opened.map_err(Cause::Redis),
+            Err(_) => Err(Cause::Late(config.connect_timeout)),
         };
         match opened {
             Ok(Opened { connection, identity, driver }) => {

@@ -3,41 +3,34 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use redis::{ErrorKind, RedisError};
-use redlock_core::{Delivery, Failure, FailureKind, NodeError};
+use redlock_core::{Delivery, FailureKind, NodeError};
+use redlock_wire::Trouble;
 
 /// Why a command has no answer.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum Cause {
     /// No answer came within the response timeout.
     Late(Duration),
     /// What the library tells.
     Redis(RedisError),
 }
 
-impl Trouble {
-    /// The error code of the server, if it is the server that said no.
-    pub(crate) fn code(&self) -> Option<&str> {
-        match self {
-            Self::Late(_) => None,
-            Self::Redis(error) => error.code(),
-        }
-    }
-
+impl Cause {
     /// As the failure of a command, which may have been sent.
-    pub(crate) fn of_command(self, label: &Arc<str>) -> NodeError {
+    pub(crate) fn of_command(self, label: &Arc<str>) -> Trouble {
         let error = match self {
-            Self::Late(after) => return NodeError::timed_out(Arc::clone(label), after),
+            Self::Late(after) => return NodeError::timed_out(Arc::clone(label), after).into(),
             Self::Redis(error) => error,
         };
-        let failure = match error.code() {
-            Some(code) => redlock_wire::failure(code, error.detail().unwrap_or_default()),
-            None => {
-                Failure { kind: kind(&error, FailureKind::Closed), delivery: Delivery::Unknown }
-            }
+        let Some(code) = error.code().map(Box::<str>::from) else {
+            let kind = kind(&error, FailureKind::Closed);
+            return NodeError::new(Arc::clone(label), kind).with_source(error).into();
         };
-        NodeError::new(Arc::clone(label), failure.kind)
+        let failure = redlock_wire::failure(&code, error.detail().unwrap_or_default());
+        let said = NodeError::new(Arc::clone(label), failure.kind)
             .with_delivery(failure.delivery)
-            .with_source(source(error))
+            .with_source(ServerSaid(error));
+        Trouble::said(code, said)
     }
 
     /// As the failure of making a connection, before any command was sent.
@@ -50,11 +43,6 @@ impl Trouble {
         }
         .with_delivery(Delivery::NotSent)
     }
-}
-
-/// The answer was of a kind that no node gives to this request.
-pub(crate) fn odd_answer(label: &Arc<str>) -> NodeError {
-    NodeError::new(Arc::clone(label), FailureKind::Protocol).with_source(OddAnswer)
 }
 
 /// The call was made where there is no tokio runtime.
@@ -111,11 +99,6 @@ impl Error for ServerSaid {
     }
 }
 
-/// An answer that parses and means nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("its type is not one that the request has")]
-struct OddAnswer;
-
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -124,29 +107,30 @@ mod tests {
 
     use super::*;
 
-    fn io(kind: io::ErrorKind) -> Trouble {
-        Trouble::Redis(io::Error::from(kind).into())
+    fn io(kind: io::ErrorKind) -> Cause {
+        Cause::Redis(io::Error::from(kind).into())
     }
 
-    fn parse() -> Trouble {
-        Trouble::Redis(redis::parse_redis_value(b"HTTP/1.1 400\r\n").unwrap_err())
+    fn parse() -> Cause {
+        Cause::Redis(redis::parse_redis_value(b"HTTP/1.1 400\r\n").unwrap_err())
     }
 
     #[test]
     fn a_command_may_have_been_carried_out_unless_the_server_said_no() {
         let label = Arc::from("n");
         for (trouble, kind) in [
-            (Trouble::Late(Duration::ZERO), FailureKind::TimedOut),
+            (Cause::Late(Duration::ZERO), FailureKind::TimedOut),
             (io(io::ErrorKind::TimedOut), FailureKind::TimedOut),
             (io(io::ErrorKind::BrokenPipe), FailureKind::Closed),
             (io(io::ErrorKind::ConnectionReset), FailureKind::Closed),
             (parse(), FailureKind::Protocol),
         ] {
-            let error = trouble.of_command(&label);
+            let error = NodeError::from(trouble.of_command(&label));
             assert_eq!(error.kind(), kind, "{error}");
             assert_eq!(error.delivery(), Delivery::Unknown, "{error}");
         }
-        let refused = Trouble::Redis(make_extension_error("OOM".into(), None)).of_command(&label);
+        let refused = Cause::Redis(make_extension_error("OOM".into(), None)).of_command(&label);
+        let refused = NodeError::from(refused);
         assert_eq!(refused.kind(), FailureKind::Rejected);
         assert_eq!(refused.delivery(), Delivery::Refused);
     }
@@ -155,7 +139,7 @@ mod tests {
     fn nothing_is_sent_before_there_is_a_connection() {
         let label = Arc::from("n");
         for (trouble, kind) in [
-            (Trouble::Late(Duration::ZERO), FailureKind::TimedOut),
+            (Cause::Late(Duration::ZERO), FailureKind::TimedOut),
             (io(io::ErrorKind::ConnectionRefused), FailureKind::Unreachable),
             (io(io::ErrorKind::BrokenPipe), FailureKind::Unreachable),
             (parse(), FailureKind::Protocol),
@@ -170,7 +154,7 @@ mod tests {
     fn a_key_of_another_type_is_named_as_such() {
         let error = make_extension_error("WRONGTYPE".into(), Some("wrong kind of value".into()));
         assert_eq!(
-            Trouble::Redis(error).of_command(&Arc::from("n")).to_string(),
+            NodeError::from(Cause::Redis(error).of_command(&Arc::from("n"))).to_string(),
             "n rejected the request: the resource is the name of a key of another type: \
              WRONGTYPE wrong kind of value"
         );

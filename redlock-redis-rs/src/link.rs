@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{attempt, config::Config, connection::Connection, error, error::Trouble};
+use crate::{attempt, config::Config, connection::Connection, error, error::Cause};
 
 /// A node's way to its server: one connection, made when first needed and again when it has ended.
 ///
@@ -95,17 +95,17 @@ impl Link {
         &self,
         session: &mut Session,
         command: &Cmd,
-    ) -> Result<redis::Value, Trouble> {
+    ) -> Result<redis::Value, Cause> {
         match timeout(self.config.response_timeout, session.connection.send(command)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 if error.is_unrecoverable_error() {
                     self.forget(session.generation);
                 }
-                Err(Trouble::Redis(error))
+                Err(Cause::Redis(error))
             }
             // The connection stays: what was sent on it comes before what will be.
-            Err(_) => Err(Trouble::Late(self.config.response_timeout)),
+            Err(_) => Err(Cause::Late(self.config.response_timeout)),
         }
     }
 

@@ -3,12 +3,24 @@
 //! A crate of its own so that the scripts live once: core knows no Redis, and an adapter for one
 //! client library must not bring another one along.
 //!
+//! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
+//! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`failure`]: what an error of the server means for a lock.
 //! * [`run_id`]: who the server is.
 
+mod ask;
+mod command;
+mod exchange;
 mod failure;
 mod identity;
 mod script;
 
-pub use self::{failure::failure, identity::run_id, script::Script};
+pub use self::{
+    ask::{acquire, extend, inspect, release},
+    command::{Command, Word},
+    exchange::{Exchange, Reply, Trouble},
+    failure::failure,
+    identity::run_id,
+    script::Script,
+};

@@ -1,0 +1,74 @@
+use std::{future::Future, sync::Arc};
+
+use redlock_core::NodeError;
+
+use crate::Command;
+
+/// A way to one server: sends a command once, and waits for its answer.
+///
+/// What an adapter writes for its client library; what is said on it, [`acquire`](crate::acquire)
+/// and its sisters know.
+pub trait Exchange: Send {
+    /// The name of the node in errors.
+    fn label(&self) -> &Arc<str>;
+
+    /// Sends the command, at most once, and waits for the answer as long as the node allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] if there is no answer, or the answer is an error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the command may or may not be carried out; if it is, then before any command that
+    /// is sent for the same resource later.
+    fn send(&mut self, command: Command<'_>)
+    -> impl Future<Output = Result<Reply, Trouble>> + Send;
+}
+
+/// What a server answers, as far as a lock can meet it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing there.
+    Nil,
+    /// `OK`.
+    Okay,
+    /// A number.
+    Int(i64),
+    /// A value and a number, in an array of two.
+    Value(Vec<u8>, i64),
+    /// Anything else: no answer to what was asked.
+    Odd,
+}
+
+/// Why a command has no answer: an error of the server, or none that came.
+#[derive(Debug)]
+pub struct Trouble {
+    code: Option<Box<str>>,
+    error: NodeError,
+}
+
+impl Trouble {
+    /// The server answered with an error of this code, the first word of its text.
+    #[must_use]
+    pub fn said(code: impl Into<Box<str>>, error: NodeError) -> Self {
+        Self { code: Some(code.into()), error }
+    }
+
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+}
+
+/// No answer came that the server gave.
+impl From<NodeError> for Trouble {
+    fn from(error: NodeError) -> Self {
+        Self { code: None, error }
+    }
+}
+
+impl From<Trouble> for NodeError {
+    fn from(trouble: Trouble) -> Self {
+        trouble.error
+    }
+}
