@@ -8,11 +8,13 @@ mod random;
 mod runtime;
 
 pub use async_trait::async_trait;
-pub use lock::{Action, Error, Guard, Lock, NodeReport, Redlock, RedlockBuilder, Release, Report};
+pub use lock::{
+    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Release, Report,
+};
 pub use node::{Identity, Inspection, LockNode, NodeError};
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Lease, LossReason, Moment,
-    Quorum, Refusal, ReleaseOutcome, Resource, Retry, Token, Ttl, Vote,
+    Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "tokio")]

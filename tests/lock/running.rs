@@ -45,7 +45,8 @@ async fn a_body_is_dropped_when_the_validity_ends() {
     let start = Instant::now();
     let lost = redlock.lock("r").run(async |_| sleep(5 * SECOND).await).await.unwrap_err();
     assert!(matches!(lost, Error::Lost { reason: LossReason::Expired, .. }), "{lost}");
-    assert!(start.elapsed() >= VALIDITY && start.elapsed() <= VALIDITY + 2 * MS);
+    // Timers are not exact, so it is told a little earlier; and never later.
+    assert!(start.elapsed() >= VALIDITY - 2 * MS && start.elapsed() <= VALIDITY);
     nodes.assert_clean(&redlock).await;
 }
 

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use redlock_testkit::{Fault, FaultyNode, MemoryNode, Operation};
-use redlocks::{LockNode, Redlock, RedlockBuilder, Resource, Runtime, Token, TokioRuntime};
+use redlocks::{
+    LockNode, Redlock, RedlockBuilder, Renewal, Resource, Runtime, Token, TokioRuntime,
+};
 
 /// Nodes `a`, `b`, `c` …, each with a store that can be looked into and faults that can be planned.
 pub(crate) struct Nodes(pub(crate) Vec<Arc<FaultyNode<MemoryNode>>>);
@@ -26,9 +28,10 @@ impl Nodes {
         self.0.iter().fold(Redlock::builder(), add)
     }
 
-    /// A redlock with a ttl of a second and 50 ms for each node.
+    /// A redlock with a ttl of a second and 50 ms for each node, whose locks are not renewed.
     pub(crate) fn redlock(&self) -> Redlock {
-        self.builder().ttl(SECOND).node_timeout(50 * MS).build().unwrap()
+        let builder = self.builder().ttl(SECOND).node_timeout(50 * MS);
+        builder.renewal(Renewal::off()).build().unwrap()
     }
 
     pub(crate) fn script(&self, node: usize, operation: Operation, fault: Fault) {

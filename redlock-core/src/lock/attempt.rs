@@ -30,12 +30,13 @@ pub(super) async fn acquire(
     terms: &Terms,
     deadline: Option<Moment>,
 ) -> Result<Guard, Error> {
-    shared.reaper.start()?;
+    shared.start(terms)?;
     let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
     // Before the first byte is sent, and anew for each attempt (R2): validity counts from here.
     let started = shared.now();
-    let attempt = Attempt::start(shared.quorum, terms.ttl, shared.settings.drift, started);
-    let mut pursuit = pursue(shared, claim, attempt, Ask::Acquire(terms.ttl), terms, deadline);
+    let attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);
+    let asked = Ask::Acquire(terms.timing.lifetime(terms.ttl));
+    let mut pursuit = pursue(shared, claim, attempt, asked, terms, deadline);
     match pursuit.decide().await {
         Ok(guard) => guard.of_distinct_servers().await,
         Err(verdict) => {
@@ -56,16 +57,16 @@ pub(super) async fn adopt(
     lease: &Lease,
     terms: &Terms,
 ) -> Result<Guard, Error> {
-    shared.reaper.start()?;
+    shared.start(terms)?;
     let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
     let started = shared.now();
     if lease.until().is_some_and(|until| started >= until) {
         // Never extended after its end: somebody else may have held it since (R29).
         return Err(Error::lost(&claim.resource, LossReason::Expired, None));
     }
-    let attempt =
-        Attempt::resume(shared.quorum, terms.ttl, shared.settings.drift, started, lease.until());
-    let mut pursuit = pursue(shared, claim, attempt, Ask::Extend(terms.ttl), terms, None);
+    let attempt = Attempt::resume(shared.quorum, terms.ttl, terms.timing, started, lease.until());
+    let asked = Ask::Extend(terms.timing.lifetime(terms.ttl));
+    let mut pursuit = pursue(shared, claim, attempt, asked, terms, None);
     match pursuit.decide().await {
         Ok(guard) => match shared.same_server() {
             None => Ok(guard),
@@ -180,8 +181,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             unfinished = Some(calls.into_unfinished());
         }
         let (outstanding, give_up) = (tenure.outstanding(), tenure.forgotten());
-        let hold =
-            Hold::new(&self.shared, &self.claim, tenure, self.terms.ttl, self.terms.node_timeout);
+        let started = self.attempt.started();
+        let hold = Hold::begin(&self.shared, &self.claim, tenure, &self.terms, started);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
             let aftermath = self.aftermath(calls, outstanding, give_up);
             let hold = Arc::clone(&hold);
@@ -273,8 +274,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         give_up: Moment,
     ) -> Aftermath<F> {
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        let ttl = self.terms.ttl;
-        let lifetime = ttl.get().saturating_add(self.shared.settings.drift.allowance(ttl));
+        let lifetime = self.terms.timing.kept(self.terms.ttl);
         Aftermath { shared, claim, calls, outstanding, give_up, lifetime }
     }
 }

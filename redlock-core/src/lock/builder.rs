@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backlog::Backlog, reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
+    backlog::Backlog, keeper::Keeper, reaper::Reaper, redlock::Redlock, settings::Settings,
+    shared::Shared,
 };
-use crate::{ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Retry, Runtime, Ttl};
+use crate::{ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Renewal, Retry, Runtime};
 
 /// Puts a [`Redlock`] together.
 ///
@@ -13,6 +14,9 @@ use crate::{ConfigError, Drift, LockNode, OsRandom, Quorum, Random, Retry, Runti
 /// | [`node_timeout`](Self::node_timeout) | 100 ms, or a quarter of the ttl if that is less |
 /// | [`drift`](Self::drift) | 1 % of the ttl and 2 ms |
 /// | [`retry`](Self::retry) | 10 attempts, 50 ms to 1 s apart, half of it random |
+/// | [`renewal`](Self::renewal) | every third of the ttl |
+/// | [`max_hold`](Self::max_hold) | 24 hours |
+/// | [`grace`](Self::grace) | none |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct RedlockBuilder {
@@ -62,7 +66,7 @@ impl RedlockBuilder {
     /// How long nodes keep a lock that nobody releases, unless the lock has its own
     /// [`ttl`](super::Lock::ttl).
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.settings.ttl = ttl;
+        self.settings.wishes.ttl = ttl;
         self
     }
 
@@ -70,6 +74,34 @@ impl RedlockBuilder {
     /// [`retry`](super::Lock::retry).
     pub fn retry(mut self, retry: Retry) -> Self {
         self.settings.retry = retry;
+        self
+    }
+
+    /// Whether held locks are extended by themselves and how often, unless the lock has its own
+    /// [`renewal`](super::Lock::renewal).
+    pub fn renewal(mut self, renewal: Renewal) -> Self {
+        self.settings.wishes.renewal = renewal;
+        self
+    }
+
+    /// How long a lock may be held in all, however often it is extended, unless the lock has its
+    /// own [`max_hold`](super::Lock::max_hold). [`Duration::MAX`] is for ever; a ttl of more than
+    /// the default counts instead of it.
+    ///
+    /// It ends what a guard keeps that was forgotten, or whose task hangs.
+    pub fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.settings.wishes.max_hold = Some(max_hold);
+        self
+    }
+
+    /// For how much longer than its holder believes in a lock nodes keep it, if nobody releases it.
+    ///
+    /// Work that stops within this time after the [loss](super::Guard::lost) was told does not
+    /// overlap with the next holder's; and the clocks of servers may step forward by as much
+    /// without harm. The price: after a crash the lock is free this much later. Consul calls it
+    /// lock-delay.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
         self
     }
 
@@ -115,8 +147,7 @@ impl RedlockBuilder {
                 return Err(ConfigError::DuplicateNode { label: label.to_string() });
             }
         }
-        let ttl = Ttl::new(settings.ttl)?;
-        settings.fit(ttl, settings.node_timeout(ttl))?;
+        settings.check(settings.wishes)?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         Ok(Redlock::from_shared(Shared {
             backlog: Backlog::new(nodes.len()),
@@ -125,6 +156,7 @@ impl RedlockBuilder {
             quorum,
             settings,
             reaper: Reaper::new(Arc::clone(&runtime)),
+            keeper: Keeper::new(Arc::clone(&runtime)),
             runtime,
             random,
             #[cfg(feature = "mutants")]

@@ -6,32 +6,38 @@ use super::{
     error::Error,
     hold::Hold,
     report::{Action, Report},
-    settings::Terms,
 };
 use crate::{
-    NodeError,
-    proto::{ExtensionStep, LossReason, NodeSet, Tally},
+    NodeError, Ttl,
+    proto::{Ending, Extension, ExtensionStep, Healing, NodeSet, Tally},
 };
 
 /// Extends a held lock by one round over the nodes.
-pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error> {
-    let Hold { shared, claim, .. } = &**hold;
-    let resource = &terms.resource;
+pub(super) async fn extend(
+    hold: &Arc<Hold>,
+    ttl: Ttl,
+    node_timeout: Duration,
+) -> Result<(), Error> {
+    let Hold { shared, claim, timing, .. } = &**hold;
+    let resource = &claim.resource;
     let started = shared.now();
     let old_end = hold.state().tenure.until();
-    let begun = hold.state().tenure.extend(terms.ttl, started);
+    let begun = hold.state().tenure.extend(ttl, started);
     let mut extension = match begun {
         Ok(extension) => extension,
         Err(loss) => return Err(Error::lost(resource, hold.bury(loss), None)),
     };
-    let deadline = started.after(terms.node_timeout);
-    let calls = ask(shared, extension.asked(), claim, Ask::Extend(terms.ttl), deadline);
+    // What comes after the old end is worthless, and the loss is to be told by then.
+    let deadline = started.after(node_timeout).min(hold.tell_at().max(started));
+    let asked = Ask::Extend(timing.lifetime(ttl));
+    let calls = ask(shared, extension.asked(), claim, asked, deadline);
     let mut calls = Finish {
         hold: Arc::clone(hold),
         calls: Some(calls),
         outstanding: extension.asked(),
         returned: Tally::new(shared.quorum),
         errors: Vec::new(),
+        carried: None,
     };
     loop {
         let event = match &mut calls.calls {
@@ -53,7 +59,7 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
             calls.drain();
         }
         let report = |tally| {
-            let patience = terms.node_timeout;
+            let patience = deadline.since(started);
             Report::new(shared, Action::Extend, resource, tally, &calls.errors, patience)
         };
         match step {
@@ -61,19 +67,24 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
             ExtensionStep::Extended(until) => {
                 // Nodes do not shorten: what they were asked before still counts if it lasts longer.
                 if until > old_end {
-                    hold.state().ttl = terms.ttl;
+                    hold.state().ttl = ttl;
                 }
+                heal(hold, &extension, calls.returned.gone());
+                calls.carried = Some(extension);
                 return Ok(());
             }
             // Whatever the minority said that answered: with more answers it would have been
             // extended or lost.
             ExtensionStep::Unchanged(_) => {
                 let lost = hold.state().tenure.extension_returned(&calls.returned);
-                return Err(match lost {
-                    Some(loss) => {
-                        Error::lost(resource, hold.bury(loss), Some(report(&calls.returned)))
+                if let Some(loss) = lost {
+                    hold.bury(loss);
+                }
+                return Err(match hold.ending() {
+                    Some(Ending::Lost(reason)) => {
+                        Error::lost(resource, reason, Some(report(&calls.returned)))
                     }
-                    None => Error::Unavailable(Box::new(report(extension.tally()))),
+                    _ => Error::Unavailable(Box::new(report(extension.tally()))),
                 });
             }
             ExtensionStep::Lost(loss) => {
@@ -83,14 +94,37 @@ pub(super) async fn extend(hold: &Arc<Hold>, terms: &Terms) -> Result<(), Error>
                     Some(report(extension.tally())),
                 ));
             }
-            // Whoever extends has the guard to himself, so nothing can have come in between; if
-            // it had, the lock would not be this extension's any more.
+            // A later extension has taken its place, or the lock has ended meanwhile.
             ExtensionStep::Ignored => {
                 let report = report(extension.tally());
-                return Err(Error::lost(resource, LossReason::Expired, Some(report)));
+                return Err(match hold.ending() {
+                    Some(Ending::Lost(reason)) => Error::lost(resource, reason, Some(report)),
+                    _ => Error::Unavailable(Box::new(report)),
+                });
             }
         }
     }
+}
+
+/// Has these nodes set the key again, in the background.
+fn heal(hold: &Arc<Hold>, extension: &Extension, gone: NodeSet) {
+    let shared = &hold.shared;
+    let now = shared.now();
+    let Some(Healing { nodes, lifetime }) = hold.state().tenure.heal(extension, gone, now) else {
+        return;
+    };
+    let give_up = hold.state().tenure.forgotten();
+    let calls = ask(shared, nodes, &hold.claim, Ask::Acquire(lifetime), give_up);
+    let aftermath = Aftermath {
+        shared: Arc::clone(shared),
+        claim: Arc::clone(&hold.claim),
+        calls: calls.into_unfinished(),
+        outstanding: nodes,
+        give_up,
+        lifetime: hold.timing.kept(lifetime),
+    };
+    let hold = Arc::clone(hold);
+    shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
 }
 
 /// Calls that are finished even if nobody waits for them: a node whose command was never sent would
@@ -103,6 +137,8 @@ struct Finish<F: Future<Output = Answer> + Send + 'static> {
     /// What the others said, also when it came too late for the extension.
     returned: Tally,
     errors: Vec<(usize, NodeError)>,
+    /// The extension, if it has been carried: then nodes that lost the key are to have it again.
+    carried: Option<Extension>,
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Finish<F> {
@@ -139,8 +175,9 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
             give_up: hold.state().tenure.forgotten(),
             lifetime: Duration::ZERO,
         };
-        let mut returned = self.returned.clone();
+        let (mut returned, carried) = (self.returned.clone(), self.carried.take());
         shared.reaper.take(aftermath.settle(move |node, ballot| {
+            let gone = returned.gone();
             returned.enter(node, ballot);
             let lost = {
                 let tenure = &mut hold.state().tenure;
@@ -149,6 +186,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
             };
             if let Some(loss) = lost {
                 hold.bury(loss);
+            } else if let Some(extension) = &carried {
+                heal(&hold, extension, returned.gone().without(gone));
             }
             Fate::Forget
         }));

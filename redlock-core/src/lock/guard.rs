@@ -4,11 +4,16 @@ use super::{
     error::Error,
     extend::extend,
     hold::Hold,
+    loss::LossSignal,
     release::{Asked, Release, release},
+    settings::{Checked, Wishes},
 };
 use crate::{
-    Lease, Moment, Resource, Token,
-    proto::mutant::{self, Mutant},
+    Lease, Renewal, Resource, Token,
+    proto::{
+        Ending, LossReason,
+        mutant::{self, Mutant},
+    },
 };
 
 /// A held lock. It turns invalid by itself when its time is over; dropped, it releases in the
@@ -88,8 +93,58 @@ impl Guard {
     ///
     /// Dropped at any point, the lock is held as before, until its old end.
     pub async fn extend(&mut self, ttl: Duration) -> Result<(), Error> {
-        let terms = self.hold.shared.settings.terms(self.resource().clone(), ttl)?;
-        extend(&self.hold, &terms).await
+        let settings = &self.hold.shared.settings;
+        let wishes = Wishes { ttl, renewal: Renewal::off(), max_hold: None, ..settings.wishes };
+        let Checked { ttl, node_timeout, .. } = settings.check(wishes)?;
+        let _under_way = Extending::begin(&self.hold);
+        extend(&self.hold, ttl, node_timeout).await
+    }
+
+    /// The lock, or the error that says that it is lost: for the steps of a longer piece of work.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lock is not held any more.
+    pub fn check(&self) -> Result<(), Error> {
+        self.hold.ending().map_or(Ok(()), |ending| Err(self.ended_by(ending)))
+    }
+
+    pub(super) fn ended_by(&self, ending: Ending) -> Error {
+        let reason = match ending {
+            Ending::Lost(reason) => reason,
+            // Not while there is a guard.
+            Ending::Released | Ending::GivenAway => LossReason::Expired,
+        };
+        Error::lost(self.resource(), reason, None)
+    }
+
+    /// Completes when the lock is lost, with the reason: told by a timer on this machine, a little
+    /// before validity ends at the latest, whatever the network does; earlier, if so many nodes no
+    /// longer have the lock that no quorum is left (requirements R32, R36).
+    ///
+    /// After a pause of the whole process, or of the machine, it can be late: then the clock is
+    /// read first, but only once somebody runs. What must not be done without the lock is preceded
+    /// by [`check`](Self::check), and refused by the resource if it can tell.
+    ///
+    /// # Cancel safety
+    ///
+    /// Waiting changes nothing.
+    pub async fn lost(&self) -> LossReason {
+        // A guard that is borrowed here is neither released nor handed on.
+        self.loss().lost().await.unwrap_or(LossReason::Expired)
+    }
+
+    /// The signal of the loss, for other tasks: it can be cloned, and outlive the guard.
+    #[must_use]
+    pub fn loss(&self) -> LossSignal {
+        LossSignal::new(&self.hold)
+    }
+
+    /// How many of the nodes that have the lock could lose it before no quorum is left.
+    #[must_use]
+    pub fn margin(&self) -> usize {
+        let needed = self.hold.shared.quorum.needed();
+        self.hold.state().tenure.held().len().saturating_sub(needed)
     }
 
     /// Gives the lock up and says what came of it.
@@ -101,10 +156,14 @@ impl Guard {
     ///
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(self) -> Release {
+        let ended = self.hold.end();
+        if let (Some(nodes), Some(_)) = (ended, self.hold.kept_until()) {
+            self.hold.release_in_background(nodes);
+            return Release::kept(&self.hold.shared, &self.hold.claim);
+        }
         let asked = {
-            let mut state = self.hold.state();
-            let tenure = &mut state.tenure;
-            let ended = tenure.end();
+            let state = self.hold.state();
+            let tenure = &state.tenure;
             // A lock that was lost before has been cleaned up; asking all the same tells what
             // became of it.
             let nodes = ended.unwrap_or(tenure.may_hold().without(tenure.outstanding()));
@@ -128,19 +187,32 @@ impl Guard {
     #[must_use = "without its lease the lock stays until its ttl is over"]
     pub fn into_lease(self) -> Lease {
         let lease = self.lease();
-        self.hold.state().tenure.give_away();
+        self.hold.give_away();
         lease
     }
+}
 
-    pub(super) fn until(&self) -> Moment {
-        self.hold.state().tenure.until()
+/// The mark that the holder himself is extending his lock, so that nobody else does.
+struct Extending<'a>(&'a Hold);
+
+impl<'a> Extending<'a> {
+    fn begin(hold: &'a Hold) -> Self {
+        let now = hold.shared.now();
+        hold.state().extending = Some(now);
+        Self(hold)
+    }
+}
+
+impl Drop for Extending<'_> {
+    fn drop(&mut self) {
+        self.0.state().extending = None;
     }
 }
 
 impl Drop for Guard {
     /// Neither blocks nor needs a runtime on this thread (requirement R27).
     fn drop(&mut self) {
-        let nodes = self.hold.state().tenure.end();
+        let nodes = self.hold.end();
         if let Some(nodes) = nodes
             && !mutant::is(Mutant::DroppedKept)
         {

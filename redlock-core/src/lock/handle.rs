@@ -2,11 +2,14 @@ use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use futures::FutureExt;
 
-use super::{attempt, calls::Timer, error::Error, guard::Guard, settings::Terms, shared::Shared};
-use crate::{
-    ConfigError, Lease, Resource, Retry,
-    proto::{LossReason, Moment},
+use super::{
+    attempt,
+    error::Error,
+    guard::Guard,
+    settings::{Terms, Wishes},
+    shared::Shared,
 };
+use crate::{ConfigError, Lease, Renewal, Resource, Retry, proto::Moment};
 
 /// A resource and how to lock it. Made by [`Redlock::lock`](super::Redlock::lock), changed by its
 /// setters, cheap to clone and to throw away.
@@ -17,21 +20,48 @@ use crate::{
 pub struct Lock {
     shared: Arc<Shared>,
     resource: Result<Resource, ConfigError>,
-    ttl: Duration,
+    wishes: Wishes,
     retry: Retry,
     patience: Option<Duration>,
 }
 
 impl Lock {
     pub(super) fn new(shared: &Arc<Shared>, resource: Result<Resource, ConfigError>) -> Self {
-        let (ttl, retry) = (shared.settings.ttl, shared.settings.retry);
-        Self { shared: Arc::clone(shared), resource, ttl, retry, patience: None }
+        let (wishes, retry) = (shared.settings.wishes, shared.settings.retry);
+        Self { shared: Arc::clone(shared), resource, wishes, retry, patience: None }
     }
 
     /// With this ttl: how long nodes keep the lock if nobody releases it.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
+        self.wishes.ttl = ttl;
+        self
+    }
+
+    /// With this renewal: whether the lock is extended by itself while it is held, and how often.
+    #[must_use]
+    pub const fn renewal(mut self, renewal: Renewal) -> Self {
+        self.wishes.renewal = renewal;
+        self
+    }
+
+    /// Held for no longer than this in all, however often it is extended; then it is
+    /// [lost](crate::LossReason::HeldTooLong). [`Duration::MAX`] is for ever.
+    #[must_use]
+    pub const fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.wishes.max_hold = Some(max_hold);
+        self
+    }
+
+    /// Held for at least this long, counted from the request: released earlier, it is over for its
+    /// holder, but nodes keep it until then. At most the ttl.
+    ///
+    /// So a job that is done sooner than clocks differ is not done again by a peer whose schedule
+    /// says now a little later. If the process ends before that time, nodes keep the lock until its
+    /// ttl is over.
+    #[must_use]
+    pub const fn hold_at_least(mut self, hold_at_least: Duration) -> Self {
+        self.wishes.hold_at_least = hold_at_least;
         self
     }
 
@@ -128,33 +158,32 @@ impl Lock {
     {
         let guard = self.acquire().await?;
         let done = {
-            let mut end = Timer::new(&self.shared, guard.until());
+            let mut end = guard.loss().ended();
             let mut body = pin!(body(guard.lease()));
             std::future::poll_fn(|cx| {
                 // The clock first: after a pause of the process it may be too late for even one
                 // more poll of the body.
-                if !guard.is_valid() {
-                    return Poll::Ready(None);
-                }
-                match body.as_mut().poll(cx) {
+                if guard.is_valid()
+                    && let Poll::Ready(value) = body.as_mut().poll(cx)
+                {
                     // The last poll of the body may have outlasted the lock.
-                    Poll::Ready(value) => Poll::Ready(guard.is_valid().then_some(value)),
-                    Poll::Pending => end.poll_unpin(cx).map(|()| None),
+                    return Poll::Ready(guard.check().map(|()| value));
                 }
+                end.poll_unpin(cx).map(|ending| Err(guard.ended_by(ending)))
             })
             .await
         };
         match done {
-            Some(value) => {
+            Ok(value) => {
                 guard.release().await;
                 Ok(value)
             }
-            None => Err(Error::lost(guard.resource(), LossReason::Expired, None)),
+            Err(error) => Err(error),
         }
     }
 
     fn terms(&self) -> Result<Terms, ConfigError> {
-        self.shared.settings.terms(self.resource.clone()?, self.ttl)
+        self.shared.settings.terms(self.resource.clone()?, self.wishes)
     }
 
     async fn acquire_until(&self, retry: Retry, deadline: Option<Moment>) -> Result<Guard, Error> {
@@ -201,7 +230,7 @@ impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
             .field("resource", &self.resource)
-            .field("ttl", &self.ttl)
+            .field("ttl", &self.wishes.ttl)
             .field("retry", &self.retry)
             .field("patience", &self.patience)
             .finish_non_exhaustive()

@@ -1,4 +1,5 @@
 use std::{
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -6,18 +7,29 @@ use std::{
 use super::{
     aftermath::{Fate, undo_all},
     calls::Claim,
+    keeper::{Kept, Place},
+    settings::Terms,
     shared::Shared,
+    signal::{Ended, Signal},
 };
 use crate::{
     Ttl,
-    proto::{Ballot, Late, Loss, LossReason, NodeSet, Tenure},
+    proto::{Ballot, Ending, Late, Loss, LossReason, Moment, NodeSet, Schedule, Tenure, Timing},
 };
 
-/// What a guard shares with the jobs that were begun for it.
+/// What a guard shares with the jobs that were begun for it: the lock as it stands.
 pub(super) struct Hold {
     pub(super) shared: Arc<Shared>,
     pub(super) claim: Arc<Claim>,
+    pub(super) timing: Timing,
     pub(super) node_timeout: Duration,
+    pub(super) schedule: Option<Schedule>,
+    /// Before that nodes keep the lock even if its holder has released it.
+    keep_until: Moment,
+    /// How much before the end of validity a loss is told, because timers are not exact.
+    lead: Duration,
+    /// Where the keeper has it.
+    pub(super) place: Place,
     state: Mutex<State>,
 }
 
@@ -25,18 +37,51 @@ pub(super) struct State {
     pub(super) tenure: Tenure,
     /// What the nodes were last asked for that made them keep it longer.
     pub(super) ttl: Ttl,
+    /// When the holder's own extension that may be under way began.
+    pub(super) extending: Option<Moment>,
+    /// When it is to be renewed next.
+    pub(super) renew_at: Option<Moment>,
+    /// For those who wait for the end.
+    signal: Signal,
 }
 
 impl Hold {
-    pub(super) fn new(
+    /// A lock that was asked for at `started` and has been granted.
+    pub(super) fn begin(
         shared: &Arc<Shared>,
         claim: &Arc<Claim>,
         tenure: Tenure,
-        ttl: Ttl,
-        node_timeout: Duration,
+        terms: &Terms,
+        started: Moment,
     ) -> Arc<Self> {
-        let state = Mutex::new(State { tenure, ttl });
-        Arc::new(Self { shared: Arc::clone(shared), claim: Arc::clone(claim), node_timeout, state })
+        let Terms { ttl, timing, node_timeout, schedule, hold_at_least, .. } = *terms;
+        let hold = Arc::new(Self {
+            shared: Arc::clone(shared),
+            claim: Arc::clone(claim),
+            timing,
+            node_timeout,
+            schedule,
+            keep_until: started.after(hold_at_least),
+            lead: LEAD.min(timing.validity(ttl) / 16),
+            place: Place::default(),
+            state: Mutex::new(State {
+                tenure,
+                ttl,
+                extending: None,
+                renew_at: schedule.map(|schedule| schedule.next(started, shared.chance())),
+                signal: Signal::default(),
+            }),
+        });
+        if schedule.is_some() {
+            hold.keep();
+        }
+        hold
+    }
+
+    /// Has the clock looked at now and then, and the lock renewed if it is to be.
+    pub(super) fn keep(self: &Arc<Self>) {
+        let kept: Arc<dyn Kept> = Arc::<Self>::clone(self);
+        self.shared.keeper.keep(&kept);
     }
 
     /// Never held across an await. Each use leaves the state whole, so a panic elsewhere in the
@@ -53,17 +98,86 @@ impl Hold {
         }
     }
 
-    /// The lock has been declared lost; now its keys can go. Returns why it was lost.
+    /// When the loss of the lock is told, if nothing extends it.
+    pub(super) fn tell_at(&self) -> Moment {
+        self.state().tenure.until().before(self.lead)
+    }
+
+    /// What became of the lock. Looks at the clock: if its time is over, it is declared lost.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        let now = self.shared.now();
+        let loss = self.state().tenure.expire(now, self.lead);
+        if let Some(loss) = loss {
+            self.bury(loss);
+        }
+        self.state().tenure.ending()
+    }
+
+    /// The lock has been declared lost: tells everybody, and only then lets its keys go. Returns
+    /// why it was lost.
     pub(super) fn bury(&self, loss: Loss) -> LossReason {
+        self.close(self.state());
         if !loss.release.is_empty() {
             self.release_in_background(loss.release);
         }
         loss.reason
     }
 
+    /// Its holder gives the lock up. Returns the nodes to be released; `None` if that has been
+    /// done.
+    pub(super) fn end(&self) -> Option<NodeSet> {
+        let now = self.shared.now();
+        let mut state = self.state();
+        // Too late to be a release is told as what it is to those who look on.
+        let nodes = match state.tenure.expire(now, Duration::ZERO) {
+            Some(loss) => Some(loss.release),
+            None => state.tenure.end(),
+        };
+        self.close(state);
+        nodes
+    }
+
+    /// Somebody else goes on with the lock.
+    pub(super) fn give_away(&self) {
+        let mut state = self.state();
+        state.tenure.give_away();
+        self.close(state);
+    }
+
+    /// How much longer nodes are to keep the lock although its holder has given it up; `None` if
+    /// not at all.
+    pub(super) fn kept_until(&self) -> Option<Moment> {
+        Some(self.keep_until).filter(|until| *until > self.shared.now())
+    }
+
+    /// Asks these nodes to release, when the shortest hold is over.
     pub(super) fn release_in_background(&self, nodes: NodeSet) {
         let forgotten = self.state().tenure.forgotten();
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten));
+        let Some(kept_until) = self.kept_until() else {
+            self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten));
+            return;
+        };
+        self.shared.reaper.take(async move {
+            shared.runtime.sleep_until(kept_until).await;
+            undo_all(shared, claim, nodes, forgotten).await;
+        });
+    }
+
+    /// The signal of those who wait for the end, which has not come yet.
+    pub(super) fn subscribe(&self) -> Ended {
+        self.state().signal.subscribe()
+    }
+
+    /// Nobody keeps it any more, and those who wait for the end are woken: outside of the lock, for
+    /// nobody knows what a waker does.
+    fn close(&self, mut state: MutexGuard<'_, State>) {
+        let signal = mem::take(&mut state.signal);
+        drop(state);
+        self.shared.keeper.forget(&self.place);
+        drop(signal);
     }
 }
+
+/// What a timer and the scheduler may be late by on a machine that is not overloaded.
+const LEAD: Duration = Duration::from_millis(2);

@@ -7,9 +7,13 @@ use super::{
     guard::Guard,
     handle::Lock,
     release::{Asked, Release, release},
+    settings::Wishes,
     shared::Shared,
 };
-use crate::{ConfigError, Lease, Quorum, Resource, proto::NodeSet};
+use crate::{
+    ConfigError, Lease, Quorum, Renewal, Resource,
+    proto::{NodeSet, Timing},
+};
 
 /// The nodes, and the settings that their locks share. Made once, by [`builder`](Self::builder),
 /// and cheap to clone.
@@ -45,10 +49,11 @@ impl Redlock {
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(&self, lease: &Lease) -> Release {
         let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
+        let timing = Timing::new(self.shared.settings.drift).grace(self.shared.settings.grace);
         let asked = Asked {
             nodes: self.shared.quorum.all(),
             without: NodeSet::EMPTY,
-            forgotten: self.shared.now().after(lease.ttl().get()),
+            forgotten: self.shared.now().after(timing.kept(lease.ttl())),
             node_timeout: self.shared.settings.node_timeout(lease.ttl()),
         };
         release(&self.shared, Arc::new(claim), asked).await
@@ -65,7 +70,13 @@ impl Redlock {
     ///
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
-        let terms = self.shared.settings.terms(lease.resource().clone(), ttl)?;
+        let wishes = Wishes {
+            ttl,
+            renewal: Renewal::off(),
+            max_hold: Some(Duration::MAX),
+            hold_at_least: Duration::ZERO,
+        };
+        let terms = self.shared.settings.terms(lease.resource().clone(), wishes)?;
         let extended = attempt::adopt(&self.shared, lease, &terms).await?.into_lease();
         Ok(match lease.until() {
             Some(until) if extended.until() < Some(until) => {
@@ -94,7 +105,8 @@ impl Redlock {
     ///
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
-        let terms = self.shared.settings.terms(lease.resource().clone(), lease.ttl().get())?;
+        let wishes = Wishes { ttl: lease.ttl().get(), ..self.shared.settings.wishes };
+        let terms = self.shared.settings.terms(lease.resource().clone(), wishes)?;
         attempt::adopt(&self.shared, lease, &terms).await
     }
 

@@ -23,6 +23,14 @@ pub struct Release {
 }
 
 impl Release {
+    /// Nobody has been asked yet: nodes keep the lock for its shortest hold.
+    pub(super) fn kept(shared: &Shared, claim: &Claim) -> Self {
+        let tally = Tally::new(shared.quorum);
+        let (action, resource) = (Action::Release, &claim.resource);
+        let report = Report::new(shared, action, resource, &tally, &[], Duration::ZERO);
+        Self { outcome: ReleaseOutcome::Kept, report }
+    }
+
     /// What it came to.
     #[must_use]
     pub const fn outcome(&self) -> ReleaseOutcome {
@@ -49,6 +57,9 @@ impl fmt::Display for Release {
             ReleaseOutcome::Released => write!(f, "released {resource:?}")?,
             ReleaseOutcome::Expired => write!(f, "{resource:?} had expired")?,
             ReleaseOutcome::TakenByAnother => write!(f, "{resource:?} had been taken by another")?,
+            ReleaseOutcome::Kept => {
+                return write!(f, "{resource:?} is kept until its shortest hold is over");
+            }
             ReleaseOutcome::Unknown => {
                 write!(f, "could not tell whether {resource:?} is released")?
             }

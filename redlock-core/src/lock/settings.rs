@@ -1,14 +1,29 @@
 use std::time::Duration;
 
-use crate::{ConfigError, Drift, Resource, Retry, Ttl};
+use crate::{
+    ConfigError, Drift, Renewal, Resource, Retry, Ttl,
+    proto::{Schedule, Timing},
+};
 
 /// What can be set, and how it belongs together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
-    pub(super) ttl: Duration,
+    /// What each lock starts from.
+    pub(super) wishes: Wishes,
     pub(super) retry: Retry,
     pub(super) drift: Drift,
+    pub(super) grace: Duration,
     pub(super) node_timeout: Option<Duration>,
+}
+
+/// What can be set for each lock by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes {
+    pub(super) ttl: Duration,
+    pub(super) renewal: Renewal,
+    /// A day, or the ttl if that is longer, unless it is set.
+    pub(super) max_hold: Option<Duration>,
+    pub(super) hold_at_least: Duration,
 }
 
 /// What one attempt is to achieve.
@@ -16,7 +31,11 @@ pub(super) struct Settings {
 pub(super) struct Terms {
     pub(super) resource: Resource,
     pub(super) ttl: Ttl,
+    pub(super) timing: Timing,
     pub(super) node_timeout: Duration,
+    /// When to renew what has been acquired; `None` for never.
+    pub(super) schedule: Option<Schedule>,
+    pub(super) hold_at_least: Duration,
 }
 
 impl Settings {
@@ -25,36 +44,69 @@ impl Settings {
         self.node_timeout.unwrap_or_else(|| DEFAULT_NODE_TIMEOUT.min(ttl.get() / 4))
     }
 
-    /// Whether a lock of this ttl can be had when a node is slow (R4).
-    pub(super) fn fit(&self, ttl: Ttl, node_timeout: Duration) -> Result<(), ConfigError> {
+    /// Checks what belongs together for one lock, before a byte is sent (R4).
+    pub(super) fn terms(&self, resource: Resource, wishes: Wishes) -> Result<Terms, ConfigError> {
+        let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
+        let hold_at_least = wishes.hold_at_least;
+        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least })
+    }
+
+    pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {
+        let ttl = Ttl::new(wishes.ttl)?;
+        let node_timeout = self.node_timeout(ttl);
         if node_timeout.is_zero() {
             return Err(ConfigError::ZeroNodeTimeout);
         }
-        if self.drift.validity(ttl) <= node_timeout {
-            let (drift, ttl) = (self.drift.allowance(ttl), ttl.get());
+        let Self { drift, grace, .. } = *self;
+        if drift.validity(ttl) <= node_timeout {
+            let (drift, ttl) = (drift.allowance(ttl), ttl.get());
             return Err(ConfigError::TtlWithinTimeout { ttl, drift, node_timeout });
         }
-        Ok(())
+        let most = Ttl::MAX.get();
+        if ttl.get().saturating_add(grace) > most {
+            return Err(ConfigError::GraceTooLong { grace, ttl: ttl.get(), most });
+        }
+        let max_hold = wishes.max_hold.unwrap_or_else(|| DAY.max(ttl.get()));
+        if max_hold < ttl.get() {
+            return Err(ConfigError::MaxHoldBelowTtl { max_hold, ttl: ttl.get() });
+        }
+        let hold_at_least = wishes.hold_at_least;
+        if hold_at_least > ttl.get() {
+            return Err(ConfigError::MinHoldAboveTtl { hold_at_least, ttl: ttl.get() });
+        }
+        let timing = Timing::new(drift).grace(grace).max_hold(max_hold);
+        let schedule = wishes.renewal.schedule(ttl, timing, node_timeout)?;
+        Ok(Checked { ttl, timing, node_timeout, schedule })
     }
+}
 
-    /// Checks what belongs together for one lock, before a byte is sent.
-    pub(super) fn terms(&self, resource: Resource, ttl: Duration) -> Result<Terms, ConfigError> {
-        let ttl = Ttl::new(ttl)?;
-        let node_timeout = self.node_timeout(ttl);
-        self.fit(ttl, node_timeout)?;
-        Ok(Terms { resource, ttl, node_timeout })
-    }
+/// Settings that have been found to belong together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checked {
+    pub(super) ttl: Ttl,
+    pub(super) timing: Timing,
+    pub(super) node_timeout: Duration,
+    pub(super) schedule: Option<Schedule>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            ttl: Duration::from_secs(10),
+            wishes: Wishes {
+                ttl: Duration::from_secs(10),
+                renewal: Renewal::default(),
+                max_hold: None,
+                hold_at_least: Duration::ZERO,
+            },
             retry: Retry::default(),
             drift: Drift::default(),
+            grace: Duration::ZERO,
             node_timeout: None,
         }
     }
 }
 
 const DEFAULT_NODE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Long for any job, and an end for a guard that has been forgotten (R35).
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,10 +1,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{backlog::Backlog, reaper::Reaper, settings::Settings};
+use super::{
+    backlog::Backlog,
+    keeper::Keeper,
+    reaper::Reaper,
+    settings::{Settings, Terms},
+};
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, Quorum, Random, RandomError, Runtime, Token, Ttl,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
+    Token, Ttl,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -16,6 +22,7 @@ pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) random: Arc<dyn Random>,
     pub(super) reaper: Reaper,
+    pub(super) keeper: Keeper,
     pub(super) backlog: Backlog,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
@@ -24,6 +31,12 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn now(&self) -> Moment {
         self.runtime.now()
+    }
+
+    /// Sees to it that what works in the background for a lock on these terms runs.
+    pub(super) fn start(&self, terms: &Terms) -> Result<(), NoRuntime> {
+        self.reaper.start()?;
+        if terms.schedule.is_some() { self.keeper.start() } else { Ok(()) }
     }
 
     /// A token that no attempt has had before (R14).

@@ -1,7 +1,7 @@
 use super::{
-    Ballot, Drift, Moment, NodeSet, Quorum, Round, Tally, Tenure, Ttl, Verdict,
+    Ballot, Moment, NodeSet, Quorum, Round, Tally, Tenure, Timing, Ttl, Verdict,
     mutant::{self, Mutant},
-    tenure::{Votes, forgotten},
+    tenure::Votes,
 };
 
 /// One attempt at a lock: asks every node once, and either becomes a [`Tenure`] or is undone.
@@ -13,7 +13,7 @@ use super::{
 pub struct Attempt {
     started: Moment,
     ttl: Ttl,
-    drift: Drift,
+    timing: Timing,
     round: Round,
     /// What the calls that returned said, also when it came too late for the round.
     returned: Tally,
@@ -47,12 +47,13 @@ impl Attempt {
     /// Starts an attempt. `now` must be read before the first byte for any node is sent: validity
     /// counts from here (requirement R2).
     #[must_use]
-    pub fn start(quorum: Quorum, ttl: Ttl, drift: Drift, now: Moment) -> Self {
-        let until = now.after(drift.validity(ttl));
+    pub fn start(quorum: Quorum, ttl: Ttl, timing: impl Into<Timing>, now: Moment) -> Self {
+        let timing = timing.into();
+        let until = now.after(timing.validity(ttl));
         Self {
             started: now,
             ttl,
-            drift,
+            timing,
             round: Round::new(quorum, (!mutant::is(Mutant::LateGrant)).then_some(until)),
             returned: Tally::new(quorum),
             before: NodeSet::EMPTY,
@@ -68,12 +69,13 @@ impl Attempt {
     pub fn resume(
         quorum: Quorum,
         ttl: Ttl,
-        drift: Drift,
+        timing: impl Into<Timing>,
         now: Moment,
         old_end: Option<Moment>,
     ) -> Self {
-        let mut attempt = Self::start(quorum, ttl, drift, now);
-        let until = now.after(drift.validity(ttl));
+        let timing = timing.into();
+        let mut attempt = Self::start(quorum, ttl, timing, now);
+        let until = now.after(timing.validity(ttl));
         let worthless_at = old_end.map_or(until, |old_end| old_end.min(until));
         attempt.round = Round::new(quorum, Some(worthless_at));
         attempt.before = quorum.all();
@@ -84,7 +86,7 @@ impl Attempt {
     pub fn answered(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
         let returned = self.returned.quorum().all().without(self.returned.silent());
         if mutant::is(Mutant::ValidityFromFirstReply) && returned.is_empty() {
-            *self = Self::start(self.returned.quorum(), self.ttl, self.drift, now);
+            *self = Self::start(self.returned.quorum(), self.ttl, self.timing, now);
         }
         self.returned.enter(node, ballot);
         self.round.enter(node, ballot, now);
@@ -146,7 +148,7 @@ impl Attempt {
     /// forgotten by then.
     #[must_use]
     pub fn forgotten(&self) -> Moment {
-        forgotten(self.started, self.ttl, self.drift)
+        self.timing.forgotten(self.started, self.ttl)
     }
 
     fn progress(&self) -> Progress {
@@ -158,9 +160,10 @@ impl Attempt {
                     held: self.returned.granted(),
                     may_hold: self.holding().without(outstanding.without(self.before)),
                     outstanding,
+                    healing: NodeSet::EMPTY,
                 };
                 let quorum = self.returned.quorum();
-                Progress::Granted(Tenure::begin(quorum, self.drift, self.ttl, self.started, votes))
+                Progress::Granted(Tenure::begin(quorum, self.timing, self.ttl, self.started, votes))
             }
             verdict => Progress::Failed(verdict),
         }
@@ -172,7 +175,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proto::{Delivery, Failure, FailureKind, Late, Vote};
+    use crate::proto::{Delivery, Drift, Failure, FailureKind, Late, Vote};
 
     const YES: Ballot = Ballot::Cast(Vote::granted());
     const NO: Ballot = Ballot::Cast(Vote::held_by_another(None));

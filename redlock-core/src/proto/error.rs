@@ -64,6 +64,48 @@ pub enum ConfigError {
         /// How long nodes may take to answer.
         node_timeout: Duration,
     },
+    /// A renewal that never waits would do nothing else.
+    #[error("the renewal interval is zero")]
+    ZeroRenewal,
+    /// The first renewal could come when the lock has ended already.
+    #[error(
+        "a renewal every {interval:?} with a node timeout of {node_timeout:?} is not within the \
+         validity {validity:?}"
+    )]
+    RenewalTooRare {
+        /// How often locks were to be renewed.
+        interval: Duration,
+        /// How long nodes may take to answer.
+        node_timeout: Duration,
+        /// How long the lock is valid without a renewal.
+        validity: Duration,
+    },
+    /// A lock that may not even be held for its ttl.
+    #[error("the longest hold {max_hold:?} is below the ttl {ttl:?}")]
+    MaxHoldBelowTtl {
+        /// How long the lock may be held in all.
+        max_hold: Duration,
+        /// The ttl asked for.
+        ttl: Duration,
+    },
+    /// Nodes keep a lock for its ttl and the grace, and there is a longest time for that.
+    #[error("the grace {grace:?} and the ttl {ttl:?} are together above the longest, {most:?}")]
+    GraceTooLong {
+        /// The grace asked for.
+        grace: Duration,
+        /// The ttl asked for.
+        ttl: Duration,
+        /// The longest that nodes keep anything.
+        most: Duration,
+    },
+    /// Only as long as nodes keep it can a lock be held that nobody renews any more.
+    #[error("the shortest hold {hold_at_least:?} is above the ttl {ttl:?}")]
+    MinHoldAboveTtl {
+        /// How long the lock is to be held at least.
+        hold_at_least: Duration,
+        /// The ttl asked for.
+        ttl: Duration,
+    },
     /// Nothing to take clock, timers and tasks from.
     #[error(
         "no runtime was given, and the feature `tokio` is off that would have been the default"

@@ -10,6 +10,8 @@ pub enum LossReason {
     Expired,
     /// So many nodes said that the key is gone or another's that no quorum can be left.
     QuorumLost,
+    /// It was held for as long as it may be in all, however often it was extended.
+    HeldTooLong,
 }
 
 /// A lock has just been declared lost, or had been before.
@@ -26,6 +28,7 @@ impl fmt::Display for LossReason {
         f.write_str(match self {
             Self::Expired => "its validity ended before it was extended",
             Self::QuorumLost => "too few nodes are left that have it",
+            Self::HeldTooLong => "it was held for as long as it may be in all",
         })
     }
 }
@@ -39,5 +42,7 @@ mod tests {
         let expired = "its validity ended before it was extended";
         assert_eq!(LossReason::Expired.to_string(), expired);
         assert_eq!(LossReason::QuorumLost.to_string(), "too few nodes are left that have it");
+        let limit = "it was held for as long as it may be in all";
+        assert_eq!(LossReason::HeldTooLong.to_string(), limit);
     }
 }

@@ -39,6 +39,16 @@ pub enum Mutant {
     StragglerKept,
     /// A late yes makes a lock that has ended valid again.
     LateYesRevives,
+    /// The holder trusts the grace as well.
+    GraceTrusted,
+    /// A lock can be extended for ever.
+    MaxHoldIgnored,
+    /// A node that says that the key is gone counts as extended.
+    AbsentCounted,
+    /// A call that sets the key again is forgotten as soon as it is sent.
+    HealingForgotten,
+    /// Nobody looks at the clock to declare a lock lost.
+    LossUntold,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
     /// A cancelled attempt undoes nothing. Lives in the driver.
@@ -71,6 +81,11 @@ impl Mutant {
         Self::ValidWhileReleasing,
         Self::StragglerKept,
         Self::LateYesRevives,
+        Self::GraceTrusted,
+        Self::MaxHoldIgnored,
+        Self::AbsentCounted,
+        Self::HealingForgotten,
+        Self::LossUntold,
         Self::TokenReused,
         Self::CancelledKept,
         Self::DroppedKept,

@@ -10,6 +10,8 @@ pub enum ReleaseOutcome {
     Expired,
     /// Likewise, and at least one of them has it for somebody else.
     TakenByAnother,
+    /// Its holder has given it up, and nodes keep it until its shortest hold is over.
+    Kept,
     /// Too few nodes answered to tell. What was not reached is being cleaned up in the background,
     /// and ends by itself with the ttl.
     Unknown,

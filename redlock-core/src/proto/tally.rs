@@ -48,6 +48,12 @@ impl Tally {
         self.nodes(|ballot| matches!(ballot, Ballot::Cast(Vote::Refused(_))))
     }
 
+    /// The nodes that said that nobody has it.
+    #[must_use]
+    pub fn gone(&self) -> NodeSet {
+        self.nodes(|ballot| matches!(ballot, Ballot::Cast(Vote::Refused(Refusal::NotHeld))))
+    }
+
     /// The nodes that failed.
     #[must_use]
     pub fn failed(&self) -> NodeSet {

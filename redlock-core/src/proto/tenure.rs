@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    Ballot, Drift, Extension, ExtensionStep, Loss, LossReason, Moment, NodeSet, Quorum, Round,
-    Tally, Ttl, Verdict, Vote,
+    Ballot, Loss, LossReason, Moment, NodeSet, Quorum, Timing, Ttl, Vote,
     mutant::{self, Mutant},
 };
 
@@ -10,15 +9,17 @@ use super::{
 /// come in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tenure {
-    quorum: Quorum,
-    drift: Drift,
-    until: Moment,
+    pub(super) quorum: Quorum,
+    pub(super) timing: Timing,
+    pub(super) until: Moment,
+    /// No extension leads beyond this.
+    pub(super) limit: Moment,
     /// When the last node that was asked in time has forgotten the key, at the latest.
-    forgotten: Moment,
-    votes: Votes,
-    phase: Phase,
+    pub(super) forgotten: Moment,
+    pub(super) votes: Votes,
+    pub(super) phase: Phase,
     /// The number of the extension under way, or of the last one.
-    serial: u32,
+    pub(super) serial: u32,
 }
 
 /// Which nodes stand where towards a lock.
@@ -31,15 +32,29 @@ pub(super) struct Votes {
     pub(super) may_hold: NodeSet,
     /// Nodes whose call to acquire has not returned.
     pub(super) outstanding: NodeSet,
+    /// Those of them that were asked to have the key again, which is no vote.
+    pub(super) healing: NodeSet,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Phase {
+pub(super) enum Phase {
     /// The lock is held, as long as the clock says so.
     Held,
     /// Released or lost: whatever is found of it is to be deleted.
     Ended(Option<LossReason>),
     /// Somebody else holds it with the same token now; nothing of it may be deleted.
+    GivenAway,
+}
+
+/// How a lock ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Its holder gave it up.
+    Released,
+    /// It was lost.
+    Lost(LossReason),
+    /// Its holder handed it on; somebody else goes on with it.
     GivenAway,
 }
 
@@ -56,16 +71,18 @@ impl Tenure {
     /// A lock that was asked for at `started` and granted by a quorum of these votes.
     pub(super) fn begin(
         quorum: Quorum,
-        drift: Drift,
+        timing: Timing,
         ttl: Ttl,
         started: Moment,
         votes: Votes,
     ) -> Self {
+        let limit = timing.limit(started);
         Self {
             quorum,
-            drift,
-            until: started.after(drift.validity(ttl)),
-            forgotten: forgotten(started, ttl, drift),
+            timing,
+            until: started.after(timing.validity(ttl)).min(limit),
+            limit,
+            forgotten: timing.forgotten(started, ttl),
             votes,
             phase: Phase::Held,
             serial: 0,
@@ -76,6 +93,12 @@ impl Tenure {
     #[must_use]
     pub const fn until(&self) -> Moment {
         self.until
+    }
+
+    /// Whether no extension can make it last any longer.
+    #[must_use]
+    pub fn is_at_its_limit(&self) -> bool {
+        self.until == self.limit
     }
 
     /// Whether the lock is held at `now`.
@@ -122,6 +145,8 @@ impl Tenure {
     /// (requirement R23).
     pub fn late(&mut self, node: usize, ballot: Ballot) -> Late {
         self.votes.outstanding.remove(node);
+        let healed = self.votes.healing.contains(node);
+        self.votes.healing.remove(node);
         let had_it = self.votes.may_hold.contains(node);
         let may_hold = ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)));
         if mutant::is(Mutant::StragglerKept) {
@@ -137,84 +162,12 @@ impl Tenure {
                 if may_hold {
                     self.votes.may_hold.insert(node);
                 }
-                self.note(node, ballot);
+                if !healed {
+                    self.note(node, ballot);
+                }
                 Late::Noted
             }
         }
-    }
-
-    /// Starts to extend the lock to at least `ttl` from `now`, which must be read before the first
-    /// byte for any node is sent. [`Extension::asked`] tells which nodes to ask.
-    ///
-    /// # Errors
-    ///
-    /// The [`Loss`], if the lock is lost; then no node must be asked to extend (requirement R29).
-    pub fn extend(&mut self, ttl: Ttl, now: Moment) -> Result<Extension, Loss> {
-        if !self.is_valid(now) {
-            return Err(self.lose(LossReason::Expired));
-        }
-        self.serial = self.serial.wrapping_add(1);
-        self.forgotten = self.forgotten.max(forgotten(now, ttl, self.drift));
-        Ok(Extension {
-            serial: self.serial,
-            started: now,
-            ttl,
-            asked: self.quorum.all().without(self.votes.outstanding),
-            // Only yeses that are in hand before the old end continue the lock (Theorem 2, R30),
-            // so the old end and not the new one is when they become worthless.
-            round: Round::new(
-                self.quorum,
-                (!mutant::is(Mutant::LateExtension)).then_some(self.until),
-            ),
-        })
-    }
-
-    /// A node answered an extension; `now` is read after that.
-    pub fn extension_answered(
-        &mut self,
-        extension: &mut Extension,
-        node: usize,
-        ballot: Ballot,
-        now: Moment,
-    ) -> ExtensionStep {
-        if extension.serial != self.serial || self.phase != Phase::Held {
-            return ExtensionStep::Ignored;
-        }
-        self.note(node, ballot);
-        extension.round.enter(node, ballot, now);
-        let answered = self.quorum.all().without(extension.round.silent());
-        if extension.asked.without(answered).is_empty() {
-            // The others were not asked, so there is nothing to wait for.
-            extension.round.close(now);
-        }
-        self.step(extension, now)
-    }
-
-    /// The time that nodes had for an extension is over. After this it is decided.
-    pub fn extension_timed_out(&mut self, extension: &mut Extension, now: Moment) -> ExtensionStep {
-        if extension.serial != self.serial || self.phase != Phase::Held {
-            return ExtensionStep::Ignored;
-        }
-        extension.round.close(now);
-        self.step(extension, now)
-    }
-
-    /// An extension that has been decided still hears from a node: worth knowing, no more.
-    pub fn extension_late(&mut self, node: usize, ballot: Ballot) {
-        if self.phase == Phase::Held {
-            self.note(node, ballot);
-        }
-    }
-
-    /// Takes in all that the nodes of an extension have said, also after it was decided.
-    ///
-    /// An extension fails as soon as it cannot succeed, which may be for nodes that failed; if so
-    /// many others definitely do not have the key that no quorum is left, the lock is lost all the
-    /// same (requirement R32).
-    pub fn extension_returned(&mut self, returned: &Tally) -> Option<Loss> {
-        let lost = returned.refused().len() >= self.quorum.blocking()
-            && !mutant::is(Mutant::DefiniteNoIgnored);
-        (lost && self.phase == Phase::Held).then(|| self.lose(LossReason::QuorumLost))
     }
 
     /// Ends the lock. From here on it is not valid; *then* the returned nodes must be asked to
@@ -234,6 +187,28 @@ impl Tenure {
         }
     }
 
+    /// Declares the lock lost if its time is over, or will be within `lead`: so much earlier than
+    /// it must be told, because timers are not exact. `None` if it is held, or has ended before.
+    ///
+    /// Like after [`end`](Self::end), it is not valid from here on, and *then* the nodes of the
+    /// loss must be asked to release.
+    pub fn expire(&mut self, now: Moment, lead: Duration) -> Option<Loss> {
+        let over = now.after(lead) >= self.until && !mutant::is(Mutant::LossUntold);
+        (over && self.phase == Phase::Held).then(|| self.lose(LossReason::Expired))
+    }
+
+    /// What became of the lock: `None` while it is held, or has ended without anybody's having
+    /// looked at the clock.
+    #[must_use]
+    pub const fn ending(&self) -> Option<Ending> {
+        match self.phase {
+            Phase::Held => None,
+            Phase::Ended(Some(reason)) => Some(Ending::Lost(reason)),
+            Phase::Ended(None) => Some(Ending::Released),
+            Phase::GivenAway => Some(Ending::GivenAway),
+        }
+    }
+
     /// Gives the lock to somebody who goes on with its token: it is no longer held here, and
     /// nothing of it is deleted from here.
     pub fn give_away(&mut self) {
@@ -242,7 +217,7 @@ impl Tenure {
         }
     }
 
-    fn note(&mut self, node: usize, ballot: Ballot) {
+    pub(super) fn note(&mut self, node: usize, ballot: Ballot) {
         match ballot {
             Ballot::Cast(Vote::Granted {}) => self.votes.held.insert(node),
             Ballot::Cast(Vote::Refused(_)) => self.votes.held.remove(node),
@@ -250,7 +225,12 @@ impl Tenure {
         }
     }
 
-    fn lose(&mut self, reason: LossReason) -> Loss {
+    pub(super) fn lose(&mut self, reason: LossReason) -> Loss {
+        let reason = match reason {
+            // It could not have been extended any further.
+            LossReason::Expired if self.until == self.limit => LossReason::HeldTooLong,
+            reason => reason,
+        };
         let release = self.end().unwrap_or(NodeSet::EMPTY);
         match self.phase {
             Phase::Ended(Some(reason)) => Loss { reason, release },
@@ -260,47 +240,14 @@ impl Tenure {
             }
         }
     }
-
-    fn step(&mut self, extension: &Extension, now: Moment) -> ExtensionStep {
-        match extension.round.verdict() {
-            Verdict::Open => ExtensionStep::Open,
-            Verdict::Carried => {
-                let end = extension.started.after(self.drift.validity(extension.ttl));
-                self.until = self.until.max(end);
-                if mutant::is(Mutant::ExtensionShortens) {
-                    self.until = end;
-                }
-                ExtensionStep::Extended(self.until)
-            }
-            // A blocking minority that definitely does not have the key leaves no quorum (R32),
-            // even though the clock would still allow it. Failures prove nothing.
-            _ if extension.tally().refused().len() >= self.quorum.blocking()
-                && !mutant::is(Mutant::DefiniteNoIgnored) =>
-            {
-                ExtensionStep::Lost(self.lose(LossReason::QuorumLost))
-            }
-            _ if now >= self.until => ExtensionStep::Lost(self.lose(LossReason::Expired)),
-            verdict => {
-                if mutant::is(Mutant::FailedExtensionReleases) {
-                    let (reason, release) = (LossReason::Expired, self.votes.held);
-                    return ExtensionStep::Lost(Loss { reason, release });
-                }
-                ExtensionStep::Unchanged(verdict)
-            }
-        }
-    }
-}
-
-/// A key that was set or extended by a call that reached its node in time, asked at `started`, is
-/// gone by then: its lifetime, and as much again for a call that took long.
-pub(super) fn forgotten(started: Moment, ttl: Ttl, drift: Drift) -> Moment {
-    started.after(ttl.get()).after(ttl.get()).after(drift.allowance(ttl))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Delivery, Failure, FailureKind};
+    use crate::proto::{
+        Delivery, Drift, Extension, ExtensionStep, Failure, FailureKind, Tally, Verdict,
+    };
 
     const YES: Ballot = Ballot::Cast(Vote::granted());
     const GONE: Ballot = Ballot::Cast(Vote::not_held());
@@ -326,8 +273,13 @@ mod tests {
     /// A lock over three nodes, asked for at 0 with a ttl of a second; node 2 is outstanding.
     fn held() -> Tenure {
         let quorum = Quorum::of(3).unwrap();
-        let votes = Votes { held: set([0, 1]), may_hold: set([0, 1]), outstanding: set([2]) };
-        Tenure::begin(quorum, Drift::default(), ttl(1000), at(0), votes)
+        let votes = Votes {
+            held: set([0, 1]),
+            may_hold: set([0, 1]),
+            outstanding: set([2]),
+            healing: NodeSet::EMPTY,
+        };
+        Tenure::begin(quorum, Drift::default().into(), ttl(1000), at(0), votes)
     }
 
     fn answer(
@@ -570,5 +522,49 @@ mod tests {
         assert_eq!(tenure.forgotten(), at(2512));
         tenure.extend(ttl(100), at(600)).unwrap();
         assert_eq!(tenure.forgotten(), at(2512));
+    }
+
+    #[test]
+    fn a_lock_is_declared_lost_a_little_before_its_end_and_once() {
+        let mut tenure = held();
+        let lead = Duration::from_millis(2);
+        assert_eq!(tenure.expire(at(END - 3), lead), None);
+        assert_eq!(tenure.ending(), None);
+        let loss = tenure.expire(at(END - 2), lead).unwrap();
+        assert_eq!(loss, Loss { reason: LossReason::Expired, release: set([0, 1]) });
+        assert!(!tenure.is_valid(at(END - 2)));
+        assert_eq!(tenure.ending(), Some(Ending::Lost(LossReason::Expired)));
+        assert_eq!(tenure.expire(at(END), lead), None);
+    }
+
+    #[test]
+    fn a_lock_that_was_released_or_handed_on_is_not_lost_later() {
+        let mut released = held();
+        released.end();
+        let mut handed_on = held();
+        handed_on.give_away();
+        for (mut tenure, ending) in [(released, Ending::Released), (handed_on, Ending::GivenAway)] {
+            assert_eq!(tenure.expire(at(END), Duration::ZERO), None);
+            assert_eq!(tenure.ending(), Some(ending));
+        }
+    }
+
+    #[test]
+    fn a_lock_is_held_for_no_longer_than_its_longest_hold() {
+        let votes = Votes {
+            held: set([0, 1]),
+            may_hold: set([0, 1]),
+            outstanding: NodeSet::EMPTY,
+            healing: NodeSet::EMPTY,
+        };
+        let timing = Timing::new(Drift::default()).max_hold(Duration::from_millis(1500));
+        let mut tenure = Tenure::begin(Quorum::of(3).unwrap(), timing, ttl(1000), at(0), votes);
+        assert_eq!(tenure.until(), at(END));
+        let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
+        let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(910));
+        assert_eq!(step, ExtensionStep::Extended(at(1500)));
+        let loss = tenure.extend(ttl(1000), at(1500)).unwrap_err();
+        assert_eq!(loss.reason, LossReason::HeldTooLong);
+        assert_eq!(tenure.ending(), Some(Ending::Lost(LossReason::HeldTooLong)));
     }
 }

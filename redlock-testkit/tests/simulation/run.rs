@@ -13,7 +13,7 @@ use futures::{
     channel::oneshot,
     future::{Either, join_all, select},
 };
-use redlock_core::{Redlock, Resource};
+use redlock_core::{Redlock, Renewal, Resource};
 use redlock_testkit::{
     Fault, FaultyNode, Operation, SimClient, SimCluster, SimLink, SimRandom, SimRuntime,
 };
@@ -108,6 +108,7 @@ impl Run {
                 .ttl(plan.ttl)
                 .node_timeout(plan.node_timeout)
                 .retry(plan.retry)
+                .renewal(Renewal::off())
                 .runtime(client.shared())
                 .random(Arc::<Tokens>::clone(&tokens))
                 .build()
