@@ -1,6 +1,8 @@
 //! The port to time and tasks: [`Runtime`]; with the feature `tokio`, `TokioRuntime`.
 
 #[cfg(feature = "tokio")]
+mod missed;
+#[cfg(feature = "tokio")]
 mod tokio;
 
 use std::fmt;
