@@ -34,9 +34,11 @@ mod config;
 mod connection;
 mod dial;
 mod error;
+mod introduce;
 mod link;
 mod lock_node;
 mod node;
+mod packing;
 mod url;
 
 pub use redis;
