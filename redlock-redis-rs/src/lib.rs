@@ -39,8 +39,14 @@ mod link;
 mod lock_node;
 mod node;
 mod packing;
+#[cfg(feature = "deadpool")]
+mod pooled;
 mod url;
 
+#[cfg(feature = "deadpool")]
+pub use deadpool_redis;
 pub use redis;
 
+#[cfg(feature = "deadpool")]
+pub use self::pooled::PooledNode;
 pub use self::{node::RedisNode, url::UrlError};
