@@ -234,13 +234,33 @@ async fn nor_one_that_was_dropped_or_is_still_under_way() {
         let under_way =
             async { if drops { drop(acquire) } else { assert!(acquire.await.is_ok()) } };
         let opened = async {
-            tokio::task::yield_now().await;
+            // Time for a release that went another way to find nothing.
+            tokio::time::sleep(SHORT).await;
             gate.open();
         };
         let (_, released, ()) = futures::join!(under_way, node.release(&name, &mine), opened);
         assert_eq!(released.unwrap(), Vote::granted());
         assert!(!exists(&server, "r"));
     }
+}
+
+#[tokio::test]
+async fn nor_one_that_still_waits_for_a_connection() {
+    let server = Server::start().unwrap();
+    let pool = pool(&server.url(), 1);
+    let node = PooledNode::from_pool("n", pool.clone()).connect_timeout(PATIENCE);
+    let (name, mine) = (resource("r"), token("mine"));
+    let taken = pool.get().await.unwrap();
+    let mut acquire = pin!(node.acquire(&name, &mine, ttl(60_000)));
+    let mut release = pin!(node.release(&name, &mine));
+    assert!(futures::poll!(&mut acquire).is_pending());
+    assert!(futures::poll!(&mut release).is_pending());
+    drop(taken);
+    // The acquire is not polled for a while, and yet comes first.
+    assert!(tokio::time::timeout(SHORT, &mut release).await.is_err());
+    assert_eq!(acquire.await.unwrap(), Vote::granted());
+    assert_eq!(release.await.unwrap(), Vote::granted());
+    assert!(!exists(&server, "r"));
 }
 
 #[tokio::test]
