@@ -402,6 +402,36 @@ fn runtimes_may_come_and_go() {
     assert_eq!(error.delivery(), Delivery::NotSent);
 }
 
+#[test]
+fn runtimes_that_take_turns_do_not_wait_for_each_other() {
+    let server = Server::start().unwrap();
+    let node = node(&server);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (one, two) = (runtime(), runtime());
+    for _ in 0..3 {
+        // A connection whose runtime sleeps fails the test of the pool, which makes another one.
+        assert!(one.block_on(votes(&node)));
+        assert!(two.block_on(votes(&node)));
+    }
+    assert!(connections(&server) <= 4 + 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_restarted_while_nobody_asks_costs_not_even_one_vote() {
+    let mut server = Server::start().unwrap();
+    let pool = pool(&server.url(), 1);
+    let node = PooledNode::from_pool("n", pool.clone());
+    assert!(votes(&node).await);
+    until(PATIENCE, || async { pool.status().available == 1 }).await;
+    let server = tokio::task::spawn_blocking(move || {
+        server.restart().unwrap();
+        server
+    });
+    let _server = server.await.unwrap();
+    let vote = node.acquire(&resource("r"), &token("t"), ttl(1_000)).await;
+    assert_eq!(vote.unwrap(), Vote::granted());
+}
+
 #[tokio::test]
 async fn a_password_is_nowhere_to_be_read() {
     let server = Options::new().password("pass").start().unwrap();
