@@ -18,6 +18,7 @@ mod keeper;
 mod lane;
 mod lanes;
 mod node;
+mod tenancy;
 mod turns;
 
 pub use self::node::PooledNode;

@@ -11,8 +11,9 @@ use tokio::time::{sleep, timeout};
 use super::{
     checkout::{Failed, check_out, late},
     lane::Lane,
-    lanes::{Gone, Tenancy},
+    lanes::Gone,
     node::Config,
+    tenancy::Tenancy,
 };
 use crate::{connection::Connection, error::Cause, introduce::introduce};
 

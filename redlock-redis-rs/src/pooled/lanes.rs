@@ -1,7 +1,8 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,11 +15,10 @@ use redlock_core::{Identity, NodeError};
 use tokio::runtime::{Handle, Id};
 
 use super::{
-    checkout,
-    checkout::Failed,
-    keeper,
+    checkout, keeper,
     lane::Lane,
     node::Config,
+    tenancy::Tenancy,
     turns::{Claim, Turns},
 };
 use crate::error;
@@ -27,7 +27,7 @@ use crate::error;
 /// runtime, and those that have been set aside.
 ///
 /// Nothing that belongs to a task is dropped, and no task spawned, while the state is locked: a
-/// runtime that is ending drops tasks there and then, and with one a [`Tenancy`], which locks it too.
+/// runtime that is ending drops tasks there and then, and with one a [`Tenancy`], which locks it.
 pub(super) struct Lanes {
     pub(super) config: Config,
     state: Mutex<State>,
@@ -53,7 +53,7 @@ struct Slot {
     stage: Stage,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Waiting(Waiting),
     Open(Arc<Lane>),
     Failed { since: Instant, error: NodeError },
@@ -148,7 +148,7 @@ impl Lanes {
         state.slots.push(Slot { runtime: id, number, stage });
         drop(guard);
         drop(outdated);
-        let tenancy = Tenancy { lanes: Arc::downgrade(self), number, lane: OnceLock::new() };
+        let tenancy = Tenancy::new(Arc::downgrade(self), number);
         runtime.spawn(keeper::keep(self.config.clone(), tenancy, self.gone.clone(), report));
         Err(waiting)
     }
@@ -236,12 +236,32 @@ impl Lanes {
         }
     }
 
+    /// What became of an attempt to open a lane.
+    pub(super) fn set(&self, number: u64, stage: Stage) {
+        let mut state = self.state();
+        let slot = state.slots.iter_mut().find(|slot| slot.number == number);
+        let before = slot.map(|slot| mem::replace(&mut slot.stage, stage));
+        drop(state);
+        drop(before);
+    }
+
+    /// Nobody opens this lane any more. A failure stays, for its while.
+    pub(super) fn abandon(&self, number: u64) {
+        let waits = |slot: &&Slot| matches!(slot.stage, Stage::Waiting(_));
+        let mut state = self.state();
+        let slot = state.slots.iter().find(|slot| slot.number == number).filter(waits);
+        let gone = slot.is_some().then(|| state.unpublish(number));
+        drop(state);
+        drop(gone);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// Drop what this gives back after unlocking.
     fn unpublish(&mut self, number: u64) -> Option<Slot> {
         let index = self.slots.iter().position(|slot| slot.number == number)?;
         Some(self.slots.swap_remove(index))
@@ -251,52 +271,6 @@ impl State {
 impl Slot {
     fn is_outdated(&self) -> bool {
         matches!(self.stage, Stage::Failed { since, .. } if since.elapsed() >= PAUSE)
-    }
-}
-
-/// The place of one lane, held by its keeper and given up with it, also when its runtime ends.
-pub(super) struct Tenancy {
-    pub(super) lanes: Weak<Lanes>,
-    pub(super) number: u64,
-    lane: OnceLock<Arc<Lane>>,
-}
-
-impl Tenancy {
-    pub(super) fn opened(&self, lane: Arc<Lane>) {
-        let _ = self.lane.set(Arc::clone(&lane));
-        self.set(Stage::Open(lane));
-    }
-
-    /// Has callers fail for a while, unless there is only too much to do.
-    pub(super) fn failed(&self, failed: &Failed) {
-        if !failed.full {
-            self.set(Stage::Failed { since: Instant::now(), error: failed.error.clone() });
-        }
-    }
-
-    fn set(&self, stage: Stage) {
-        let Some(lanes) = self.lanes.upgrade() else { return };
-        let mut state = lanes.state();
-        let slot = state.slots.iter_mut().find(|slot| slot.number == self.number);
-        let before = slot.map(|slot| std::mem::replace(&mut slot.stage, stage));
-        drop(state);
-        drop(before);
-    }
-}
-
-impl Drop for Tenancy {
-    fn drop(&mut self) {
-        let Some(lanes) = self.lanes.upgrade() else { return };
-        if let Some(lane) = self.lane.get() {
-            return lanes.close(lane);
-        }
-        let mut state = lanes.state();
-        // A failure stays, for its while.
-        let waits = |slot: &&Slot| matches!(slot.stage, Stage::Waiting(_));
-        let slot = state.slots.iter().find(|slot| slot.number == self.number).filter(waits);
-        let gone = slot.is_some().then(|| state.unpublish(self.number));
-        drop(state);
-        drop(gone);
     }
 }
 
