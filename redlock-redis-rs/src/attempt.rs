@@ -6,9 +6,8 @@ use futures::{
     channel::oneshot,
     future::{self, BoxFuture, Either},
 };
-use redis::{FromRedisValue, RedisResult};
+use redis::RedisResult;
 use redlock_core::{FailureKind, Identity, NodeError};
-use redlock_wire::{Script, run_id};
 use tokio::time::timeout;
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     connection::Connection,
     dial::{Dialled, dial},
     error::Cause,
+    introduce::introduce,
     link::{Session, Tenancy},
 };
 
@@ -77,18 +77,4 @@ async fn open(origin: &Origin) -> RedisResult<Opened> {
         }
     };
     Ok(Opened { connection, identity, driver })
-}
-
-/// Asks who the server is, and loads the scripts.
-///
-/// A server may refuse either: it then stays unknown, and scripts are sent when first needed.
-async fn introduce(connection: &mut Connection) -> RedisResult<Option<Identity>> {
-    let mut commands = redis::pipe();
-    commands.cmd("INFO").arg("server");
-    for script in Script::ALL {
-        commands.cmd("SCRIPT").arg("LOAD").arg(script.body());
-    }
-    let answers = connection.send_all(&commands).await?;
-    let info = answers.into_iter().next();
-    Ok(info.and_then(|info| String::from_redis_value(info).ok()).and_then(|info| run_id(&info)))
 }

@@ -56,11 +56,21 @@ pub(crate) fn tuned(info: &ConnectionInfo) -> ConnectionInfo {
     info.clone().set_tcp_settings(settings)
 }
 
+/// To be called before a client is made that may connect over TLS.
+pub(crate) fn ready_for_tls() {
+    #[cfg(feature = "tls")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Without a provider the first TLS connection would panic. An error means that somebody
+        // else has been quicker, and theirs is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
 // Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first
 // is also, with the pause after it, how long a node can stay away after a partition has ended: an
 // attempt whose packets were lost must run out before the next one. Together less than a second.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]

@@ -93,6 +93,6 @@ fn driven_elsewhere(connection: MultiplexedConnection) -> Dialled {
 }
 
 /// The timeouts are this crate's own, the same for every kind of connection.
-fn untimed() -> AsyncConnectionConfig {
+pub(crate) fn untimed() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
 }

@@ -13,6 +13,8 @@
 //!
 //! # Features
 //!
+//! * `deadpool`: `PooledNode`, a node over a pool of connections of `deadpool-redis`, which is
+//!   re-exported.
 //! * `tls`: `rediss://`, by rustls with ring. Without it such a url is refused.
 //!
 //! # Guarantees and limits
@@ -21,10 +23,15 @@
 //!   node while it lasts; the first call after a server's return connects again. Over TLS, and for
 //!   connections that were brought along, the first call after a restart may be what finds out
 //!   that the connection has ended, and fail.
+//! * A pooled node has one connection out of its pool at a time, for as long as calls come, and
+//!   others where one lets a call wait for too long: at most the pool's size and four. Getting one
+//!   out costs a round trip, the pool's own test; calls that come together, or within ten
+//!   milliseconds, share it.
 //! * A command is sent at most once. An uncontended acquire is one plain `SET`; what it takes to
 //!   tell *who* holds a resource is asked only after a refusal.
 //! * Calls for one token are carried out in the order in which they were made, as long as the
-//!   connection lasts. Once it was replaced, what was still under way on the old one may be
+//!   connection lasts: in a pool as well, where they keep to one connection while an outcome is
+//!   unknown. Once it was replaced, what was still under way on the old one may be
 //!   carried out after what is sent on the new one.
 //! * It needs `+set +get +del +pttl +pexpire +eval +evalsha` on the keys. With `+info` as well two
 //!   nodes that are one server are found out; with `+script|load` the scripts are there beforehand.
@@ -34,11 +41,19 @@ mod config;
 mod connection;
 mod dial;
 mod error;
+mod introduce;
 mod link;
 mod lock_node;
 mod node;
+mod packing;
+#[cfg(feature = "deadpool")]
+mod pooled;
 mod url;
 
+#[cfg(feature = "deadpool")]
+pub use deadpool_redis;
 pub use redis;
 
+#[cfg(feature = "deadpool")]
+pub use self::pooled::PooledNode;
 pub use self::{node::RedisNode, url::UrlError};

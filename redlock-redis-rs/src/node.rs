@@ -6,7 +6,7 @@ use redis::{
 };
 
 use crate::{
-    config::{Config, Origin, tuned},
+    config::{Config, Origin, ready_for_tls, tuned},
     link::Link,
     url::{self, UrlError},
 };
@@ -134,11 +134,6 @@ impl fmt::Debug for RedisNode {
 }
 
 fn origin(client: Client) -> Origin {
-    #[cfg(feature = "tls")]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Without a provider the first TLS connection would panic. An error means that somebody
-        // else has been quicker, and theirs is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
+    ready_for_tls();
     Origin::Client(client)
 }

@@ -46,7 +46,7 @@ pub(crate) fn calls(server: &Server, command: &str) -> u64 {
 }
 
 /// Whether the node votes for a new token on a resource of its own.
-pub(crate) async fn votes(node: &RedisNode) -> bool {
+pub(crate) async fn votes(node: &dyn LockNode) -> bool {
     let name = resource(&format!("probe:{:?}", Instant::now()));
     matches!(node.acquire(&name, &token("probe"), ttl(1_000)).await, Ok(Vote::Granted { .. }))
 }
