@@ -213,7 +213,7 @@ fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<(Connection, Iden
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let connection = Connection::open_with_flags(path, flags)?;
     // Shorter than callers wait. It is the file that is waited for; nothing is tried twice.
-    connection.busy_timeout(Duration::from_millis(250))?;
+    connection.busy_timeout(Duration::from_millis(1_500))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // On the disk before it is granted: a node that forgets its grants gives them away twice.
     connection.pragma_update(None, "synchronous", "FULL")?;

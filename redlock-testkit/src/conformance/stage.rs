@@ -208,3 +208,6 @@ const LATE: Duration = Duration::from_secs(20);
 /// By how much two readings of lifetimes may be apart: stores count in whole milliseconds, and
 /// their clocks are corrected now and then.
 const READING: Duration = Duration::from_millis(3);
+
+/// How often a busy machine may miss the moment.
+pub(super) const ATTEMPTS: u32 = 10;
