@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::{Duration, SystemTime},
@@ -59,10 +59,14 @@ impl SqliteNode {
 
     async fn ask(&self, request: Request) -> Result<Answer, NodeError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Job { request, reply }).map_err(|_| {
-            NodeError::new(Arc::clone(&self.label), FailureKind::Other)
+        self.queue.try_send(Job { request, reply }).map_err(|error| {
+            let (kind, why) = match error {
+                TrySendError::Full(_) => (FailureKind::Other, "too many requests are waiting"),
+                TrySendError::Disconnected(_) => (FailureKind::Closed, "its thread has ended"),
+            };
+            NodeError::new(Arc::clone(&self.label), kind)
                 .with_delivery(Delivery::NotSent)
-                .with_source("too many requests are waiting for the disk")
+                .with_source(why)
         })?;
         // The thread has panicked, perhaps after it had done what it was asked.
         let gone = |_| Err(NodeError::new(Arc::clone(&self.label), FailureKind::Closed));

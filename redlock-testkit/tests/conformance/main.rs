@@ -5,3 +5,4 @@ mod defect;
 mod memory;
 mod node;
 mod store;
+mod unseen;

@@ -8,7 +8,7 @@ use redlock_testkit::{
     conformance::{Lacking, Subject},
 };
 
-struct Memory(MemoryNode);
+pub(crate) struct Memory(pub(crate) MemoryNode);
 
 #[async_trait]
 impl Subject for Memory {
