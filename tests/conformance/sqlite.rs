@@ -11,7 +11,10 @@ use std::{
 };
 
 use redlock_testkit::conformance::{Lacking, Subject};
-use redlocks::{LockNode, Resource, Runtime, Token, TokioRuntime, async_trait};
+use redlocks::{
+    Delivery, FailureKind, LockNode, NodeError, Resource, Runtime, Token, TokioRuntime, Vote,
+    async_trait,
+};
 use rusqlite::Connection;
 
 use crate::custom_node::SqliteNode;
@@ -91,4 +94,52 @@ redlock_testkit::conformance_tests! {
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,
         no_credentials_are_shown
+}
+
+/// How the four kinds of trouble that a file can be in are told.
+#[tokio::test]
+async fn errors_say_what_happened_and_how_far_the_request_came() {
+    let subject = Sqlite::new();
+    let (name, mine) = (Resource::new("r").unwrap(), Token::from_bytes(*b"mine").unwrap());
+    let told = |error: NodeError| (error.kind(), error.delivery());
+    let node = subject.open().await;
+
+    // Another program has the file for longer than the node waits.
+    let other = subject.connection();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = node.release(&name, &mine).await.unwrap_err();
+    assert_eq!(told(error), (FailureKind::TimedOut, Delivery::Refused));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::not_held());
+    drop(other);
+
+    subject.put_foreign(&name).await.unwrap();
+    let error = node.release(&name, &mine).await.unwrap_err();
+    assert_eq!(told(error), (FailureKind::Rejected, Delivery::Refused));
+
+    subject.take_away().await.unwrap();
+    let error = node.release(&name, &mine).await.unwrap_err();
+    assert_eq!(told(error), (FailureKind::Unreachable, Delivery::NotSent));
+
+    // What is at its place now is not the store that has given its votes.
+    for companion in ["locks.db-wal", "locks.db-shm"] {
+        // What is in it would be taken for part of the new file.
+        let _ = fs::remove_file(subject.folder.join(companion));
+    }
+    {
+        let new = Connection::open(subject.folder.join("other.db")).unwrap();
+        let script = "CREATE TABLE store (one INTEGER PRIMARY KEY, identity BLOB);
+            INSERT INTO store VALUES (1, randomblob(16));";
+        new.execute_batch(script).unwrap();
+    }
+    fs::rename(subject.folder.join("other.db"), subject.folder.join("locks.db")).unwrap();
+    let error = node.release(&name, &mine).await.unwrap_err();
+    assert!(error.to_string().ends_with("it is another file now"), "{error}");
+    assert_eq!(told(error), (FailureKind::Rejected, Delivery::NotSent));
+
+    fs::write(subject.folder.join("text.db"), "no database at all ".repeat(100)).unwrap();
+    let error = SqliteNode::open(subject.folder.join("text.db")).unwrap_err();
+    assert_eq!(told(error), (FailureKind::Protocol, Delivery::NotSent));
+    let error = SqliteNode::open(subject.folder.join("no folder/locks.db")).unwrap_err();
+    assert_eq!(told(error), (FailureKind::Unreachable, Delivery::NotSent));
 }
