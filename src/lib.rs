@@ -10,6 +10,10 @@ pub mod simulation {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+#[cfg(feature = "conformance")]
+#[doc = include_str!("../docs/writing-an-adapter.md")]
+pub mod writing_an_adapter {}
+
 #[cfg(feature = "redis-rs")]
 mod connect;
 

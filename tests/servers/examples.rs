@@ -31,7 +31,7 @@ fn every_example_has_a_test_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     let names: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
-    assert_eq!(names.iter().collect::<Vec<_>>(), ["counter.rs", "quickstart.rs"]);
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["counter.rs", "custom_node.rs", "quickstart.rs"]);
 }
 
 /// `refusal` is how the sentence begins in which the second client is refused.
@@ -83,4 +83,20 @@ fn no_update_of_an_unprotected_counter_is_lost() {
         stdout(worker.wait_with_output().unwrap());
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), (2 * 64 * 3).to_string());
+}
+
+#[test]
+fn a_custom_node_locks_in_files() {
+    let story = stdout(Command::new(example("custom_node")).output().unwrap());
+    for sentence in [
+        "alice holds \"orders:42\" for ",
+        // A file that alice's request has yet to reach may still vote for bob.
+        "bob is refused: could not acquire \"orders:42\": ",
+        " of 3 nodes granted, 2 needed; held by another at ",
+        "with c.db gone, bob holds it",
+        "with b.db gone too: ",
+        "unreachable: the file is not there",
+    ] {
+        assert!(story.contains(sentence), "missing: {sentence}\n{story}");
+    }
 }
