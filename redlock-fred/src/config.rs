@@ -52,9 +52,18 @@ impl Config {
     pub(crate) fn connection(&self) -> ConnectionConfig {
         // A firewall that has silently forgotten an idle connection costs a vote.
         let probes = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+        // One of several servers that swallows packets must leave time for the others.
+        let steps = match &self.origin {
+            Origin::Settings(settings) if settings.server.hosts().len() > 1 => {
+                settings.server.hosts().len() + 1
+            }
+            Origin::Settings(_) | Origin::Clients(_) => 1,
+        };
+        let step = self.connect_timeout / u32::try_from(steps).unwrap_or(u32::MAX);
         ConnectionConfig {
-            connection_timeout: self.connect_timeout,
-            internal_command_timeout: self.connect_timeout,
+            // The library takes zero for no limit.
+            connection_timeout: step.max(Duration::from_millis(1)),
+            internal_command_timeout: step.max(Duration::from_millis(1)),
             // A cluster that is down says so to each command, which is a better error.
             disable_cluster_health_check: true,
             tcp: TcpConfig {
@@ -78,6 +87,20 @@ pub(crate) enum Origin {
     Settings(Box<Settings>),
     /// The user has made them, and takes care of them.
     Clients(Vec<Client>),
+}
+
+/// The same settings with another server in front.
+///
+/// The library asks them in order, and does not go on to the next if the first takes the connection
+/// and then says nothing. The attempt after that must not begin with the same one again.
+pub(crate) fn rotated(mut settings: Settings, attempt: u64) -> Settings {
+    if let ServerConfig::Sentinel { hosts, .. } | ServerConfig::Clustered { hosts, .. } =
+        &mut settings.server
+    {
+        let count = u64::try_from(hosts.len()).unwrap_or(u64::MAX).max(1);
+        hosts.rotate_left(usize::try_from(attempt % count).unwrap_or(0));
+    }
+    settings
 }
 
 /// Why a configuration of the library cannot be used for a node.
@@ -174,6 +197,19 @@ mod tests {
         assert!(connection.connection_timeout < Duration::from_secs(1));
         #[cfg(target_os = "linux")]
         assert_eq!(connection.tcp.user_timeout, Some(UNACKNOWLEDGED));
+    }
+
+    #[test]
+    fn several_servers_share_the_time_and_take_turns() {
+        let hosts = vec![("a", 1), ("b", 2), ("c", 3)];
+        let settings = settings(ServerConfig::new_sentinel(hosts, "main"));
+        let config = Config::new("n", Origin::Settings(Box::new(settings.clone())));
+        let connection = config.connection();
+        assert_eq!(connection.connection_timeout * 4, config.connect_timeout);
+        assert_eq!(connection.internal_command_timeout, connection.connection_timeout);
+        let first = |attempt| rotated(settings.clone(), attempt).server.hosts()[0].port;
+        assert_eq!([0, 1, 2, 3, u64::MAX].map(first), [1, 2, 3, 1, 1]);
+        assert_eq!(rotated(Settings::default(), 7), Settings::default());
     }
 
     #[test]

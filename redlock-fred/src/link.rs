@@ -26,7 +26,7 @@ use tokio::runtime::{Handle, Id};
 
 use crate::{
     attempt,
-    config::{Config, Origin},
+    config::{Config, Origin, rotated},
     error::{self, Cause},
     guest::{Guest, SeenThrough, pick},
     introduction::introduce,
@@ -226,8 +226,8 @@ impl Link {
         drop(slots);
         drop(outdated);
         let tenancy = Tenancy { link: Arc::downgrade(self), generation };
-        let config = Arc::clone(&self.config);
-        runtime.spawn(attempt::run(config, settings.clone(), tenancy, report, unwanted));
+        let (config, settings) = (Arc::clone(&self.config), rotated(settings.clone(), generation));
+        runtime.spawn(attempt::run(config, settings, tenancy, report, unwanted));
         Err(waiting)
     }
 

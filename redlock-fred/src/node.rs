@@ -83,7 +83,7 @@ impl FredNode {
     /// before its acquire leaves a key that nobody releases. So the node is out for the resources
     /// of a client that is not connected, and not for the others.
     #[must_use]
-    pub fn from_pool(label: impl Into<Arc<str>>, pool: &Pool) -> Self {
+    pub fn from_pool(label: impl Into<Arc<str>>, pool: Pool) -> Self {
         Self::with(Config::new(label, Origin::Clients(pool.clients().to_vec())))
     }
 
@@ -91,8 +91,9 @@ impl FredNode {
     ///
     /// It covers the name look-up, TLS, and logging in: six or seven round trips. Callers have
     /// their own, shorter, patience; this bounds what an unreachable server keeps busy, and how
-    /// long after the end of a partition the node stays away. A client that was brought along
-    /// connects by its own settings.
+    /// long after the end of a partition the node stays away. Several servers that are asked one
+    /// after the other, as sentinels are, share it. A client that was brought along connects by its
+    /// own settings.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self::with(Config { connect_timeout: timeout, ..Config::clone(&self.link.config) })

@@ -30,8 +30,13 @@ impl FredNode {
         }
         let urls: Vec<_> = sentinel_urls.into_iter().collect();
         let (hosts, settings) = together(&urls, SENTINEL_PORT)?;
-        let (username, password) =
-            urls.first().map_or(Ok((None, None)), |url| url::sentinel_login(url.as_ref()))?;
+        let mut logins = urls.iter().map(|url| url::sentinel_login(url.as_ref()));
+        let (username, password) = logins.next().unwrap_or(Ok((None, None)))?;
+        for (index, login) in logins.enumerate() {
+            if login? != (username.clone(), password.clone()) {
+                return Err(UrlError::new(DIFFERENT).at(index + 1));
+            }
+        }
         let service_name = master_name.to_owned();
         let server = ServerConfig::Sentinel { hosts, service_name, username, password };
         Ok(Self::of(Settings { server, ..settings }))
@@ -128,6 +133,9 @@ mod tests {
         let error = FredNode::cluster(["redis://a/1"]).unwrap_err().to_string();
         assert!(error.contains("a cluster has none but 0"), "{error}");
         assert!(FredNode::sentinel("", ["redis://a"]).is_err());
+        let urls = ["redis://a?sentinelPassword=secret", "redis://b?sentinelPassword=other"];
+        let error = FredNode::sentinel("main", urls).unwrap_err().to_string();
+        assert!(error.starts_with("url 2 of the nodes differs"), "{error}");
     }
 
     #[test]

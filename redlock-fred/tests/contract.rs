@@ -37,7 +37,7 @@ async fn nodes(server: &Server) -> Vec<FredNode> {
         FredNode::open(&format!("{}?protocol=resp3", server.url())).unwrap().labelled("resp3"),
         FredNode::from_config(resp3.clone()).unwrap().labelled("config"),
         FredNode::from_client("client", connected(server).await),
-        FredNode::from_pool("pool", &pool),
+        FredNode::from_pool("pool", pool),
     ]
 }
 

@@ -31,7 +31,7 @@ use redlock_fred::{
     },
 };
 use redlock_testkit::server::Server;
-use tokio::time::timeout;
+use tokio::{runtime::Runtime, time::timeout};
 
 /// Eager to send everything again: more attempts than any test makes reconnections.
 fn stubborn() -> ConnectionConfig {
@@ -210,7 +210,7 @@ async fn in_a_pool_no_release_overtakes_its_acquire() {
     let server = Server::start().unwrap();
     let pool = Pool::new(settings(&server), None, None, None, 8).unwrap();
     pool.init().await.unwrap();
-    let node = FredNode::from_pool("pool", &pool).response_timeout(Duration::from_millis(200));
+    let node = FredNode::from_pool("pool", pool).response_timeout(Duration::from_millis(200));
     let names: Vec<_> = (0..100).map(|number| resource(&format!("r{number}"))).collect();
     let mine = token("mine");
     join_all(names.iter().map(|name| node.inspect(name))).await;
@@ -244,12 +244,12 @@ async fn all_calls_for_a_resource_go_over_one_connection_of_a_pool() {
     let server = Server::start().unwrap();
     let pool = Pool::new(settings(&server), None, None, None, 8).unwrap();
     pool.init().await.unwrap();
-    let node = FredNode::from_pool("pool", &pool);
+    let node = FredNode::from_pool("pool", pool.clone());
     let (name, mine) = (resource("r"), token("mine"));
     for _ in 0..20 {
         assert_eq!(node.acquire(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
         // Another node over the same pool agrees, so it does not matter which of them is asked.
-        let again = FredNode::from_pool("again", &pool);
+        let again = FredNode::from_pool("again", pool.clone());
         assert_eq!(again.release(&name, &mine).await.unwrap(), Vote::granted());
     }
     let clients: String = server.cmd(&["CLIENT", "LIST"]).unwrap();
@@ -268,6 +268,21 @@ async fn a_client_that_is_dropped_with_its_node_hangs_up_when_its_owner_quits() 
     client.ping::<()>(None).await.unwrap();
     client.quit().await.unwrap();
     until(PATIENCE, || async { connections(&server).is_empty() }).await;
+}
+
+#[test]
+fn a_client_serves_all_runtimes_until_its_own_has_ended() {
+    let server = Server::start().unwrap();
+    let (home, other) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let node = FredNode::from_client("client", home.block_on(connected(&server)));
+    assert!(other.block_on(votes(&node)));
+    assert!(home.block_on(votes(&node)));
+    drop(home);
+    let name = resource("r");
+    let error = other.block_on(async { timeout(PATIENCE, node.inspect(&name)).await });
+    let error = error.unwrap().unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Closed, "{error}");
+    assert_eq!(connections(&server).len(), 0);
 }
 
 #[test]

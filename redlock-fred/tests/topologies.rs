@@ -11,7 +11,7 @@ use std::{
     process::{self, Child, Stdio},
 };
 
-use common::{PATIENCE, calls, connections, exists, resource, token, ttl, until, votes};
+use common::{PATIENCE, RETURN, calls, connections, exists, resource, token, ttl, until, votes};
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_fred::{
     FredNode,
@@ -36,17 +36,23 @@ struct Sentinel {
     child: Child,
     port: u16,
     folder: PathBuf,
+    password: Option<&'static str>,
 }
 
 impl Sentinel {
     fn watch(master: &Server) -> Self {
+        Self::with(master, Some("s-pass"))
+    }
+
+    fn with(master: &Server, password: Option<&'static str>) -> Self {
         let port = port();
         let folder = env::temp_dir().join(format!("redlocks-sentinel-{}-{port}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join("sentinel.conf");
         let watched = master.port();
+        let login = password.map(|password| format!("requirepass {password}")).unwrap_or_default();
         let text = format!(
-            "port {port}\nbind 127.0.0.1\nrequirepass s-pass\n\
+            "port {port}\nbind 127.0.0.1\n{login}\n\
              sentinel monitor main 127.0.0.1 {watched} 1\nsentinel auth-pass main m-pass\n\
              sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 1000\n"
         );
@@ -58,11 +64,12 @@ impl Sentinel {
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap();
-        Self { child, port, folder }
+        Self { child, port, folder, password }
     }
 
     fn url(&self) -> String {
-        format!("redis://:m-pass@127.0.0.1:{}?sentinelPassword=s-pass", self.port)
+        let query = self.password.map(|password| format!("?sentinelPassword={password}"));
+        format!("redis://:m-pass@127.0.0.1:{}{}", self.port, query.unwrap_or_default())
     }
 }
 
@@ -149,6 +156,25 @@ async fn sentinels_that_are_not_there_or_do_not_know_the_name_are_an_outage() {
     }
     drop(node);
     until(PATIENCE, || async { connections(&master).len() <= OF_THE_SENTINEL }).await;
+}
+
+#[tokio::test]
+async fn a_sentinel_that_hangs_does_not_keep_the_others_from_being_asked() {
+    let master = Options::new().password("m-pass").start().unwrap();
+    // Takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().port().to_string();
+    // The first is asked for the master at once, the other to let the node in.
+    for password in [None, Some("s-pass")] {
+        let sentinel = Sentinel::with(&master, password);
+        let url = sentinel.url();
+        let node = FredNode::sentinel("main", [&url]).unwrap();
+        until(PATIENCE, || votes(&node)).await;
+        let first = url.replace(&sentinel.port.to_string(), &silent);
+        let node = FredNode::sentinel("main", [first, url]).unwrap();
+        // One attempt with each, and the pause between them.
+        until(2 * RETURN, || votes(&node)).await;
+    }
 }
 
 /// Three masters with all slots, that know each other.
