@@ -8,6 +8,7 @@ mod introduction;
 mod link;
 mod lock_node;
 mod node;
+mod slots;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 mod topology;
 mod url;

@@ -1,10 +1,6 @@
 use std::{
-    mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Instant,
 };
 
 use fred::{
@@ -16,13 +12,8 @@ use fred::{
         config::{Config as Settings, Options},
     },
 };
-use futures::{
-    FutureExt,
-    channel::oneshot,
-    future::{BoxFuture, Shared},
-};
 use redlock_core::{Identity, NodeError, Resource};
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::Handle;
 
 use crate::{
     attempt,
@@ -30,6 +21,7 @@ use crate::{
     error::{self, Cause},
     guest::{Guest, SeenThrough, pick},
     introduction::introduce,
+    slots::{Found, Slots, State, Waiting},
 };
 
 /// A node's way to its server: one connection, made when first needed and again when it has ended,
@@ -37,16 +29,12 @@ use crate::{
 ///
 /// A connection works only while the runtime that it was made in is polled, so each runtime that
 /// uses the node has one of its own. Nearly always that is one in all.
-///
-/// Nothing is dropped, and no task spawned, while the slots are locked: either may drop a task of
-/// a runtime that is ending, and with it a [`Tenancy`], which locks them too.
 pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     options: Options,
     guests: Vec<Arc<Guest>>,
-    slots: Mutex<Vec<Slot>>,
+    slots: Slots,
     identity: Mutex<Option<Identity>>,
-    next: AtomicU64,
 }
 
 /// A connection as a caller uses it.
@@ -64,27 +52,11 @@ enum Owner {
     User(Arc<Guest>, Handle),
 }
 
-struct Slot {
-    runtime: Id,
-    generation: u64,
-    state: State,
-    /// Dropped with the slot, which ends the task of the connection.
-    _wanted: oneshot::Sender<()>,
-}
-
-impl Slot {
-    fn is_outdated(&self) -> bool {
-        matches!(self.state, State::Failed { since, .. } if since.elapsed() >= PAUSE)
+impl Session {
+    pub(crate) const fn of_link(client: Client, generation: u64) -> Self {
+        Self { client, owner: Owner::Link(generation) }
     }
 }
-
-enum State {
-    Connecting(Waiting),
-    Connected(Client),
-    Failed { since: Instant, error: NodeError },
-}
-
-type Waiting = Shared<BoxFuture<'static, Result<Session, NodeError>>>;
 
 impl Link {
     pub(crate) fn new(config: Config) -> Self {
@@ -98,9 +70,8 @@ impl Link {
             options: config.options(),
             config: Arc::new(config),
             guests,
-            slots: Mutex::new(Vec::new()),
+            slots: Slots::default(),
             identity: Mutex::new(None),
-            next: AtomicU64::new(0),
         }
     }
 
@@ -137,7 +108,7 @@ impl Link {
             Owner::Link(generation) => {
                 let answer = send(&session.client, &self.options, command, words).await;
                 if self.is_useless(&answer) {
-                    self.forget(*generation);
+                    self.slots.forget(*generation);
                 }
                 answer
             }
@@ -187,74 +158,23 @@ impl Link {
         Ok(())
     }
 
+    /// The connection of this runtime, or what will become of the attempt to make it.
     fn find_or_connect(
         self: &Arc<Self>,
         runtime: &Handle,
         settings: &Settings,
     ) -> Result<Result<Session, NodeError>, Waiting> {
-        let id = runtime.id();
-        let mut slots = self.slots();
-        if let Some(slot) = slots.iter().find(|slot| slot.runtime == id) {
-            match &slot.state {
-                State::Connected(client) => {
-                    let owner = Owner::Link(slot.generation);
-                    return Ok(Ok(Session { client: client.clone(), owner }));
-                }
-                State::Connecting(waiting) => return Err(waiting.clone()),
-                State::Failed { since, error } if since.elapsed() < PAUSE => {
-                    return Ok(Err(error.clone()));
-                }
-                State::Failed { .. } => {}
+        match self.slots.find(runtime.id(), &self.config.label) {
+            Found::Known(session) => Ok(session),
+            Found::Coming(waiting) => Err(waiting),
+            Found::Missing { generation, waiting, report, unwanted } => {
+                let tenancy = Tenancy { link: Arc::downgrade(self), generation };
+                let config = Arc::clone(&self.config);
+                let settings = rotated(settings.clone(), generation);
+                runtime.spawn(attempt::run(config, settings, tenancy, report, unwanted));
+                Err(waiting)
             }
         }
-        // This runtime's, and those of runtimes that have never come back to try again.
-        let outdated: Vec<_> = slots.extract_if(.., |slot| slot.is_outdated()).collect();
-        let generation = self.next.fetch_add(1, Ordering::Relaxed);
-        let (wanted, unwanted) = oneshot::channel();
-        let (report, reported) = oneshot::channel();
-        let label = Arc::clone(&self.config.label);
-        let waiting = reported
-            .map(move |told| told.unwrap_or_else(|_| Err(error::runtime_ended(&label))))
-            .boxed()
-            .shared();
-        slots.push(Slot {
-            runtime: id,
-            generation,
-            state: State::Connecting(waiting.clone()),
-            _wanted: wanted,
-        });
-        drop(slots);
-        drop(outdated);
-        let tenancy = Tenancy { link: Arc::downgrade(self), generation };
-        let (config, settings) = (Arc::clone(&self.config), rotated(settings.clone(), generation));
-        runtime.spawn(attempt::run(config, settings, tenancy, report, unwanted));
-        Err(waiting)
-    }
-
-    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the state of a connection unless it has been forgotten.
-    fn set(&self, generation: u64, state: State) {
-        let mut slots = self.slots();
-        let slot = slots.iter_mut().find(|slot| slot.generation == generation);
-        let before = slot.map(|slot| mem::replace(&mut slot.state, state));
-        drop(slots);
-        drop(before);
-    }
-
-    /// Has the next caller connect again, unless an attempt has just failed.
-    fn forget(&self, generation: u64) {
-        let mut slots = self.slots();
-        let gone = slots
-            .iter()
-            .position(|slot| {
-                slot.generation == generation && !matches!(slot.state, State::Failed { .. })
-            })
-            .map(|index| slots.swap_remove(index));
-        drop(slots);
-        drop(gone);
     }
 }
 
@@ -268,14 +188,14 @@ impl Tenancy {
     pub(crate) fn connected(&self, client: Client, identity: Option<Identity>) -> Session {
         if let Some(link) = self.link.upgrade() {
             *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
-            link.set(self.generation, State::Connected(client.clone()));
+            link.slots.set(self.generation, State::Connected(client.clone()));
         }
-        Session { client, owner: Owner::Link(self.generation) }
+        Session::of_link(client, self.generation)
     }
 
     pub(crate) fn failed(&self, error: NodeError) {
         if let Some(link) = self.link.upgrade() {
-            link.set(self.generation, State::Failed { since: Instant::now(), error });
+            link.slots.set(self.generation, State::Failed { since: Instant::now(), error });
         }
     }
 }
@@ -283,7 +203,7 @@ impl Tenancy {
 impl Drop for Tenancy {
     fn drop(&mut self) {
         if let Some(link) = self.link.upgrade() {
-            link.forget(self.generation);
+            link.slots.forget(self.generation);
         }
     }
 }
@@ -301,7 +221,3 @@ pub(crate) async fn send(
         _ => Cause::Fred(error),
     })
 }
-
-/// How long after a failed attempt callers fail at once: a server that is down is asked ten times
-/// a second, however many ask for it, and votes again soon after its return.
-const PAUSE: Duration = Duration::from_millis(100);
