@@ -138,17 +138,14 @@ pub(crate) fn label(settings: &Settings) -> String {
     let database = settings.database.unwrap_or_default();
     match &settings.server {
         ServerConfig::Centralized { server } => format!("{}/{database}", address(server)),
-        ServerConfig::Clustered { hosts, .. } => format!("cluster:{}", addresses(hosts)),
-        ServerConfig::Sentinel { service_name, hosts, .. } => {
-            format!("{service_name}@{}/{database}", addresses(hosts))
+        ServerConfig::Clustered { hosts, .. } => {
+            let first = hosts.first().map(address).unwrap_or_default();
+            format!("cluster:{first}/{database}")
         }
+        ServerConfig::Sentinel { service_name, .. } => format!("sentinel:{service_name}"),
         #[cfg(unix)]
         ServerConfig::Unix { path } => format!("unix:{}/{database}", path.display()),
     }
-}
-
-fn addresses(servers: &[Server]) -> String {
-    servers.iter().map(address).collect::<Vec<_>>().join(",")
 }
 
 fn address(server: &Server) -> String {
@@ -214,11 +211,11 @@ mod tests {
 
     #[test]
     fn a_label_says_where_and_not_who() {
-        let hosts = vec![("a", 1), ("::1", 2)];
+        let hosts = vec![("::1", 2), ("a", 1)];
         for (server, expected) in [
             (ServerConfig::new_centralized("h", 7), "h:7/0"),
-            (ServerConfig::new_clustered(hosts.clone()), "cluster:a:1,[::1]:2"),
-            (ServerConfig::new_sentinel(hosts, "main"), "main@a:1,[::1]:2/0"),
+            (ServerConfig::new_clustered(hosts.clone()), "cluster:[::1]:2/0"),
+            (ServerConfig::new_sentinel(hosts, "main"), "sentinel:main"),
         ] {
             let secret = Some("secret".into());
             let settings = Settings { password: secret, ..settings(server) };

@@ -10,7 +10,7 @@ mod lock_node;
 mod node;
 mod slots;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
-mod topology;
+mod topologies;
 mod url;
 
 pub use fred;

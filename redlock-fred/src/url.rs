@@ -148,13 +148,6 @@ fn version(url: &Url) -> Result<RespVersion, UrlError> {
     }
 }
 
-/// How to log in at the sentinels, by the names that the library has for it.
-#[cfg(feature = "sentinel")]
-pub(crate) fn sentinel_login(url: &str) -> Result<(Option<String>, Option<String>), UrlError> {
-    let url = Url::parse(url).map_err(|_| UrlError::new(SYNTAX))?;
-    Ok((value(&url, "sentinelUsername"), value(&url, "sentinelPassword")))
-}
-
 fn value(url: &Url, wanted: &str) -> Option<String> {
     let found = url.query_pairs().find(|(key, _)| key == wanted);
     found.map(|(_, value)| value.into_owned())

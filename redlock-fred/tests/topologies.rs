@@ -68,9 +68,19 @@ impl Sentinel {
     }
 
     fn url(&self) -> String {
-        let query = self.password.map(|password| format!("?sentinelPassword={password}"));
-        format!("redis://:m-pass@127.0.0.1:{}{}", self.port, query.unwrap_or_default())
+        self.url_at(self.port)
     }
+
+    /// Its url if it were at another port.
+    fn url_at(&self, port: u16) -> String {
+        let login = self.password.map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{login}127.0.0.1:{port}")
+    }
+}
+
+/// The master that these sentinels watch, which wants a password.
+fn master_of<const N: usize>(sentinels: [String; N]) -> FredNode {
+    FredNode::sentinel_with("main", sentinels, MASTER).unwrap()
 }
 
 impl Drop for Sentinel {
@@ -112,9 +122,7 @@ async fn the_master_of_a_name_votes_and_after_a_fail_over_the_new_one() {
     until(2 * PATIENCE, || async { replicas(&sentinel).await == 1 }).await;
 
     // The first sentinel is none, which must not matter.
-    let nobody = format!("redis://:m-pass@127.0.0.1:{}?sentinelPassword=s-pass", port());
-    let urls = [nobody, sentinel.url()];
-    let node = FredNode::sentinel("main", urls).unwrap();
+    let node = master_of([sentinel.url_at(port()), sentinel.url()]);
     assert_eq!(node.inspect(&resource("r")).await.unwrap(), Inspection::Free);
     assert!(votes(&node).await);
     assert_eq!(calls(&master, "set"), 1);
@@ -144,11 +152,16 @@ async fn the_master_of_a_name_votes_and_after_a_fail_over_the_new_one() {
 async fn sentinels_that_are_not_there_or_do_not_know_the_name_are_an_outage() {
     let master = Options::new().password("m-pass").start().unwrap();
     let sentinel = Sentinel::watch(&master);
-    let node = FredNode::sentinel("main", [sentinel.url()]).unwrap();
+    let node = master_of([sentinel.url()]);
     until(PATIENCE, || votes(&node)).await;
+    // Who logs in at the master as nobody is turned away by it.
+    let nobody = FredNode::sentinel("main", [sentinel.url()]).unwrap();
+    let error = nobody.inspect(&resource("r")).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
     for node in [
-        FredNode::sentinel("other", [sentinel.url()]).unwrap(),
-        FredNode::sentinel("main", [format!("redis://127.0.0.1:{}", port())]).unwrap(),
+        FredNode::sentinel_with("other", [sentinel.url()], MASTER).unwrap(),
+        master_of([sentinel.url_at(port())]),
     ] {
         let error = node.inspect(&resource("r")).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Unreachable, "{error}");
@@ -163,15 +176,13 @@ async fn a_sentinel_that_hangs_does_not_keep_the_others_from_being_asked() {
     let master = Options::new().password("m-pass").start().unwrap();
     // Takes connections, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = silent.local_addr().unwrap().port().to_string();
+    let silent = silent.local_addr().unwrap().port();
     // The first is asked for the master at once, the other to let the node in.
     for password in [None, Some("s-pass")] {
         let sentinel = Sentinel::with(&master, password);
-        let url = sentinel.url();
-        let node = FredNode::sentinel("main", [&url]).unwrap();
+        let node = master_of([sentinel.url()]);
         until(PATIENCE, || votes(&node)).await;
-        let first = url.replace(&sentinel.port.to_string(), &silent);
-        let node = FredNode::sentinel("main", [first, url]).unwrap();
+        let node = master_of([sentinel.url_at(silent), sentinel.url()]);
         // One attempt with each, and the pause between them.
         until(2 * RETURN, || votes(&node)).await;
     }
@@ -210,7 +221,7 @@ async fn cluster() -> Vec<Server> {
 async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
     let mut servers = cluster().await;
     let node = FredNode::cluster([servers[0].url()]).unwrap();
-    assert_eq!(node.label(), format!("cluster:127.0.0.1:{}", servers[0].port()));
+    assert_eq!(node.label(), format!("cluster:127.0.0.1:{}/0", servers[0].port()));
     let mine = token("mine");
     for number in 0..50 {
         let name = resource(&format!("r{number}"));
@@ -263,6 +274,7 @@ async fn votes_everywhere(node: &FredNode) -> bool {
     true
 }
 
+const MASTER: &str = "redis://:m-pass@master";
 const SLOTS: [[&str; 2]; 3] = [["0", "5000"], ["5001", "11000"], ["11001", "16383"]];
 /// Its connection for commands, and the one for news.
 const OF_THE_SENTINEL: usize = 2;
