@@ -11,9 +11,13 @@
 #[path = "../../examples/custom_node.rs"]
 #[expect(dead_code, reason = "its program is run by the tests of the examples")]
 mod custom_node;
+#[cfg(all(feature = "fred", feature = "redis-rs"))]
+mod fred;
 mod memory;
 #[cfg(feature = "redis-rs")]
 mod on_server;
+#[cfg(feature = "deadpool")]
+mod pooled;
 #[cfg(feature = "redis-rs")]
 mod redis_rs;
 mod report;

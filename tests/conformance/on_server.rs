@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{
     conformance::{Lacking, Subject},
     server::{Options, Server},
@@ -96,6 +96,13 @@ impl Subject for OnServer {
         self.server().kill();
         Ok(())
     }
+}
+
+/// What an adapter made, as a node.
+pub(crate) fn node<N: LockNode>(
+    node: impl Future<Output = N> + Send + 'static,
+) -> BoxFuture<'static, Arc<dyn LockNode>> {
+    node.map(|node| Arc::new(node) as Arc<dyn LockNode>).boxed()
 }
 
 fn started() -> Server {

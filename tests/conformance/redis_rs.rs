@@ -1,14 +1,8 @@
 //! `RedisNode`, by each way to make one.
 
-use std::sync::Arc;
+use redlocks::redis_rs::{RedisNode, redis::Client};
 
-use futures::{FutureExt, future::BoxFuture};
-use redlocks::{
-    LockNode,
-    redis_rs::{RedisNode, redis::Client},
-};
-
-use crate::on_server::OnServer;
+use crate::on_server::{OnServer, node};
 
 pub(crate) mod url {
     use super::*;
@@ -73,10 +67,4 @@ pub(crate) mod multiplexed {
     }
 
     redlock_testkit::conformance_tests!(subject(), lacking: a_cut_connection_is_made_again);
-}
-
-fn node<N: LockNode>(
-    node: impl Future<Output = N> + Send + 'static,
-) -> BoxFuture<'static, Arc<dyn LockNode>> {
-    node.map(|node| Arc::new(node) as Arc<dyn LockNode>).boxed()
 }

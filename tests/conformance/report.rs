@@ -17,6 +17,20 @@ async fn report() {
         Report::of("manager", async || crate::redis_rs::manager::subject()).await,
         #[cfg(feature = "redis-rs")]
         Report::of("multiplexed", async || crate::redis_rs::multiplexed::subject()).await,
+        #[cfg(feature = "deadpool")]
+        Report::of("deadpool url", async || crate::pooled::url::subject()).await,
+        #[cfg(feature = "deadpool")]
+        Report::of("deadpool pool", async || crate::pooled::pool::subject()).await,
+        #[cfg(all(feature = "fred", feature = "redis-rs"))]
+        Report::of("fred url", async || crate::fred::url::subject()).await,
+        #[cfg(all(feature = "fred", feature = "redis-rs"))]
+        Report::of("fred resp3", async || crate::fred::resp3::subject()).await,
+        #[cfg(all(feature = "fred", feature = "redis-rs"))]
+        Report::of("fred config", async || crate::fred::config::subject()).await,
+        #[cfg(all(feature = "fred", feature = "redis-rs"))]
+        Report::of("fred client", async || crate::fred::client::subject()).await,
+        #[cfg(all(feature = "fred", feature = "redis-rs"))]
+        Report::of("fred pool", async || crate::fred::pool::subject()).await,
     ];
     let report = columns.into_iter().fold(Report::default(), Report::beside);
     println!("\n{report}\n");
