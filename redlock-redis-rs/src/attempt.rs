@@ -44,7 +44,7 @@ pub(crate) async fn run(
             Err(trouble) => {
                 let broken = match config.origin {
                     Origin::Multiplexed(_) => FailureKind::Closed,
-                    Origin::Client(_) | Origin::Manager(_) => FailureKind::Unreachable,
+                    _ => FailureKind::Unreachable,
                 };
                 let error = trouble.of_connecting(&config.label, broken);
                 tenancy.failed(error.clone());

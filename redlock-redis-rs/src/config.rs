@@ -6,6 +6,9 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Watched;
+
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
 #[derive(Clone)]
 pub(crate) struct Config {
@@ -42,8 +45,21 @@ pub(crate) enum Origin {
     Client(Client),
     /// The library does.
     Manager(ConnectionManager),
+    /// Sentinels tell where.
+    #[cfg(feature = "sentinel")]
+    Sentinel(Arc<Watched>),
     /// There is this one, and never another.
     Multiplexed(MultiplexedConnection),
+}
+
+impl Origin {
+    /// An answer is late.
+    pub(crate) fn doubt(&self) {
+        #[cfg(feature = "sentinel")]
+        if let Self::Sentinel(watched) = self {
+            watched.doubt();
+        }
+    }
 }
 
 /// The settings of a connection that small requests and quick answers want.

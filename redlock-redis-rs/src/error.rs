@@ -6,6 +6,9 @@ use redis::{ErrorKind, RedisError};
 use redlock_core::{Delivery, FailureKind, NodeError};
 use redlock_wire::{Trouble, Unfit};
 
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Unfound;
+
 /// Why a command has no answer.
 #[derive(Debug)]
 pub(crate) enum Cause {
@@ -15,6 +18,16 @@ pub(crate) enum Cause {
     Redis(RedisError),
     /// The server is there, and must not vote.
     Unfit(Unfit),
+    /// It is not known where the server is.
+    #[cfg(feature = "sentinel")]
+    Unfound(Unfound),
+}
+
+#[cfg(feature = "sentinel")]
+impl From<Unfound> for Cause {
+    fn from(unfound: Unfound) -> Self {
+        Self::Unfound(unfound)
+    }
 }
 
 impl From<RedisError> for Cause {
@@ -35,6 +48,8 @@ impl Cause {
         let error = match self {
             Self::Late(after) => return NodeError::timed_out(Arc::clone(label), after).into(),
             Self::Unfit(unfit) => return unfit_node(label, unfit).into(),
+            #[cfg(feature = "sentinel")]
+            Self::Unfound(unfound) => return unfound_node(label, unfound).into(),
             Self::Redis(error) => error,
         };
         let Some(code) = error.code().map(Box::<str>::from) else {
@@ -53,6 +68,8 @@ impl Cause {
         match self {
             Self::Late(after) => NodeError::timed_out(Arc::clone(label), after),
             Self::Unfit(unfit) => unfit_node(label, unfit),
+            #[cfg(feature = "sentinel")]
+            Self::Unfound(unfound) => unfound_node(label, unfound),
             Self::Redis(error) => {
                 NodeError::new(Arc::clone(label), kind(&error, broken)).with_source(source(error))
             }
@@ -63,6 +80,17 @@ impl Cause {
 
 fn unfit_node(label: &Arc<str>, unfit: Unfit) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Rejected).with_source(unfit)
+}
+
+#[cfg(feature = "sentinel")]
+fn unfound_node(label: &Arc<str>, unfound: Unfound) -> NodeError {
+    let kind = match &unfound {
+        Unfound::Silence(Some(error)) => kind(error, FailureKind::Unreachable),
+        Unfound::Silence(None) => FailureKind::TimedOut,
+        Unfound::Unknown => FailureKind::Rejected,
+        Unfound::Discord => FailureKind::Other,
+    };
+    NodeError::new(Arc::clone(label), kind).with_source(unfound)
 }
 
 /// The call was made where there is no tokio runtime.

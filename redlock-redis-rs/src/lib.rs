@@ -38,6 +38,10 @@ mod introduction;
 mod link;
 mod lock_node;
 mod node;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+mod topologies;
 mod url;
 
 pub use redis;

@@ -106,7 +106,10 @@ impl Link {
                 Err(Cause::Redis(error))
             }
             // The connection stays: what was sent on it comes before what will be.
-            Err(_) => Err(Cause::Late(self.config.response_timeout)),
+            Err(_) => {
+                self.config.origin.doubt();
+                Err(Cause::Late(self.config.response_timeout))
+            }
         }
     }
 

@@ -121,7 +121,7 @@ impl RedisNode {
         Self::with(Config { label: label.into(), ..self.link.config.clone() })
     }
 
-    fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         Self { link: Arc::new(Link::new(config)) }
     }
 }
@@ -146,11 +146,16 @@ impl fmt::Debug for RedisNode {
 }
 
 fn origin(client: Client) -> Origin {
+    ready_for_tls();
+    Origin::Client(client)
+}
+
+/// Sees to it that TLS can be used, if it is there.
+pub(crate) fn ready_for_tls() {
     #[cfg(feature = "tls")]
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Without a provider the first TLS connection would panic. An error means that somebody
         // else has been quicker, and theirs is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    Origin::Client(client)
 }

@@ -143,8 +143,8 @@ impl Sentinel {
         let place = wait::until(self.sentinels.iter(), "a new master", || {
             let place = self.place_named_by_majority()?;
             let server = &self.servers[place];
-            let role = server.cmd::<(String, redis::Value, redis::Value)>(&["ROLE"]).ok()?.0;
-            (server.port() != former && role == "master").then_some(place)
+            // The former one may hang, and is not asked.
+            (server.port() != former && is_master(server)).then_some(place)
         })?;
         Ok(&self.servers[place])
     }
@@ -190,6 +190,11 @@ fn named_by(sentinel: &Server) -> redis::RedisResult<u16> {
     let question = ["GET-MASTER-ADDR-BY-NAME", Sentinel::NAME];
     let (_, port): (String, u16) = redis::cmd("SENTINEL").arg(&question).query(&mut connection)?;
     Ok(port)
+}
+
+fn is_master(server: &Server) -> bool {
+    let info = server.cmd::<String>(&["INFO", "replication"]);
+    info.is_ok_and(|info| info.contains("role:master"))
 }
 
 /// A server may become a replica of any of the others, and must show them their common password.

@@ -1,0 +1,87 @@
+//! Nodes that are more than one server: [`RedisNode::sentinel`] and [`RedisNode::cluster`].
+
+use redis::{Client, ConnectionInfo};
+
+use crate::{
+    config::{Config, Origin, tuned},
+    node::{RedisNode, ready_for_tls},
+    url::{self, UrlError},
+};
+
+#[cfg(feature = "sentinel")]
+impl RedisNode {
+    /// The server that these sentinels call the master of this name: one node, whichever server
+    /// it is at the time.
+    ///
+    /// The sentinels are asked anew for each connection, all at once, and most of those that
+    /// answer are believed; one that is dead, hangs or is cut off holds up nothing. When the
+    /// master dies, becomes a replica, or hangs until the sentinels name another, the node
+    /// connects to the new one, and votes again within about a second of its promotion. Its label
+    /// is `sentinel:` and the name.
+    ///
+    /// The urls are those of [`open`](Self::open), with the users and passwords that the
+    /// *sentinels* want. The master is connected to without password or TLS: see
+    /// [`sentinel_with`](Self::sentinel_with).
+    ///
+    /// # What a fail-over means for a lock
+    ///
+    /// Replication is asynchronous, so **a replica that is promoted may have forgotten votes**
+    /// that its master gave. For the lock that is a node which was restarted empty while locks
+    /// were held: with three such nodes, one fail-over at the wrong moment can give two clients a
+    /// majority. Its uptime does not tell, since the process is an old one: a rule that makes
+    /// restarted servers wait does not cover it. Besides, a master that is cut off from its
+    /// sentinels but not from its clients goes on voting beside the promoted one;
+    /// `min-replicas-to-write 1` on the servers narrows that, and closes it no further than to
+    /// `min-replicas-max-lag`.
+    ///
+    /// So independent masters without fail-over are the safer nodes, and the quorum makes them as
+    /// available: prefer those, use this where the deployment is given, and protect what the lock
+    /// guards by fencing.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first url that cannot be used, with its place, or if there is none.
+    pub fn sentinel<U: AsRef<str>>(
+        name: &str,
+        sentinels: impl IntoIterator<Item = U>,
+    ) -> Result<Self, UrlError> {
+        Self::sentinel_with(name, sentinels, "redis://master")
+    }
+
+    /// As [`sentinel`](Self::sentinel), with a url that tells how to connect to the master:
+    /// `rediss://user:password@master/2`.
+    ///
+    /// Its scheme, user, password, database and options count; its host and port stand for those
+    /// that the sentinels tell, whatever they are. With TLS the certificate must be good for the
+    /// host that the sentinels tell, often an address: `sentinel announce-hostnames yes` makes it
+    /// a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`sentinel`](Self::sentinel), and [`UrlError`] without a place if this url is no good.
+    pub fn sentinel_with<U: AsRef<str>>(
+        name: &str,
+        sentinels: impl IntoIterator<Item = U>,
+        master: &str,
+    ) -> Result<Self, UrlError> {
+        let sentinels = parse_all(sentinels)?.into_iter().map(Client::open);
+        let sentinels: Vec<_> =
+            sentinels.collect::<Result<_, _>>().map_err(|_| UrlError::UNUSABLE)?;
+        let master = tuned(&url::parse(master)?);
+        let watched = crate::sentinel::Watched::new(name, sentinels, master);
+        ready_for_tls();
+        let label = format!("sentinel:{name}");
+        Ok(Self::with(Config::new(label, Origin::Sentinel(watched.into()))))
+    }
+}
+
+/// What these urls say about where to connect; at least one of them.
+fn parse_all<U: AsRef<str>>(
+    urls: impl IntoIterator<Item = U>,
+) -> Result<Vec<ConnectionInfo>, UrlError> {
+    let parsed = urls.into_iter().enumerate().map(|(index, url)| {
+        url::parse(url.as_ref()).map(|info| tuned(&info)).map_err(|error| error.at(index))
+    });
+    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    if parsed.is_empty() { Err(UrlError::MISSING) } else { Ok(parsed) }
+}
