@@ -64,9 +64,9 @@ struct Opened {
 }
 
 async fn open(config: &Config) -> Result<Opened, Cause> {
-    let Dialled { mut connection, mut driver } = dial(&config.origin).await?;
+    let Dialled { mut connection, mut driver } = dial(config).await?;
     let identity = {
-        let introduction = pin!(introduce(&mut connection, config.eviction));
+        let introduction = pin!(introduce(&mut connection, config));
         match future::select(introduction, &mut driver).await {
             Either::Left((identity, _)) => identity?,
             // The connection has ended, and has told the introduction why.

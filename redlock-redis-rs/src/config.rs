@@ -6,6 +6,8 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
+#[cfg(feature = "cluster")]
+use crate::cluster::Seeds;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Watched;
 
@@ -48,6 +50,9 @@ pub(crate) enum Origin {
     /// Sentinels tell where.
     #[cfg(feature = "sentinel")]
     Sentinel(Arc<Watched>),
+    /// The library connects to all masters that these servers tell of.
+    #[cfg(feature = "cluster")]
+    Cluster(Seeds),
     /// There is this one, and never another.
     Multiplexed(MultiplexedConnection),
 }

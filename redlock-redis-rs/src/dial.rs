@@ -16,7 +16,11 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 
-use crate::{config::Origin, connection::Connection, error::Cause};
+use crate::{
+    config::{Config, Origin},
+    connection::Connection,
+    error::Cause,
+};
 
 /// A connection, and what must be polled for it to work.
 pub(crate) struct Dialled {
@@ -26,11 +30,13 @@ pub(crate) struct Dialled {
 }
 
 /// Connects and logs in.
-pub(crate) async fn dial(origin: &Origin) -> Result<Dialled, Cause> {
-    match origin {
+pub(crate) async fn dial(config: &Config) -> Result<Dialled, Cause> {
+    match &config.origin {
         Origin::Client(client) => Ok(call(client).await?),
         #[cfg(feature = "sentinel")]
         Origin::Sentinel(watched) => watched.dial().await,
+        #[cfg(feature = "cluster")]
+        Origin::Cluster(seeds) => seeds.dial(config).await,
         Origin::Manager(manager) => Ok(Dialled {
             connection: Connection::Manager(manager.clone()),
             driver: future::pending().boxed(),

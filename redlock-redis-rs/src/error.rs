@@ -109,6 +109,9 @@ pub(crate) fn runtime_ended(label: &Arc<str>) -> NodeError {
 fn kind(error: &RedisError, broken: FailureKind) -> FailureKind {
     match error.kind() {
         _ if error.is_timeout() => FailureKind::TimedOut,
+        // A master of a cluster that there is no connection to.
+        #[cfg(feature = "cluster")]
+        ErrorKind::ClusterConnectionNotFound => broken,
         ErrorKind::Io => broken,
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => FailureKind::Protocol,
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {

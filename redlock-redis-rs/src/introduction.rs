@@ -4,7 +4,11 @@ use redis::{FromRedisValue, Value};
 use redlock_core::Identity;
 use redlock_wire::{INFO_SECTIONS, Script, Unfit, run_id};
 
-use crate::{config::Eviction, connection::Connection, error::Cause};
+use crate::{
+    config::{Config, Eviction},
+    connection::Connection,
+    error::Cause,
+};
 
 /// Asks who the server is and whether it may vote, and loads the scripts, in one round trip.
 ///
@@ -12,8 +16,14 @@ use crate::{config::Eviction, connection::Connection, error::Cause};
 /// needed.
 pub(crate) async fn introduce(
     connection: &mut Connection,
-    eviction: Eviction,
+    config: &Config,
 ) -> Result<Option<Identity>, Cause> {
+    #[cfg(feature = "cluster")]
+    if let Connection::Cluster(cluster) = connection {
+        // Many servers have many identities, and change: none is the cluster's.
+        let patience = config.connect_timeout / 4;
+        return crate::cluster::introduce(cluster, config.eviction, patience).await.map(|()| None);
+    }
     let mut commands = redis::pipe();
     for section in INFO_SECTIONS {
         commands.cmd("INFO").arg(section);
@@ -23,7 +33,7 @@ pub(crate) async fn introduce(
     }
     let mut answers = connection.send_all(&commands).await?.into_iter().map(text);
     let [server, memory, replication] = INFO_SECTIONS.map(|_| answers.next().unwrap_or_default());
-    fit(&memory, &replication, eviction)?;
+    fit(&memory, &replication, config.eviction)?;
     Ok(run_id(&server))
 }
 

@@ -30,6 +30,8 @@
 //!   nodes that are one server are found out; with `+script|load` the scripts are there beforehand.
 
 mod attempt;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod connection;
 mod dial;

@@ -99,8 +99,7 @@ impl Link {
         match timeout(self.config.response_timeout, session.connection.send(command)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                // A replica now: the name that was connected to may lead to the master by now.
-                if error.is_unrecoverable_error() || error.code() == Some("READONLY") {
+                if session.connection.is_lost_by(&error) {
                     self.forget(session.generation);
                 }
                 Err(Cause::Redis(error))

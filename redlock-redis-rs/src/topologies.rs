@@ -1,6 +1,6 @@
 //! Nodes that are more than one server: [`RedisNode::sentinel`] and [`RedisNode::cluster`].
 
-use redis::{Client, ConnectionInfo};
+use redis::ConnectionInfo;
 
 use crate::{
     config::{Config, Origin, tuned},
@@ -64,7 +64,7 @@ impl RedisNode {
         sentinels: impl IntoIterator<Item = U>,
         master: &str,
     ) -> Result<Self, UrlError> {
-        let sentinels = parse_all(sentinels)?.into_iter().map(Client::open);
+        let sentinels = parse_all(sentinels)?.into_iter().map(redis::Client::open);
         let sentinels: Vec<_> =
             sentinels.collect::<Result<_, _>>().map_err(|_| UrlError::UNUSABLE)?;
         let master = tuned(&url::parse(master)?);
@@ -72,6 +72,45 @@ impl RedisNode {
         ready_for_tls();
         let label = format!("sentinel:{name}");
         Ok(Self::with(Config::new(label, Origin::Sentinel(watched.into()))))
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl RedisNode {
+    /// The cluster that these servers belong to: all of it is **one** node, with one vote.
+    ///
+    /// It is no redlock by itself: a quorum needs several clusters, or other nodes, that know
+    /// nothing of each other. One url is enough; more are for the case that the first is down.
+    /// They must have the same user, password and TLS. The label is `cluster:` and the first.
+    ///
+    /// # Limits
+    ///
+    /// * Each resource lives on the one master that has its slot; with that master down, the node
+    ///   refuses this resource, and still votes on others if the cluster has
+    ///   `cluster-require-full-coverage no`.
+    /// * When a slot has moved, the first call for a resource in it is refused (`MOVED`) before
+    ///   it has any effect; then the map of the slots is read anew. While a slot is being moved,
+    ///   resources that are free cannot be acquired there (`ASK`), and held ones vote until they
+    ///   have gone over. A release that is refused so is not sent again by the node, and its key
+    ///   may stay for the rest of its ttl.
+    /// * Calls for one token are carried out in the order in which they were made as long as the
+    ///   slot stays where it is and the connection to its master lasts.
+    /// * A replica of the cluster that is promoted may have forgotten votes, as after any
+    ///   fail-over with asynchronous replication: one that happens while locks are held may give
+    ///   a second client this node's vote.
+    /// * The identity of a cluster is not known: two nodes that are the same cluster are not
+    ///   found out, and must not be.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first url that cannot be used, with its place; if there is none; or if
+    /// they cannot be of one cluster.
+    pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, UrlError> {
+        let seeds = parse_all(urls)?;
+        let label = seeds.first().map(url::label).unwrap_or_default();
+        let seeds = crate::cluster::Seeds::new(seeds).map_err(|_| UrlError::MIXED)?;
+        ready_for_tls();
+        Ok(Self::with(Config::new(format!("cluster:{label}"), Origin::Cluster(seeds))))
     }
 }
 

@@ -20,6 +20,10 @@ impl UrlError {
     #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub(crate) const MISSING: Self = Self { problem: NONE, position: None };
 
+    /// For several urls that cannot be of one cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) const MIXED: Self = Self { problem: DIFFERENT, position: None };
+
     /// Which of several urls it is, counted from 1.
     pub(crate) const fn at(self, index: usize) -> Self {
         Self { position: Some(index + 1), ..self }
@@ -96,6 +100,9 @@ pub(crate) fn label(info: &ConnectionInfo) -> String {
 
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 const NONE: &str = "is missing: there must be at least one";
+#[cfg(feature = "cluster")]
+const DIFFERENT: &str = "is one of several for a cluster that differ in user, password, TLS, \
+                         database or protocol, or is a unix socket";
 const SCHEME: &str = "does not start with redis://, rediss:// or unix://";
 const TLS: &str = "starts with rediss://, which needs the feature `tls`";
 const SYNTAX: &str = "does not parse: a port that is no number, or a password whose special \

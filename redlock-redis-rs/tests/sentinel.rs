@@ -1,10 +1,9 @@
 //! A node that is "the master of that name", on sentinels that promote.
-#![cfg(feature = "sentinel")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
 
 mod common;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
@@ -61,11 +60,11 @@ async fn votes_after(node: &RedisNode, event: impl FnOnce() + Send + 'static) ->
 
 #[tokio::test]
 async fn a_master_that_hangs_is_left_once_another_is_promoted_and_not_before() {
-    let deployment = std::sync::Arc::new(Sentinel::start(1, 3).unwrap());
+    let deployment = Arc::new(Sentinel::start(1, 3).unwrap());
     let node = node(&deployment);
     assert!(votes(&node).await);
     let before = node.identity();
-    let hangs = deployment.clone();
+    let hangs = Arc::clone(&deployment);
     let waited = votes_after(&node, move || {
         let master = hangs.master().unwrap();
         master.stop();
@@ -74,6 +73,24 @@ async fn a_master_that_hangs_is_left_once_another_is_promoted_and_not_before() {
     let waited = waited.await;
     assert!(waited < 2 * RETURN, "{waited:?}");
     assert_ne!(node.identity(), before);
+}
+
+#[tokio::test]
+async fn a_master_that_is_demoted_is_left_within_a_second() {
+    let deployment =
+        Arc::new(tokio::task::spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap());
+    let node = node(&deployment);
+    assert!(votes(&node).await);
+    let before = node.identity();
+    let demotes = Arc::clone(&deployment);
+    let waited = votes_after(&node, move || {
+        let former = demotes.master().unwrap().port();
+        demotes.switch().unwrap();
+        demotes.wait_for_promotion(former).unwrap();
+    });
+    let waited = waited.await;
+    assert!(waited < 2 * RETURN, "{waited:?}");
+    until(RETURN, || async { votes(&node).await && node.identity() != before }).await;
 }
 
 #[tokio::test]

@@ -14,6 +14,15 @@ fn sentinels_promote_a_replica_of_a_dead_master() {
 }
 
 #[test]
+fn a_master_and_its_replica_change_places_while_both_are_well() {
+    let deployment = Sentinel::start(1, 3).unwrap();
+    let before = deployment.master().unwrap();
+    deployment.switch().unwrap();
+    let promoted = deployment.wait_for_promotion(before.port()).unwrap();
+    promoted.cmd::<()>(&["SET", "key", "value"]).unwrap();
+}
+
+#[test]
 fn sentinels_promote_a_replica_of_a_hung_master_and_make_it_follow_when_it_is_back() {
     let (secret, other) = (Options::new().password("p"), Options::new().password("q"));
     let deployment = Sentinel::with(1, 3, &secret, &other).unwrap();
