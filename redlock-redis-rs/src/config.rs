@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{
-    Client, ConnectionInfo,
+    Client, ConnectionInfo, ProtocolVersion,
     aio::{ConnectionManager, MultiplexedConnection},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
@@ -58,6 +58,22 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// The same servers, spoken to in RESP3.
+    pub(crate) fn resp3(&self) -> Self {
+        match self {
+            Self::Client(client) => {
+                let info = resp3(client.get_connection_info().clone());
+                // A client made from the settings of a client is that client.
+                Self::Client(Client::open(info).unwrap_or_else(|_| client.clone()))
+            }
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(watched) => Self::Sentinel(watched.reached(resp3).into()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(seeds) => Self::Cluster(seeds.reached(resp3)),
+            brought_along => brought_along.clone(),
+        }
+    }
+
     /// An answer is late.
     pub(crate) fn doubt(&self) {
         #[cfg(feature = "sentinel")]
@@ -84,6 +100,11 @@ pub(crate) fn tuned(info: &ConnectionInfo) -> ConnectionInfo {
         settings = settings.set_user_timeout(UNACKNOWLEDGED);
     }
     info.clone().set_tcp_settings(settings)
+}
+
+fn resp3(info: ConnectionInfo) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    info.set_redis_settings(settings)
 }
 
 // Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first

@@ -115,6 +115,17 @@ impl RedisNode {
         Self::with(Config { eviction: Eviction::Allowed, ..self.link.config.clone() })
     }
 
+    /// Speaks RESP3 with the server, which must be Redis 6 or newer, or Valkey: what
+    /// `?protocol=resp3` in a url says.
+    ///
+    /// Nothing that a lock says or hears depends on it. A connection that was brought along stays
+    /// as it is.
+    #[must_use]
+    pub fn resp3(self) -> Self {
+        let config = &self.link.config;
+        Self::with(Config { origin: config.origin.resp3(), ..config.clone() })
+    }
+
     /// Another name in errors and logs than host, port and database.
     #[must_use]
     pub fn labelled(self, label: impl Into<Arc<str>>) -> Self {

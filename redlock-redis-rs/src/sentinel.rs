@@ -37,6 +37,11 @@ impl Watched {
         Self { name: name.to_owned(), sentinels, master, doubt: Notify::new() }
     }
 
+    /// The same master, connected to in another way.
+    pub(crate) fn reached(&self, by: impl FnOnce(ConnectionInfo) -> ConnectionInfo) -> Self {
+        Self::new(&self.name, self.sentinels.clone(), by(self.master.clone()))
+    }
+
     /// An answer of the master is late.
     pub(crate) fn doubt(&self) {
         self.doubt.notify_waiters();

@@ -76,7 +76,7 @@ async fn a_master_that_hangs_is_left_once_another_is_promoted_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_master_that_is_demoted_is_left_within_a_second() {
+async fn a_master_that_is_demoted_is_left() {
     let deployment =
         Arc::new(tokio::task::spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap());
     let node = node(&deployment);
@@ -90,7 +90,8 @@ async fn a_master_that_is_demoted_is_left_within_a_second() {
     });
     let waited = waited.await;
     assert!(waited < 2 * RETURN, "{waited:?}");
-    until(RETURN, || async { votes(&node).await && node.identity() != before }).await;
+    // The sentinels leave it a master for a while after they have named another.
+    until(PATIENCE, || async { votes(&node).await && node.identity() != before }).await;
 }
 
 #[tokio::test]
