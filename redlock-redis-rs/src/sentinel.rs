@@ -1,6 +1,6 @@
 //! "The current master of that name": [`Watched`].
 
-use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -47,8 +47,8 @@ impl Watched {
         self.doubt.notify_waiters();
     }
 
-    /// Connects to the master as the sentinels name it now. The connection ends also when, after a
-    /// doubt, they name another.
+    /// Connects to the master as the sentinels name it now. The connection ends also when they name
+    /// another.
     pub(crate) async fn dial(self: &Arc<Self>) -> Result<Dialled, Cause> {
         let address = self.find().await?;
         let client = Client::open(self.master.clone().set_addr(self.place(&address)))?;
@@ -110,20 +110,64 @@ impl Watched {
     }
 
     /// Completes when the server at this address is no longer the master.
+    async fn until_replaced(self: Arc<Self>, connection: Connection, address: Address) {
+        let told =
+            self.sentinels.iter().map(|sentinel| self.until_told(sentinel, &address).boxed());
+        let told = future::select_all(told);
+        future::select(pin!(self.until_found_out(connection, &address)), told).await;
+    }
+
+    /// Completes when this sentinel tells of a change, and most of them agree.
     ///
-    /// A server that hangs keeps its connection open: nothing else would ever tell. The sentinels
-    /// are asked only after a late answer and until the server answers again. While they name it
-    /// still, the connection stays: what was sent on it comes before what will be.
-    async fn until_replaced(self: Arc<Self>, mut connection: Connection, address: Address) {
+    /// A former master that is well goes on as a master for seconds, and would vote beside the new
+    /// one: nothing but the sentinels' news tells of that.
+    async fn until_told(&self, sentinel: &Client, address: &Address) {
+        while self.listen(sentinel, address).await.is_err() {
+            sleep(PAUSE_AFTER_SILENCE).await;
+        }
+    }
+
+    async fn listen(&self, sentinel: &Client, address: &Address) -> RedisResult<()> {
+        let mut news = timeout(PATIENCE, async {
+            let mut news = sentinel.get_async_pubsub().await?;
+            news.subscribe("+switch-master").await?;
+            RedisResult::Ok(news)
+        })
+        .await
+        .map_err(io::Error::from)??;
+        // It may have happened before somebody listened.
+        while !self.names_another(sentinel, address).await? {
+            let ended = || RedisError::from(io::Error::from(io::ErrorKind::UnexpectedEof));
+            news.on_message().next().await.ok_or_else(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this sentinel, and then most of them, name another master than this.
+    async fn names_another(&self, sentinel: &Client, address: &Address) -> RedisResult<bool> {
+        let named = timeout(PATIENCE, self.named_by(sentinel)).await.map_err(io::Error::from)??;
+        Ok(named.as_ref() != Some(address) && self.is_replaced(address).await)
+    }
+
+    /// Completes when the server, after a late answer, goes on not answering until it is replaced.
+    ///
+    /// A sentinel whose news were lost is asked this way. While most of them name the server
+    /// still, its connection stays: what was sent on it comes before what will be.
+    async fn until_found_out(&self, mut connection: Connection, address: &Address) {
         loop {
             self.doubt.notified().await;
             while !answers(&mut connection).await {
-                if self.find().await.is_ok_and(|named| named != address) {
+                if self.is_replaced(address).await {
                     return;
                 }
                 sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Whether most sentinels name another master than this.
+    async fn is_replaced(&self, address: &Address) -> bool {
+        self.find().await.is_ok_and(|named| named != *address)
     }
 }
 
@@ -176,6 +220,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Between two rounds of asking.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Before a sentinel is listened to again.
+const PAUSE_AFTER_SILENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

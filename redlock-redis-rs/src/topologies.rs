@@ -14,10 +14,11 @@ impl RedisNode {
     /// it is at the time.
     ///
     /// The sentinels are asked anew for each connection, all at once, and most of those that
-    /// answer are believed; one that is dead, hangs or is cut off holds up nothing. When the
-    /// master dies, becomes a replica, or hangs until the sentinels name another, the node
-    /// connects to the new one, and votes again within about a second of its promotion. Its label
-    /// is `sentinel:` and the name.
+    /// answer are believed; one that is dead, hangs or is cut off holds up nothing. While there is
+    /// a connection, each of them is listened to (`SUBSCRIBE +switch-master`, one connection to
+    /// each). When the master dies, becomes a replica, hangs, or goes on but the sentinels name
+    /// another, the node connects to the new one, and votes again within about a second of its
+    /// promotion. Its label is `sentinel:` and the name.
     ///
     /// The urls are those of [`open`](Self::open), with the users and passwords that the
     /// *sentinels* want. The master is connected to without password or TLS: see
@@ -29,8 +30,9 @@ impl RedisNode {
     /// that its master gave. For the lock that is a node which was restarted empty while locks
     /// were held: with three such nodes, one fail-over at the wrong moment can give two clients a
     /// majority. Its uptime does not tell, since the process is an old one: a rule that makes
-    /// restarted servers wait does not cover it. Besides, a master that is cut off from its
-    /// sentinels but not from its clients goes on voting beside the promoted one;
+    /// restarted servers wait does not cover it. Besides, a former master goes on granting for
+    /// seconds after the promotion, and longer if it is cut off from the sentinels: clients that
+    /// do not hear of the promotion at the same time have their votes from different servers.
     /// `min-replicas-to-write 1` on the servers narrows that, and closes it no further than to
     /// `min-replicas-max-lag`.
     ///

@@ -76,7 +76,7 @@ async fn a_master_that_hangs_is_left_once_another_is_promoted_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_master_that_is_demoted_is_left() {
+async fn a_master_that_is_to_be_demoted_is_left_while_it_still_grants() {
     let deployment =
         Arc::new(tokio::task::spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap());
     let node = node(&deployment);
@@ -91,7 +91,7 @@ async fn a_master_that_is_demoted_is_left() {
     let waited = waited.await;
     assert!(waited < 2 * RETURN, "{waited:?}");
     // The sentinels leave it a master for a while after they have named another.
-    until(PATIENCE, || async { votes(&node).await && node.identity() != before }).await;
+    until(RETURN, || async { votes(&node).await && node.identity() != before }).await;
 }
 
 #[tokio::test]
@@ -174,6 +174,21 @@ async fn sentinels_and_master_have_passwords_of_their_own() {
     let error = node.acquire(&name, &mine, ttl(1_000)).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
     assert!(error.to_string().contains("none of its sentinels has answered"), "{error}");
+}
+
+#[tokio::test]
+async fn a_dropped_node_hangs_up_on_the_sentinels_too() {
+    let mut deployment = Sentinel::start(0, 1).unwrap();
+    let node = node(&deployment);
+    let sentinel = &deployment.sentinels()[0];
+    let listeners = || -> usize {
+        let clients: String = sentinel.cmd(&["CLIENT", "LIST"]).unwrap();
+        clients.lines().filter(|line| line.contains("cmd=subscribe")).count()
+    };
+    assert!(votes(&node).await);
+    until(PATIENCE, async || listeners() == 1).await;
+    drop(node);
+    until(PATIENCE, async || listeners() == 0).await;
 }
 
 #[test]
