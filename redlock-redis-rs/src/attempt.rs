@@ -6,7 +6,7 @@ use futures::{
     channel::oneshot,
     future::{self, BoxFuture, Either},
 };
-use redis::RedisResult;
+use redis::RedisError;
 use redlock_core::{FailureKind, Identity, NodeError};
 use tokio::time::timeout;
 
@@ -15,7 +15,7 @@ use crate::{
     connection::Connection,
     dial::{Dialled, dial},
     error::Cause,
-    introduce::introduce,
+    introduction::introduce,
     link::{Session, Tenancy},
 };
 
@@ -31,8 +31,8 @@ pub(crate) async fn run(
     unwanted: oneshot::Receiver<()>,
 ) {
     let life = async {
-        let opened = match timeout(config.connect_timeout, open(&config.origin)).await {
-            Ok(opened) => opened.map_err(Cause::Redis),
+        let opened = match timeout(config.connect_timeout, open(&config)).await {
+            Ok(opened) => opened,
             Err(_) => Err(Cause::Late(config.connect_timeout)),
         };
         match opened {
@@ -44,7 +44,7 @@ pub(crate) async fn run(
             Err(trouble) => {
                 let broken = match config.origin {
                     Origin::Multiplexed(_) => FailureKind::Closed,
-                    Origin::Client(_) | Origin::Manager(_) => FailureKind::Unreachable,
+                    _ => FailureKind::Unreachable,
                 };
                 let error = trouble.of_connecting(&config.label, broken);
                 tenancy.failed(error.clone());
@@ -63,16 +63,18 @@ struct Opened {
     driver: BoxFuture<'static, ()>,
 }
 
-async fn open(origin: &Origin) -> RedisResult<Opened> {
-    let Dialled { mut connection, mut driver } = dial(origin).await?;
+async fn open(config: &Config) -> Result<Opened, Cause> {
+    let Dialled { mut connection, mut driver } = dial(config).await?;
     let identity = {
-        let introduction = pin!(introduce(&mut connection));
+        let introduction =
+            pin!(introduce(&mut connection, config.eviction, config.connect_timeout));
         match future::select(introduction, &mut driver).await {
             Either::Left((identity, _)) => identity?,
             // The connection has ended, and has told the introduction why.
             Either::Right(((), introduction)) => {
                 introduction.await?;
-                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+                let ended = io::Error::from(io::ErrorKind::BrokenPipe);
+                return Err(RedisError::from(ended).into());
             }
         }
     };

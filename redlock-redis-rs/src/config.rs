@@ -1,10 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{
-    Client, ConnectionInfo,
+    Client, ConnectionInfo, ProtocolVersion,
     aio::{ConnectionManager, MultiplexedConnection},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Seeds;
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Watched;
 
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
 #[derive(Clone)]
@@ -13,6 +18,14 @@ pub(crate) struct Config {
     pub(crate) origin: Origin,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
+    pub(crate) eviction: Eviction,
+}
+
+/// What becomes of a server that evicts keys when its memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    Refused,
+    Allowed,
 }
 
 impl Config {
@@ -22,6 +35,7 @@ impl Config {
             origin,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
+            eviction: Eviction::Refused,
         }
     }
 }
@@ -33,8 +47,40 @@ pub(crate) enum Origin {
     Client(Client),
     /// The library does.
     Manager(ConnectionManager),
+    /// Sentinels tell where.
+    #[cfg(feature = "sentinel")]
+    Sentinel(Arc<Watched>),
+    /// The library connects to all masters that these servers tell of.
+    #[cfg(feature = "cluster")]
+    Cluster(Seeds),
     /// There is this one, and never another.
     Multiplexed(MultiplexedConnection),
+}
+
+impl Origin {
+    /// The same servers, spoken to in RESP3.
+    pub(crate) fn resp3(&self) -> Self {
+        match self {
+            Self::Client(client) => {
+                let info = resp3(client.get_connection_info().clone());
+                // A client made from the settings of a client is that client.
+                Self::Client(Client::open(info).unwrap_or_else(|_| client.clone()))
+            }
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(watched) => Self::Sentinel(watched.reached(resp3).into()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(seeds) => Self::Cluster(seeds.reached(resp3)),
+            brought_along => brought_along.clone(),
+        }
+    }
+
+    /// An answer is late.
+    pub(crate) fn doubt(&self) {
+        #[cfg(feature = "sentinel")]
+        if let Self::Sentinel(watched) = self {
+            watched.doubt();
+        }
+    }
 }
 
 /// The settings of a connection that small requests and quick answers want.
@@ -64,6 +110,11 @@ pub(crate) fn ready_for_tls() {
         // else has been quicker, and theirs is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+fn resp3(info: ConnectionInfo) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    info.set_redis_settings(settings)
 }
 
 // Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first

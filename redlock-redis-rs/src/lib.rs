@@ -11,10 +11,16 @@
 //! # Ok::<(), redlock_redis_rs::UrlError>(())
 //! ```
 //!
+//! A node need not be one server for ever: `RedisNode::sentinel` is "the current master of this
+//! name", and `RedisNode::cluster` one independent cluster. Read there what a fail-over means for a
+//! lock before using either.
+//!
 //! # Features
 //!
 //! * `deadpool`: `PooledNode`, a node over a pool of connections of `deadpool-redis`, which is
 //!   re-exported.
+//! * `sentinel`: nodes that are the master of a name, as sentinels know it.
+//! * `cluster`: nodes that are a cluster.
 //! * `tls`: `rediss://`, by rustls with ring. Without it such a url is refused.
 //!
 //! # Guarantees and limits
@@ -33,21 +39,35 @@
 //!   connection lasts: in a pool as well, where they keep to one connection while an outcome is
 //!   unknown. Once it was replaced, what was still under way on the old one may be
 //!   carried out after what is sent on the new one.
+//! * Only masters vote, and only servers that never throw a held lock away: whatever says at the
+//!   connection that it is a replica is refused, and so is a server with a `maxmemory` and a
+//!   `maxmemory-policy` other than `noeviction`, unless
+//!   [`allow_eviction`](RedisNode::allow_eviction) says otherwise. A server that may not tell is
+//!   taken to be fit. One that becomes a replica later is noticed by its `READONLY`, and connected
+//!   to anew, as the name may lead to the new master by then; a policy that is changed later is
+//!   noticed at the next connection.
+//! * With RESP3 ([`resp3`](RedisNode::resp3)) it says and hears the same.
 //! * It needs `+set +get +del +pttl +pexpire +eval +evalsha` on the keys. With `+info` as well two
-//!   nodes that are one server are found out; with `+script|load` the scripts are there beforehand.
+//!   nodes that are one server are found out, and servers that must not vote; with `+script|load` the scripts are there beforehand.
 
 mod attempt;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod connection;
 mod dial;
 mod error;
-mod introduce;
+mod introduction;
 mod link;
 mod lock_node;
 mod node;
 mod packing;
 #[cfg(feature = "deadpool")]
 mod pooled;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+mod topologies;
 mod url;
 
 #[cfg(feature = "deadpool")]

@@ -1,7 +1,7 @@
 //! The contract of `LockNode`, point by point, on a real server.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
 
-mod common;
+pub(crate) mod common;
 
 use std::time::{Duration, Instant};
 

@@ -15,7 +15,7 @@ use super::{
     node::Config,
     tenancy::Tenancy,
 };
-use crate::{connection::Connection, error::Cause, introduce::introduce};
+use crate::{connection::Connection, introduction::introduce};
 
 /// Gets a connection out of the pool, opens it to calls, and gives it back when they are done.
 ///
@@ -59,9 +59,10 @@ async fn open(config: &Config, tenancy: &Tenancy) -> Result<Held, Failed> {
     let held = Held { object: Some(object), lane };
     if let Some(lanes) = tenancy.lanes.upgrade().filter(|lanes| lanes.is_news(made)) {
         held.lane.doubt();
-        let introduced = introduce(&mut held.lane.connection.clone()).await;
-        let identity = introduced.map_err(|error| Failed {
-            error: Cause::Redis(error).of_connecting(&config.label, FailureKind::Unreachable),
+        let mut connection = held.lane.connection.clone();
+        let introduced = introduce(&mut connection, config.eviction, config.connect_timeout).await;
+        let identity = introduced.map_err(|cause| Failed {
+            error: cause.of_connecting(&config.label, FailureKind::Unreachable),
             full: false,
         })?;
         held.lane.settle(held.lane.doubts());

@@ -4,7 +4,7 @@ use deadpool_redis::{Manager, Pool, Runtime};
 
 use super::lanes::Lanes;
 use crate::{
-    config::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, ready_for_tls, tuned},
+    config::{CONNECT_TIMEOUT, Eviction, RESPONSE_TIMEOUT, ready_for_tls, tuned},
     dial::untimed,
     url::{self, UrlError},
 };
@@ -52,6 +52,7 @@ pub(super) struct Config {
     pub(super) pool: Pool,
     pub(super) connect_timeout: Duration,
     pub(super) response_timeout: Duration,
+    pub(super) eviction: Eviction,
 }
 
 impl PooledNode {
@@ -104,6 +105,7 @@ impl PooledNode {
             pool,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
+            eviction: Eviction::Refused,
         })
     }
 
@@ -118,6 +120,18 @@ impl PooledNode {
     #[must_use]
     pub fn response_timeout(self, timeout: Duration) -> Self {
         Self::with(Config { response_timeout: timeout, ..self.lanes.config.clone() })
+    }
+
+    /// Counts the votes of a server that may evict locks.
+    ///
+    /// A server with a `maxmemory` and a `maxmemory-policy` other than `noeviction` throws keys
+    /// away when it is full, held locks among them: somebody else then gets its vote while the
+    /// holder counts on it. By default such a server is refused whenever it is connected to, as
+    /// far as it tells (`INFO memory`; a change is noticed at the next connection). Allow it only
+    /// where you know that it never fills up.
+    #[must_use]
+    pub fn allow_eviction(self) -> Self {
+        Self::with(Config { eviction: Eviction::Allowed, ..self.lanes.config.clone() })
     }
 
     /// Another name in errors and logs.

@@ -22,8 +22,10 @@ pub(crate) fn ttl(millis: u64) -> Ttl {
     Ttl::new(Duration::from_millis(millis)).unwrap()
 }
 
+/// A node over the protocol that this test crate is about.
 pub(crate) fn node(server: &Server) -> RedisNode {
-    RedisNode::open(&server.url()).unwrap()
+    let node = RedisNode::open(&server.url()).unwrap();
+    if module_path!().starts_with("resp3::") { node.resp3() } else { node }
 }
 
 /// Milliseconds that a key has left, as the server tells: -1 for ever, -2 no such key.
