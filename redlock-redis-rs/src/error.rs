@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use redis::{ErrorKind, RedisError};
 use redlock_core::{Delivery, FailureKind, NodeError};
-use redlock_wire::Trouble;
+use redlock_wire::{Trouble, Unfit};
 
 /// Why a command has no answer.
 #[derive(Debug)]
@@ -13,6 +13,20 @@ pub(crate) enum Cause {
     Late(Duration),
     /// What the library tells.
     Redis(RedisError),
+    /// The server is there, and must not vote.
+    Unfit(Unfit),
+}
+
+impl From<RedisError> for Cause {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<Unfit> for Cause {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
 }
 
 impl Cause {
@@ -20,6 +34,7 @@ impl Cause {
     pub(crate) fn of_command(self, label: &Arc<str>) -> Trouble {
         let error = match self {
             Self::Late(after) => return NodeError::timed_out(Arc::clone(label), after).into(),
+            Self::Unfit(unfit) => return unfit_node(label, unfit).into(),
             Self::Redis(error) => error,
         };
         let Some(code) = error.code().map(Box::<str>::from) else {
@@ -37,12 +52,17 @@ impl Cause {
     pub(crate) fn of_connecting(self, label: &Arc<str>, broken: FailureKind) -> NodeError {
         match self {
             Self::Late(after) => NodeError::timed_out(Arc::clone(label), after),
+            Self::Unfit(unfit) => unfit_node(label, unfit),
             Self::Redis(error) => {
                 NodeError::new(Arc::clone(label), kind(&error, broken)).with_source(source(error))
             }
         }
         .with_delivery(Delivery::NotSent)
     }
+}
+
+fn unfit_node(label: &Arc<str>, unfit: Unfit) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Rejected).with_source(unfit)
 }
 
 /// The call was made where there is no tokio runtime.

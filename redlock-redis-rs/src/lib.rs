@@ -34,6 +34,7 @@ mod config;
 mod connection;
 mod dial;
 mod error;
+mod introduction;
 mod link;
 mod lock_node;
 mod node;

@@ -99,7 +99,8 @@ impl Link {
         match timeout(self.config.response_timeout, session.connection.send(command)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                if error.is_unrecoverable_error() {
+                // A replica now: the name that was connected to may lead to the master by now.
+                if error.is_unrecoverable_error() || error.code() == Some("READONLY") {
                     self.forget(session.generation);
                 }
                 Err(Cause::Redis(error))

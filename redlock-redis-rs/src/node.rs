@@ -6,7 +6,7 @@ use redis::{
 };
 
 use crate::{
-    config::{Config, Origin, tuned},
+    config::{Config, Eviction, Origin, tuned},
     link::Link,
     url::{self, UrlError},
 };
@@ -101,6 +101,18 @@ impl RedisNode {
     #[must_use]
     pub fn response_timeout(self, timeout: Duration) -> Self {
         Self::with(Config { response_timeout: timeout, ..self.link.config.clone() })
+    }
+
+    /// Counts the votes of a server that may evict locks.
+    ///
+    /// A server with a `maxmemory` and a `maxmemory-policy` other than `noeviction` throws keys
+    /// away when it is full, held locks among them: somebody else then gets its vote while the
+    /// holder counts on it. By default such a server is refused whenever it is connected to, as
+    /// far as it tells (`INFO memory`; a change is noticed at the next connection). Allow it only
+    /// where you know that it never fills up.
+    #[must_use]
+    pub fn allow_eviction(self) -> Self {
+        Self::with(Config { eviction: Eviction::Allowed, ..self.link.config.clone() })
     }
 
     /// Another name in errors and logs than host, port and database.

@@ -1,4 +1,4 @@
-//! Real servers for tests: [`Server`] and [`Servers`].
+//! Real servers for tests: [`Server`] and [`Servers`], [`Sentinel`] and [`Cluster`].
 //!
 //! ```no_run
 //! use redlock_testkit::server::Server;
@@ -14,11 +14,17 @@
 //! A test that needs a server fails without one; it is never skipped. The binary is
 //! `redis-server` on the `PATH`, or what the environment variable `REDLOCKS_SERVER` names.
 
+mod cluster;
 mod error;
 mod folder;
 mod options;
 mod port;
 mod process;
+mod sentinel;
 mod servers;
+mod wait;
 
-pub use self::{error::ServerError, options::Options, process::Server, servers::Servers};
+pub use self::{
+    cluster::Cluster, error::ServerError, options::Options, process::Server, sentinel::Sentinel,
+    servers::Servers,
+};

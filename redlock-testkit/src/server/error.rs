@@ -1,4 +1,4 @@
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 /// Why a server is not there, or did not do as told.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -23,6 +23,16 @@ pub enum ServerError {
         port: u16,
         /// The last lines of its log.
         log: String,
+    },
+    /// Several servers that are up did not become what they were to be together.
+    #[error("the servers on the ports {ports:?} did not agree within {patience:?} on {what}")]
+    NotAgreed {
+        /// The ports they listen on.
+        ports: Vec<u16>,
+        /// How long they had.
+        patience: Duration,
+        /// What was waited for.
+        what: String,
     },
     /// It answered a command with an error, or not at all.
     #[error("the server on port {port} did not carry the command out: {source}")]

@@ -1,4 +1,4 @@
-use std::env;
+use std::{env, path::PathBuf};
 
 use super::{Server, ServerError};
 
@@ -9,6 +9,8 @@ pub struct Options {
     pub(super) password: Option<String>,
     pub(super) persistent: bool,
     pub(super) unix_socket: bool,
+    /// A file of settings; what else is said here stands above it.
+    pub(super) config_file: Option<PathBuf>,
     pub(super) args: Vec<String>,
 }
 
@@ -19,6 +21,7 @@ impl Default for Options {
             password: None,
             persistent: false,
             unix_socket: false,
+            config_file: None,
             args: Vec::new(),
         }
     }

@@ -48,9 +48,7 @@ impl Server {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| {
-            ServerError::NotStarted(Arc::new(io::Error::other("no port is free")))
-        }))
+        Err(last.unwrap_or_else(port::none_free))
     }
 
     /// Suspends the process (SIGSTOP): connections stay open, nothing is answered.
@@ -185,6 +183,7 @@ impl Drop for Server {
 fn spawn(options: &Options, port: u16, folder: &Path) -> Result<Child, ServerError> {
     let mut command = Command::new(&options.binary);
     command
+        .args(&options.config_file)
         .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
         .arg("--port")
         .arg(port.to_string())
