@@ -22,7 +22,7 @@ use futures::future::join_all;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_fred::FredNode;
 use redlock_testkit::server::Server;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 #[tokio::test]
 async fn a_server_that_starts_late_votes_within_a_second() {
@@ -174,6 +174,35 @@ async fn a_dropped_node_hangs_up_even_on_a_server_that_hangs() {
     tokio::task::yield_now().await;
     server.cont();
     until(PATIENCE, || async { connections(&server).is_empty() }).await;
+}
+
+#[tokio::test]
+async fn the_last_clone_that_is_dropped_leaves_no_task_and_no_connection() {
+    let mut server = Server::start().unwrap();
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    assert_eq!(tasks(), 0);
+    for round in 0..6 {
+        let node = node(&server);
+        match round {
+            // In use, still connecting, in use once more, and then without a server.
+            0 | 1 => assert!(votes(&node).await),
+            2 => assert!(!poll_and_drop(node.inspect(&resource("r")), 2).await),
+            _ => assert_eq!(votes(&node).await, round == 3),
+        }
+        match round {
+            3 => server.kill(),
+            4 => assert!(!votes(&node.clone()).await),
+            _ => {}
+        }
+        let last = node.clone();
+        drop(node);
+        poll_and_drop(last.inspect(&resource("r")), 3).await;
+        drop(last);
+        until(PATIENCE, || async { tasks() == 0 }).await;
+        if round < 3 {
+            until(PATIENCE, || async { connections(&server).is_empty() }).await;
+        }
+    }
 }
 
 #[tokio::test]
