@@ -15,6 +15,14 @@ pub(crate) struct Config {
     pub(crate) origin: Origin,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
+    pub(crate) eviction: Eviction,
+}
+
+/// What becomes of a server that evicts keys when its memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    Refused,
+    Allowed,
 }
 
 impl Config {
@@ -24,6 +32,7 @@ impl Config {
             origin,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
+            eviction: Eviction::Refused,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fred::error::{Error, ErrorKind};
 use redlock_core::{Delivery, FailureKind, NodeError};
-use redlock_wire::Trouble;
+use redlock_wire::{Trouble, Unfit};
 
 /// Why a command has no answer that can be used.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) enum Cause {
     Said(String),
     /// What the library tells.
     Fred(Error),
+    /// The server is there, and must not vote.
+    Unfit(Unfit),
 }
 
 impl Cause {
@@ -23,6 +25,7 @@ impl Cause {
         let label = Arc::clone(label);
         match self {
             Self::Late(after) => NodeError::timed_out(label, after).into(),
+            Self::Unfit(unfit) => unfit_node(label, unfit).into(),
             Self::Said(text) => {
                 let (code, details) = split(&text);
                 let code = Box::<str>::from(code);
@@ -51,6 +54,7 @@ impl Cause {
         let label = Arc::clone(label);
         match self {
             Self::Late(after) => NodeError::timed_out(label, after),
+            Self::Unfit(unfit) => unfit_node(label, unfit),
             Self::Said(text) => {
                 let (code, details) = split(&text);
                 let kind = redlock_wire::failure(code, details).kind;
@@ -66,6 +70,10 @@ impl Cause {
         }
         .with_delivery(Delivery::NotSent)
     }
+}
+
+fn unfit_node(label: Arc<str>, unfit: Unfit) -> NodeError {
+    NodeError::new(label, FailureKind::Rejected).with_source(unfit)
 }
 
 /// The call was made where there is no tokio runtime.

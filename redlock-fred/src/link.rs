@@ -107,7 +107,7 @@ impl Link {
         match &session.owner {
             Owner::Link(generation) => {
                 let answer = send(&session.client, &self.options, command, words).await;
-                if self.is_useless(&answer) {
+                if Self::is_useless(&answer) {
                     self.slots.forget(*generation);
                 }
                 answer
@@ -126,13 +126,11 @@ impl Link {
     /// Whether the answer tells that a new connection is needed.
     ///
     /// A late one does not: what was sent on the connection comes before what will be.
-    fn is_useless(&self, answer: &Result<Resp3Frame, Cause>) -> bool {
-        match (answer, &self.config.origin) {
-            // The master that the sentinels had named is none any more.
-            (Ok(Resp3Frame::SimpleError { data, .. }), Origin::Settings(settings)) => {
-                settings.server.is_sentinel() && data.starts_with("READONLY")
-            }
-            (Err(Cause::Fred(error)), _) => {
+    fn is_useless(answer: &Result<Resp3Frame, Cause>) -> bool {
+        match answer {
+            // A replica now: the name that was connected to may lead to the master by now.
+            Ok(Resp3Frame::SimpleError { data, .. }) => data.starts_with("READONLY"),
+            Err(Cause::Fred(error)) => {
                 matches!(error.kind(), ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Unknown)
             }
             _ => false,

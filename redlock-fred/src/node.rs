@@ -6,7 +6,7 @@ use fred::{
 };
 
 use crate::{
-    config::{self, Config, ConfigError, Origin},
+    config::{self, Config, ConfigError, Eviction, Origin},
     link::Link,
     url::{self, UrlError},
 };
@@ -107,6 +107,18 @@ impl FredNode {
     #[must_use]
     pub fn response_timeout(self, timeout: Duration) -> Self {
         Self::with(Config { response_timeout: timeout, ..Config::clone(&self.link.config) })
+    }
+
+    /// Counts the votes of a server that may evict locks.
+    ///
+    /// A server with a `maxmemory` and a `maxmemory-policy` other than `noeviction` throws keys
+    /// away when it is full, held locks among them: somebody else then gets its vote while the
+    /// holder counts on it. By default such a server is refused whenever it is connected to, as
+    /// far as it tells (`INFO memory`; a change is noticed at the next connection; the servers of a
+    /// cluster are not asked). Allow it only where you know that it never fills up.
+    #[must_use]
+    pub fn allow_eviction(self) -> Self {
+        Self::with(Config { eviction: Eviction::Allowed, ..Config::clone(&self.link.config) })
     }
 
     /// Another name in errors and logs than host, port and database.
