@@ -66,8 +66,7 @@ struct Opened {
 async fn open(config: &Config) -> Result<Opened, Cause> {
     let Dialled { mut connection, mut driver } = dial(config).await?;
     let identity = {
-        let introduction =
-            pin!(introduce(&mut connection, config.eviction, config.connect_timeout));
+        let introduction = pin!(get_acquainted(&mut connection, config));
         match future::select(introduction, &mut driver).await {
             Either::Left((identity, _)) => identity?,
             // The connection has ended, and has told the introduction why.
@@ -79,4 +78,17 @@ async fn open(config: &Config) -> Result<Opened, Cause> {
         }
     };
     Ok(Opened { connection, identity, driver })
+}
+
+async fn get_acquainted(
+    connection: &mut Connection,
+    config: &Config,
+) -> Result<Option<Identity>, Cause> {
+    #[cfg(feature = "cluster")]
+    if let Connection::Cluster(cluster) = connection {
+        // Many servers have many identities, and change: none is the cluster's.
+        let patience = config.connect_timeout / 4;
+        return crate::cluster::introduce(cluster, config.eviction, patience).await.map(|()| None);
+    }
+    introduce(connection, config.eviction).await
 }

@@ -1,7 +1,5 @@
 //! The first words on a new connection: [`introduce`].
 
-use std::time::Duration;
-
 use redis::{FromRedisValue, Value};
 use redlock_core::Identity;
 use redlock_wire::{INFO_SECTIONS, Script, Unfit, run_id};
@@ -15,14 +13,7 @@ use crate::{config::Eviction, connection::Connection, error::Cause};
 pub(crate) async fn introduce(
     connection: &mut Connection,
     eviction: Eviction,
-    connect_timeout: Duration,
 ) -> Result<Option<Identity>, Cause> {
-    #[cfg(feature = "cluster")]
-    if let Connection::Cluster(cluster) = connection {
-        // Many servers have many identities, and change: none is the cluster's.
-        let patience = connect_timeout / 4;
-        return crate::cluster::introduce(cluster, eviction, patience).await.map(|()| None);
-    }
     let mut commands = redis::pipe();
     for section in INFO_SECTIONS {
         commands.cmd("INFO").arg(section);

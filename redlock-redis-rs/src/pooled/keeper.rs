@@ -60,7 +60,7 @@ async fn open(config: &Config, tenancy: &Tenancy) -> Result<Held, Failed> {
     if let Some(lanes) = tenancy.lanes.upgrade().filter(|lanes| lanes.is_news(made)) {
         held.lane.doubt();
         let mut connection = held.lane.connection.clone();
-        let introduced = introduce(&mut connection, config.eviction, config.connect_timeout).await;
+        let introduced = introduce(&mut connection, config.eviction).await;
         let identity = introduced.map_err(|cause| Failed {
             error: cause.of_connecting(&config.label, FailureKind::Unreachable),
             full: false,
