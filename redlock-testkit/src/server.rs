@@ -13,12 +13,25 @@
 //!
 //! A test that needs a server fails without one; it is never skipped. The binary is
 //! `redis-server` on the `PATH`, or what the environment variable `REDLOCKS_SERVER` names.
+//!
+//! What a network does to a server, a [`Proxy`] in front of it does.
 
+mod certificate;
+mod control;
 mod error;
 mod folder;
+mod look;
 mod options;
 mod port;
 mod process;
+mod proxy;
 mod servers;
+mod user;
 
-pub use self::{error::ServerError, options::Options, process::Server, servers::Servers};
+pub use self::{
+    error::ServerError,
+    options::Options,
+    process::Server,
+    proxy::{Count, Direction, Flow, Proxy, Traffic},
+    servers::Servers,
+};
