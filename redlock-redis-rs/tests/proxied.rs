@@ -7,7 +7,6 @@ use redlock_core::LockNode;
 use redlock_redis_rs::RedisNode;
 use redlock_testkit::outages::Failed;
 
-#[expect(clippy::unused_async, reason = "other clients connect here")]
 async fn connect(url: String) -> Result<Arc<dyn LockNode>, Failed> {
     Ok(Arc::new(RedisNode::open(&url)?))
 }

@@ -7,4 +7,5 @@ mod examples;
 mod history;
 mod neighbours;
 mod outages;
+mod soak;
 mod support;
