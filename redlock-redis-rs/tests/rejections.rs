@@ -95,16 +95,16 @@ async fn a_key_that_scripts_may_not_delete_is_not_called_released() {
 async fn a_replica_does_not_vote() {
     let server = Server::start().unwrap();
     let node = node(&server);
-    server.cmd::<()>(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    server.make_read_only().unwrap();
     is_rejected(&node, "READONLY You can't write").await;
     server.cmd::<()>(&["CONFIG", "SET", "replica-serve-stale-data", "no"]).unwrap();
     let error = node.inspect(&resource("r")).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
     assert!(error.to_string().contains("MASTERDOWN"), "{error}");
-    server.cmd::<()>(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    server.promote().unwrap();
     assert!(!exists(&server, "r"));
     assert_eq!(acquire(&node).await.unwrap(), Vote::granted());
-    server.cmd::<()>(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    server.make_read_only().unwrap();
     let error = node.release(&resource("r"), &token("mine")).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
 }
@@ -115,9 +115,9 @@ async fn a_server_out_of_memory_rejects_but_still_extends_and_releases() {
     let node = node(&server);
     let (held, mine) = (resource("held"), token("mine"));
     node.acquire(&held, &mine, ttl(60_000)).await.unwrap();
-    server.cmd::<()>(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    server.fill_memory().unwrap();
     // Also when the scripts have to be sent again.
-    server.cmd::<()>(&["SCRIPT", "FLUSH"]).unwrap();
+    server.flush_scripts().unwrap();
     is_rejected(&node, "OOM").await;
     assert_eq!(node.extend(&held, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
     assert!(common::pttl(&server, "held") > 80_000);
