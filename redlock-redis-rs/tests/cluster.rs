@@ -5,7 +5,7 @@ mod common;
 
 use std::{collections::HashSet, time::Duration};
 
-use common::{PATIENCE, RETURN, calls, exists, resource, token, ttl, until};
+use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_redis_rs::RedisNode;
 use redlock_testkit::server::{Cluster, Options, Server};
@@ -61,7 +61,7 @@ async fn resources_in_all_parts_of_the_cluster_are_locked_by_the_same_rules() {
     }
     assert_eq!(masters.len(), 3);
     // The scripts were there beforehand, on each of them.
-    assert_eq!(cluster.iter().map(|server| calls(server, "eval")).sum::<u64>(), 0);
+    assert_eq!(cluster.iter().map(|server| server.calls("eval").unwrap()).sum::<u64>(), 0);
     assert_eq!(node.identity(), None);
 }
 
@@ -134,7 +134,7 @@ async fn a_hung_master_is_late_for_its_own_resources_and_for_no_others_and_nothi
     let node = node(&cluster).response_timeout(Duration::from_millis(100));
     let (lost, kept) = (name_on(&cluster, 0), name_on(&cluster, 1));
     assert!(votes_on(&node, &lost).await && votes_on(&node, &kept).await);
-    let before = calls(&cluster[0], "set");
+    let before = cluster[0].calls("set").unwrap();
     cluster[0].stop();
     let (name, mine) = (resource(&lost), token("mine"));
     let late = node.acquire(&name, &mine, ttl(60_000)).await.unwrap_err();
@@ -146,7 +146,7 @@ async fn a_hung_master_is_late_for_its_own_resources_and_for_no_others_and_nothi
     cluster[0].cont();
     until(PATIENCE, async || node.inspect(&name).await.is_ok()).await;
     assert!(!exists(&cluster[0], &lost), "the release was carried out before its acquire");
-    assert_eq!(calls(&cluster[0], "set"), before + 1, "a command was sent twice");
+    assert_eq!(cluster[0].calls("set").unwrap(), before + 1, "a command was sent twice");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn a_server_that_becomes_a_replica_does_not_vote_and_is_then_refused_as_on
     let server = Server::start().unwrap();
     let node = node(&server);
     assert_eq!(acquire(&node).await.unwrap(), Vote::granted());
-    server.cmd::<()>(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    server.make_read_only().unwrap();
     is_rejected(&node, "READONLY You can't write").await;
     // It has connected anew: the name may lead elsewhere by now.
     for _ in 0..2 {
@@ -104,7 +104,7 @@ async fn a_server_that_becomes_a_replica_does_not_vote_and_is_then_refused_as_on
         assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
         assert!(error.to_string().contains("it is a replica"), "{error}");
     }
-    server.cmd::<()>(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    server.promote().unwrap();
     until(RETURN, || async { acquire(&node).await.is_ok() }).await;
 }
 
@@ -116,7 +116,7 @@ async fn a_replica_neither_releases_nor_tells_what_it_may_not() {
     // It does not learn whom it talks to, and has only the answers to go by.
     let node = RedisNode::open(&format!("redis://u:p@127.0.0.1:{}", server.port())).unwrap();
     assert_eq!(acquire(&node).await.unwrap(), Vote::granted());
-    server.cmd::<()>(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    server.make_read_only().unwrap();
     is_rejected(&node, "READONLY You can't write").await;
     let error = node.release(&resource("r"), &token("mine")).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
@@ -132,9 +132,9 @@ async fn a_server_out_of_memory_rejects_but_still_extends_and_releases() {
     let node = node(&server);
     let (held, mine) = (resource("held"), token("mine"));
     node.acquire(&held, &mine, ttl(60_000)).await.unwrap();
-    server.cmd::<()>(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    server.fill_memory().unwrap();
     // Also when the scripts have to be sent again.
-    server.cmd::<()>(&["SCRIPT", "FLUSH"]).unwrap();
+    server.flush_scripts().unwrap();
     is_rejected(&node, "OOM").await;
     assert_eq!(node.extend(&held, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
     assert!(common::pttl(&server, "held") > 80_000);

@@ -8,6 +8,8 @@ mod history;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
+#[cfg(feature = "server")]
+pub mod outages;
 mod random;
 #[cfg(feature = "server")]
 pub mod server;

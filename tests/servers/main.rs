@@ -7,4 +7,6 @@ mod examples;
 mod history;
 mod neighbours;
 mod outages;
+mod proxied;
+mod soak;
 mod support;

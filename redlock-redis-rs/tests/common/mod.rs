@@ -37,16 +37,6 @@ pub(crate) fn exists(server: &Server, key: &str) -> bool {
     server.cmd(&["EXISTS", key]).unwrap()
 }
 
-/// How often the server has carried out a command, failed calls included.
-pub(crate) fn calls(server: &Server, command: &str) -> u64 {
-    let stats: String = server.cmd(&["INFO", "commandstats"]).unwrap();
-    let prefix = format!("cmdstat_{command}:calls=");
-    stats
-        .lines()
-        .find_map(|line| line.strip_prefix(&prefix)?.split(',').next()?.parse().ok())
-        .unwrap_or(0)
-}
-
 /// Whether the node votes for a new token on a resource of its own.
 pub(crate) async fn votes(node: &dyn LockNode) -> bool {
     let name = resource(&format!("probe:{:?}", Instant::now()));

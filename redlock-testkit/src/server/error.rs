@@ -16,6 +16,18 @@ pub enum ServerError {
     /// The program could not be run, or its folder not be made.
     #[error("the server could not be started: {0}")]
     NotStarted(#[source] Arc<io::Error>),
+    /// A certificate was wanted, and there is no `openssl` to make it.
+    #[error(
+        "no program `openssl` to make the certificate of a server with: install it (Debian: \
+         apt-get install openssl), or start the server without TLS"
+    )]
+    NoOpenssl,
+    /// `openssl` made no certificate.
+    #[error("openssl made no certificate: {0}")]
+    NoCertificate(String),
+    /// What was waited for did not happen within ten seconds.
+    #[error("waited in vain for {0}")]
+    Late(&'static str),
     /// It ended, or gave no answer in time; its log tells more.
     #[error("the server on port {port} did not come up; its log ends with: {log}")]
     NotReady {
