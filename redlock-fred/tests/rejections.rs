@@ -206,7 +206,7 @@ async fn a_server_that_is_still_loading_rejects() {
     let fill = "for i = 1, 8192 do redis.call('SET', i, i) end";
     server.cmd::<()>(&["EVAL", fill, "0"]).unwrap();
     server.kill();
-    server.restart().unwrap();
+    server.restart_loading().unwrap();
     let node = node(&server).response_timeout(PATIENCE).connect_timeout(PATIENCE);
     // It refuses even the greeting of a new connection.
     let error = acquire(&node).await.unwrap_err();

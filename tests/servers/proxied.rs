@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use crate::{
+    fleet::over,
+    support::{MS, count_keys, five, node},
+};
 use redlock_testkit::server::{Direction, Flow, Proxy, Server};
-use redlocks::{Redlock, redis_rs::RedisNode};
-
-use crate::support::{MS, count_keys, five};
 
 /// What happens to the first of the five.
 type Fault = fn(&Server, &Proxy);
@@ -29,8 +30,7 @@ async fn whatever_happens_to_one_node_of_five_the_others_are_not_delayed() {
         let servers = five();
         let proxy = Proxy::start(&servers[0]).unwrap();
         let urls = servers[1..].iter().map(Server::url).chain([proxy.url()]);
-        let nodes = RedisNode::open_all(urls).unwrap();
-        let redlock = Redlock::builder().nodes(nodes).node_timeout(300 * MS).build().unwrap();
+        let redlock = over(urls, node);
         redlock.lock("r").acquire().await.unwrap().release().await;
         fault(&servers[0], &proxy);
         let mut times = Vec::new();

@@ -9,22 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redlock_testkit::server::{Options, Server, Servers};
-use redlocks::{LockNode, Redlock, RedlockBuilder, redis_rs::RedisNode};
+use redlock_testkit::server::{Options, Servers};
+use redlocks::Redlock;
 use tokio::{runtime::Handle, task::JoinSet};
 
-use crate::support::{MS, count_keys, five};
-
-/// One node for each server, and how many connections each server may have from all of them.
-fn nodes(servers: &[Server]) -> (Vec<Arc<dyn LockNode>>, usize) {
-    let nodes = RedisNode::open_all(servers.iter().map(Server::url)).unwrap();
-    (nodes.into_iter().map(|node| Arc::new(node) as _).collect(), 1)
-}
-
-fn over(nodes: Vec<Arc<dyn LockNode>>) -> Redlock {
-    let builder = nodes.into_iter().fold(Redlock::builder(), RedlockBuilder::shared_node);
-    builder.node_timeout(200 * MS).build().unwrap()
-}
+use crate::support::{CONNECTIONS, MS, count_keys, five, redlock};
 
 /// What the tasks have seen.
 #[derive(Default)]
@@ -98,8 +87,7 @@ async fn two_hundred_tasks_outlive_servers_that_stop_and_die_in_turn() {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
 
-    let (nodes, most) = nodes(&servers);
-    let redlock = over(nodes);
+    let redlock = redlock(&servers);
     let (inside, enough) = (Arc::default(), Arc::new(AtomicBool::new(false)));
     let mut workers = JoinSet::new();
     for task in 0..TASKS {
@@ -133,7 +121,7 @@ async fn two_hundred_tasks_outlive_servers_that_stop_and_die_in_turn() {
     assert_eq!(all.overlaps, 0, "two at once");
     assert_eq!(keys, 0, "keys are left");
     assert_eq!(left, 0, "tasks are left");
-    assert!(connections.iter().all(|count| *count <= most), "{connections:?}");
+    assert!(connections.iter().all(|count| *count <= CONNECTIONS), "{connections:?}");
     assert!(all.longest <= PATIENCE + PATIENCE / 10, "{:?}", all.longest);
     assert!(all.acquired > 500, "only {} acquired: nothing is shown", all.acquired);
 }
@@ -141,8 +129,7 @@ async fn two_hundred_tasks_outlive_servers_that_stop_and_die_in_turn() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hung_under_load_has_no_orphan_when_it_goes_on() {
     let servers = five();
-    let (nodes, _) = nodes(&servers);
-    let redlock = over(nodes);
+    let redlock = redlock(&servers);
     redlock.lock("warm").acquire().await.unwrap().release().await;
     servers[2].stop();
     let mut workers = JoinSet::new();

@@ -1,6 +1,6 @@
 //! What a test sees of a server.
 
-use super::{Server, ServerError};
+use super::{Server, ServerError, process::NAME};
 
 impl Server {
     /// The names of all keys, in order.
@@ -14,31 +14,19 @@ impl Server {
         Ok(keys)
     }
 
-    /// The server's numbers for the connections of clients that are open now, without the one
-    /// that asks, and without those to its replicas and its master.
+    /// The server's numbers for the connections of clients that are open now, without those of the
+    /// harness, and without those to its replicas and its master.
     ///
     /// # Errors
     ///
     /// [`ServerError::Command`] if the server does not answer.
     pub fn connections(&self) -> Result<Vec<u64>, ServerError> {
-        let failed = |source| ServerError::Command { port: self.port(), source };
-        let (asks, list): (u64, String) = self
-            .connection()
-            .and_then(|mut connection| {
-                redis::pipe()
-                    .cmd("CLIENT")
-                    .arg("ID")
-                    .cmd("CLIENT")
-                    .arg("LIST")
-                    .query(&mut connection)
-            })
-            .map_err(failed)?;
+        let list: String = self.cmd(&["CLIENT", "LIST"])?;
         let of_clients = list.lines().filter(|line| {
             let flags = field(line, "flags").unwrap_or_default();
-            !flags.contains(['M', 'S'])
+            field(line, "name") != Some(NAME) && !flags.contains(['M', 'S'])
         });
-        let ids = of_clients.filter_map(|line| field(line, "id")?.parse().ok());
-        Ok(ids.filter(|id| *id != asks).collect())
+        Ok(of_clients.filter_map(|line| field(line, "id")?.parse().ok()).collect())
     }
 
     /// How often it has carried out a command since its start, those of scripts included.

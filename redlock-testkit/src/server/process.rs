@@ -50,7 +50,7 @@ impl Server {
                 certificate: certificate.clone(),
                 child,
             };
-            match server.wait_until_ready() {
+            match server.wait_until_ready(true) {
                 Ok(()) => return Ok(server),
                 Err(error) => last = Some(error),
             }
@@ -79,10 +79,19 @@ impl Server {
     ///
     /// As [`Server::start`].
     pub fn restart(&mut self) -> Result<(), ServerError> {
-        self.end();
-        self.child =
-            spawn(&self.options, self.certificate.as_ref(), self.port, self.folder.path())?;
-        self.wait_until_ready()
+        self.start_again()?;
+        self.wait_until_ready(true)
+    }
+
+    /// [`restart`](Self::restart) that returns as soon as the server answers, be it that it is
+    /// still loading its data.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    pub fn restart_loading(&mut self) -> Result<(), ServerError> {
+        self.start_again()?;
+        self.wait_until_ready(false)
     }
 
     /// Carries out one command over a connection of its own.
@@ -180,26 +189,38 @@ impl Server {
             ConnectionAddr::Tcp("127.0.0.1".into(), self.port)
         };
         let info = address.into_connection_info()?.set_redis_settings(settings);
-        let connection = redis::Client::open(info)?.get_connection_with_timeout(ANSWER)?;
+        let mut connection = redis::Client::open(info)?.get_connection_with_timeout(ANSWER)?;
         connection.set_read_timeout(Some(ANSWER))?;
+        // The server may notice the end of a connection late: by its name it is still told from
+        // those of clients.
+        redis::cmd("CLIENT").arg("SETNAME").arg(NAME).exec(&mut connection)?;
         Ok(connection)
     }
 
-    /// Waits for an answer from this very process, not from a stranger on the same port.
-    fn wait_until_ready(&mut self) -> Result<(), ServerError> {
+    /// Waits for an answer from this very process, not from a stranger on the same port, and for
+    /// its data if asked to.
+    fn wait_until_ready(&mut self, loaded: bool) -> Result<(), ServerError> {
         let ours = format!("process_id:{}", self.child.id());
         let deadline = Instant::now() + START;
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
             let address = SocketAddr::from(([127, 0, 0, 1], self.port));
             if TcpStream::connect_timeout(&address, ANSWER).is_ok() {
-                let info = self.cmd::<String>(&["INFO", "server"]);
-                if info.is_ok_and(|info| info.lines().any(|line| line.trim_end() == ours)) {
+                let info = self.cmd::<String>(&["INFO"]).unwrap_or_default();
+                let says = |words: &str| info.lines().any(|line| line.trim_end() == words);
+                if says(&ours) && (says("loading:0") || !loaded) {
                     return Ok(());
                 }
             }
             thread::sleep(Duration::from_millis(5));
         }
         Err(ServerError::NotReady { port: self.port, log: self.log() })
+    }
+
+    fn start_again(&mut self) -> Result<(), ServerError> {
+        self.end();
+        let certificate = self.certificate.as_ref();
+        self.child = spawn(&self.options, certificate, self.port, self.folder.path())?;
+        Ok(())
     }
 
     fn log(&self) -> String {
@@ -282,6 +303,8 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("redis.sock")
 }
 
+/// How the server knows the connections of the harness.
+pub(super) const NAME: &str = "redlocks-harness";
 const LOG: &str = "server.log";
 const PORTS_TO_TRY: u32 = 5;
 const START: Duration = Duration::from_secs(10);
