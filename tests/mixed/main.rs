@@ -7,6 +7,8 @@
 mod fleet;
 #[path = "../servers/history.rs"]
 mod history;
+#[path = "../servers/holding.rs"]
+mod holding;
 #[path = "../servers/neighbours.rs"]
 mod neighbours;
 #[path = "../servers/outages.rs"]

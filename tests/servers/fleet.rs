@@ -11,15 +11,21 @@ pub(crate) fn five() -> Servers {
     Servers::start(5).unwrap()
 }
 
-/// A redlock over these servers, each of which is made a node by its place and its url.
+/// A redlock to be, over these servers, each of which is made a node by its place and its url.
+pub(crate) fn builder(
+    urls: impl IntoIterator<Item = String>,
+    node: fn(usize, &str) -> Arc<dyn LockNode>,
+) -> RedlockBuilder {
+    let nodes = urls.into_iter().enumerate().map(|(place, url)| node(place, &url));
+    nodes.fold(Redlock::builder(), RedlockBuilder::shared_node).node_timeout(300 * MS)
+}
+
+/// A redlock over these servers.
 pub(crate) fn over(
     urls: impl IntoIterator<Item = String>,
     node: fn(usize, &str) -> Arc<dyn LockNode>,
 ) -> Redlock {
-    let urls = urls.into_iter().enumerate();
-    let nodes = urls.map(|(place, url)| node(place, &url));
-    let builder = nodes.fold(Redlock::builder(), RedlockBuilder::shared_node);
-    builder.node_timeout(300 * MS).build().unwrap()
+    builder(urls, node).build().unwrap()
 }
 
 /// How many keys there are on these servers.

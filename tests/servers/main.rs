@@ -6,6 +6,7 @@
 mod examples;
 mod fleet;
 mod history;
+mod holding;
 mod neighbours;
 mod outages;
 mod proxied;

@@ -62,7 +62,7 @@ impl Hold {
             node_timeout,
             schedule,
             keep_until: started.after(hold_at_least),
-            lead: LEAD.min(timing.validity(ttl) / 16),
+            lead: lead(timing.validity(ttl)),
             place: Place::default(),
             state: Mutex::new(State {
                 tenure,
@@ -185,5 +185,11 @@ impl Hold {
     }
 }
 
-/// What a timer and the scheduler may be late by on a machine that is not overloaded.
-const LEAD: Duration = Duration::from_millis(2);
+/// How much before the end of validity a loss is told: timers count in milliseconds, and on a busy
+/// machine whoever is woken runs a little later than that.
+fn lead(validity: Duration) -> Duration {
+    (validity / 64).clamp(LEAST_LEAD, MOST_LEAD).min(validity / 16)
+}
+
+const LEAST_LEAD: Duration = Duration::from_millis(2);
+const MOST_LEAD: Duration = Duration::from_millis(100);
