@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use redlock_core::proto::{
-    Attempt, Ballot, Delivery, Drift, Extension, ExtensionStep, Failure, FailureKind, Moment,
-    Progress, Quorum, Tenure, Ttl, Undo, Vote,
+    Attempt, Ballot, Delivery, Drift, Ending, Extension, ExtensionStep, Failure, FailureKind,
+    Moment, NodeSet, Progress, Quorum, Renewal, Tenure, Timing, Ttl, Undo, Vote,
 };
 
 fn ballots() -> impl Strategy<Value = Ballot> {
@@ -31,6 +31,8 @@ enum Input {
     ExtensionAnswer(usize, Ballot),
     ExtensionTimeOut,
     ExtensionLate(usize, Ballot),
+    Heal(Vec<usize>),
+    Expire(Duration),
     GiveAway,
     End,
 }
@@ -38,6 +40,15 @@ enum Input {
 fn ttls() -> impl Strategy<Value = Ttl> {
     prop_oneof![1_u64..5_000, Just(3_153_600_000_000)]
         .prop_map(|millis| Ttl::new(Duration::from_millis(millis)).expect("within the limits"))
+}
+
+/// None, some, and more than there is.
+fn durations() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::ZERO),
+        (1_u64..5_000_000_000).prop_map(Duration::from_nanos),
+        Just(Duration::MAX),
+    ]
 }
 
 fn inputs() -> impl Strategy<Value = Input> {
@@ -50,6 +61,8 @@ fn inputs() -> impl Strategy<Value = Input> {
         2 => ttls().prop_map(Input::Extend),
         1 => Just(Input::TimeOut),
         1 => Just(Input::ExtensionTimeOut),
+        2 => prop::collection::vec(0..6_usize, 0..6).prop_map(Input::Heal),
+        1 => durations().prop_map(Input::Expire),
         1 => Just(Input::GiveAway),
         1 => Just(Input::End),
     ]
@@ -69,21 +82,27 @@ proptest! {
     fn any_input_in_any_order_is_decided_within_the_laws(
         nodes in 1_usize..6,
         ttl in ttls(),
+        grace in durations(),
+        max_hold in durations(),
         start in prop_oneof![Just(0_u64), 0..u64::MAX, Just(u64::MAX)],
         steps in prop::collection::vec((inputs(), 0_u64..2_000_000_000), 0..60),
     ) {
         let quorum = Quorum::of(nodes).expect("between one and five");
         let mut now = Moment::at(Duration::from_nanos(start));
-        let mut attempt = Attempt::start(quorum, ttl, Drift::default(), now);
+        let timing = Timing::new(Drift::default()).grace(grace).max_hold(max_hold);
+        let limit = now.after(max_hold);
+        let mut attempt = Attempt::start(quorum, ttl, timing, now);
         let mut held: Option<Tenure> = None;
         let mut extension: Option<Extension> = None;
-        let mut ended = false;
+        let (mut ended, mut extended_by) = (false, ttl);
         for (input, later) in steps {
             now = now.after(Duration::from_nanos(later));
             match (&mut held, input) {
                 (None, Input::Answer(node, ballot)) => {
                     if let Progress::Granted(tenure) = attempt.answered(node, ballot, now) {
-                        prop_assert!(tenure.is_valid(now), "granted without validity");
+                        // The longest hold may be over by then: a driver refuses such settings.
+                        let bounded = tenure.until() >= limit;
+                        prop_assert!(tenure.is_valid(now) || bounded, "granted without validity");
                         prop_assert!(tenure.held().len() >= quorum.needed());
                         held = Some(tenure);
                     }
@@ -101,7 +120,7 @@ proptest! {
                     prop_assert_eq!(tenure.until(), until, "a late vote buys no time");
                 }
                 (Some(tenure), Input::Extend(ttl)) => match tenure.extend(ttl, now) {
-                    Ok(begun) => extension = Some(begun),
+                    Ok(begun) => (extension, extended_by) = (Some(begun), ttl),
                     Err(_) => ended = true,
                 },
                 (Some(tenure), Input::ExtensionAnswer(node, ballot)) => {
@@ -124,6 +143,32 @@ proptest! {
                 (Some(tenure), Input::ExtensionLate(node, ballot)) => {
                     tenure.extension_late(node, ballot);
                 }
+                (Some(tenure), Input::Heal(nodes)) => {
+                    let (held, until) = (tenure.held(), tenure.until());
+                    let gone: NodeSet = nodes.into_iter().collect();
+                    if let Some(extension) = &extension
+                        && let Some(healing) = tenure.heal(extension, gone, now)
+                    {
+                        prop_assert!(tenure.is_valid(now), "healed without being held");
+                        prop_assert!(healing.lifetime <= timing.lifetime(extended_by));
+                        prop_assert!(healing.nodes.without(gone).is_empty());
+                        prop_assert!(healing.nodes.without(tenure.outstanding()).is_empty());
+                        prop_assert_eq!(tenure.heal(extension, gone, now), None, "asked twice");
+                    }
+                    prop_assert_eq!(tenure.held(), held, "healing is no vote");
+                    prop_assert_eq!(tenure.until(), until, "healing buys no time");
+                }
+                (Some(tenure), Input::Expire(lead)) => {
+                    let (until, was) = (tenure.until(), tenure.ending());
+                    match tenure.expire(now, lead) {
+                        Some(_) => {
+                            ended = true;
+                            prop_assert!(was.is_none() && now.after(lead) >= until);
+                            prop_assert!(matches!(tenure.ending(), Some(Ending::Lost(_))));
+                        }
+                        None => prop_assert!(was.is_some() || now.after(lead) < until),
+                    }
+                }
                 (Some(tenure), Input::GiveAway) => {
                     tenure.give_away();
                     ended = true;
@@ -137,7 +182,42 @@ proptest! {
             }
             if let Some(tenure) = &held {
                 lawful(tenure, now, ended);
+                prop_assert!(tenure.until() <= limit, "held for longer than it may be");
             }
+        }
+    }
+
+    #[test]
+    fn a_renewal_comes_in_time_or_not_at_all(
+        ttl in ttls(),
+        every in prop_oneof![
+            Just(Renewal::default()),
+            Just(Renewal::off()),
+            durations().prop_map(Renewal::every),
+        ],
+        (factor, constant, grace) in (0.0..1.0_f64, durations(), durations()),
+        node_timeout in durations(),
+        now in prop_oneof![Just(0_u64), any::<u64>(), Just(u64::MAX)],
+        chance in prop_oneof![Just(0), any::<u32>(), Just(u32::MAX)],
+    ) {
+        let timing = Timing::new(Drift::new(factor, constant).expect("in range")).grace(grace);
+        // Where the clock is about to end there is no later moment.
+        let has_a_future = now < u64::MAX / 2;
+        let now = Moment::at(Duration::from_nanos(now));
+        let validity = timing.validity(ttl);
+        prop_assert!(timing.kept(ttl) >= timing.lifetime(ttl).get());
+        prop_assert!(timing.lifetime(ttl) >= ttl && validity <= ttl.get());
+        let Ok(Some(schedule)) = every.schedule(ttl, timing, node_timeout) else {
+            prop_assert_ne!(every, Renewal::default(), "that always has one");
+            return Ok(());
+        };
+        let (next, again) = (schedule.next(now, chance), schedule.again(now, chance));
+        prop_assert!(!has_a_future || next >= now && again >= now);
+        prop_assert!(again <= now.after(Duration::from_secs(1)));
+        // A driver refuses a node timeout that is not within the validity.
+        if has_a_future && node_timeout < validity {
+            let late = next.after(node_timeout);
+            prop_assert!(late <= now.after(validity), "too late for nodes to answer");
         }
     }
 

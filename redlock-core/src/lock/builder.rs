@@ -98,8 +98,9 @@ impl RedlockBuilder {
     ///
     /// Work that stops within this time after the [loss](super::Guard::lost) was told does not
     /// overlap with the next holder's; and the clocks of servers may step forward by as much
-    /// without harm. The price: after a crash the lock is free this much later. Consul calls it
-    /// lock-delay.
+    /// without harm. After a loss nodes are released when the grace is over, or as soon as the guard
+    /// is [released](super::Guard::release). The price: after a crash the lock is free this much
+    /// later. Consul calls it lock-delay.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self

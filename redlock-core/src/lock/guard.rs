@@ -96,7 +96,7 @@ impl Guard {
         let settings = &self.hold.shared.settings;
         let wishes = Wishes { ttl, renewal: Renewal::off(), max_hold: None, ..settings.wishes };
         let Checked { ttl, node_timeout, .. } = settings.check(wishes)?;
-        let _under_way = Extending::begin(&self.hold);
+        let _under_way = Extending::begin(&self.hold, node_timeout);
         extend(&self.hold, ttl, node_timeout).await
     }
 
@@ -157,8 +157,11 @@ impl Guard {
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(self) -> Release {
         let ended = self.hold.end();
-        if let (Some(nodes), Some(_)) = (ended, self.hold.kept_until()) {
-            self.hold.release_in_background(nodes);
+        if self.hold.kept_until().is_some() {
+            // If it was lost before, that has been seen to.
+            if let Some(nodes) = ended {
+                self.hold.release_in_background(nodes);
+            }
             return Release::kept(&self.hold.shared, &self.hold.claim);
         }
         let asked = {
@@ -196,9 +199,9 @@ impl Guard {
 struct Extending<'a>(&'a Hold);
 
 impl<'a> Extending<'a> {
-    fn begin(hold: &'a Hold) -> Self {
-        let now = hold.shared.now();
-        hold.state().extending = Some(now);
+    fn begin(hold: &'a Hold, node_timeout: Duration) -> Self {
+        let until = hold.shared.now().after(node_timeout);
+        hold.state().extending = Some(until);
         Self(hold)
     }
 }
@@ -212,6 +215,9 @@ impl Drop for Extending<'_> {
 impl Drop for Guard {
     /// Neither blocks nor needs a runtime on this thread (requirement R27).
     fn drop(&mut self) {
+        if mutant::is(Mutant::RenewedUnguarded) {
+            return std::mem::forget(Arc::clone(&self.hold));
+        }
         let nodes = self.hold.end();
         if let Some(nodes) = nodes
             && !mutant::is(Mutant::DroppedKept)

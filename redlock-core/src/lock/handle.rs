@@ -57,8 +57,9 @@ impl Lock {
     /// holder, but nodes keep it until then. At most the ttl.
     ///
     /// So a job that is done sooner than clocks differ is not done again by a peer whose schedule
-    /// says now a little later. If the process ends before that time, nodes keep the lock until its
-    /// ttl is over.
+    /// says now a little later. A server whose clock runs fast keeps a lock that is held at least
+    /// for its whole ttl shorter by no more than the [drift](super::RedlockBuilder::drift). If the
+    /// process ends before that time, nodes keep the lock until its ttl is over.
     #[must_use]
     pub const fn hold_at_least(mut self, hold_at_least: Duration) -> Self {
         self.wishes.hold_at_least = hold_at_least;

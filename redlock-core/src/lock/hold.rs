@@ -14,13 +14,18 @@ use super::{
 };
 use crate::{
     Ttl,
-    proto::{Ballot, Ending, Late, Loss, LossReason, Moment, NodeSet, Schedule, Tenure, Timing},
+    proto::{
+        Ballot, Ending, Late, Loss, LossReason, Moment, NodeSet, Schedule, Tenure, Timing,
+        mutant::{self, Mutant},
+    },
 };
 
 /// What a guard shares with the jobs that were begun for it: the lock as it stands.
 pub(super) struct Hold {
     pub(super) shared: Arc<Shared>,
     pub(super) claim: Arc<Claim>,
+    /// What nodes were asked for with the lock, and are with each renewal.
+    pub(super) ttl: Ttl,
     pub(super) timing: Timing,
     pub(super) node_timeout: Duration,
     pub(super) schedule: Option<Schedule>,
@@ -37,7 +42,7 @@ pub(super) struct State {
     pub(super) tenure: Tenure,
     /// What the nodes were last asked for that made them keep it longer.
     pub(super) ttl: Ttl,
-    /// When the holder's own extension that may be under way began.
+    /// Until when the holder's own extension that may be under way waits for nodes.
     pub(super) extending: Option<Moment>,
     /// When it is to be renewed next.
     pub(super) renew_at: Option<Moment>,
@@ -58,6 +63,7 @@ impl Hold {
         let hold = Arc::new(Self {
             shared: Arc::clone(shared),
             claim: Arc::clone(claim),
+            ttl,
             timing,
             node_timeout,
             schedule,
@@ -100,7 +106,14 @@ impl Hold {
 
     /// When the loss of the lock is told, if nothing extends it.
     pub(super) fn tell_at(&self) -> Moment {
-        self.state().tenure.until().before(self.lead)
+        let until = self.state().tenure.until();
+        if mutant::is(Mutant::LossUntold) {
+            return Moment::at(Duration::MAX);
+        }
+        if mutant::is(Mutant::LossToldLate) {
+            return until.after(self.lead * 4);
+        }
+        until.before(self.lead)
     }
 
     /// What became of the lock. Looks at the clock: if its time is over, it is declared lost.
@@ -113,14 +126,22 @@ impl Hold {
         self.state().tenure.ending()
     }
 
-    /// The lock has been declared lost: tells everybody, and only then lets its keys go, not before
-    /// the grace is over in which the holder may still be busy stopping. Returns why it was lost.
+    /// The lock has been declared lost: tells everybody, and only then lets its keys go, when who
+    /// was told has had the grace to stop. Returns why it was lost.
     pub(super) fn bury(&self, loss: Loss) -> LossReason {
-        self.close(self.state());
+        let told = self.shared.now();
+        if mutant::is(Mutant::SignalWithheld) {
+            self.shared.keeper.forget(&self.place);
+        } else {
+            self.close(self.state());
+        }
         if !loss.release.is_empty() {
-            let grace = self.shared.settings.grace;
-            let over = (!grace.is_zero()).then(|| self.shared.now().after(grace));
-            self.undo_not_before(over.max(self.kept_until()), loss.release);
+            let grace = if mutant::is(Mutant::GraceCutShort) {
+                Duration::ZERO
+            } else {
+                self.shared.settings.grace
+            };
+            self.release_in_background_after(self.keep_until.max(told.after(grace)), loss.release);
         }
         loss.reason
     }
@@ -154,18 +175,18 @@ impl Hold {
 
     /// Asks these nodes to release, when the shortest hold is over.
     pub(super) fn release_in_background(&self, nodes: NodeSet) {
-        self.undo_not_before(self.kept_until(), nodes);
+        self.release_in_background_after(self.keep_until, nodes);
     }
 
-    fn undo_not_before(&self, moment: Option<Moment>, nodes: NodeSet) {
+    fn release_in_background_after(&self, start: Moment, nodes: NodeSet) {
         let forgotten = self.state().tenure.forgotten();
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        let Some(moment) = moment else {
+        if start <= self.shared.now() {
             self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten));
             return;
-        };
+        }
         self.shared.reaper.take(async move {
-            shared.runtime.sleep_until(moment).await;
+            shared.runtime.sleep_until(start).await;
             undo_all(shared, claim, nodes, forgotten).await;
         });
     }

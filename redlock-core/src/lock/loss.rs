@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -52,6 +53,18 @@ impl LossSignal {
             Some(Ending::Lost(reason)) => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether the lock is held at this instant. Reads the clock each time, and does nothing else.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        !self.remaining().is_zero()
+    }
+
+    /// How much longer the lock is held, if nothing extends it; zero if it is not.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.hold.state().tenure.remaining(self.hold.shared.now())
     }
 
     pub(super) fn ended(&self) -> UntilEnded {

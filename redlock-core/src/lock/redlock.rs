@@ -122,8 +122,8 @@ impl Redlock {
     }
 
     /// Waits until every clean-up that is under way in the background has ended: releases of
-    /// dropped guards and of attempts that failed or were cancelled. What comes up while waiting
-    /// is not waited for.
+    /// dropped guards, of attempts that failed or were cancelled, and of locks whose shortest hold or
+    /// grace is not over. What comes up while waiting is not waited for.
     ///
     /// To be called before a program ends, with a time limit of its own: a node that hangs is
     /// waited for until it must have forgotten the lock by itself.

@@ -8,7 +8,10 @@ use super::{
     hold::Hold,
     keeper::{Kept, Place, Task},
 };
-use crate::proto::Moment;
+use crate::proto::{
+    Moment,
+    mutant::{self, Mutant},
+};
 
 impl Kept for Hold {
     fn place(&self) -> &Place {
@@ -52,16 +55,14 @@ async fn renew(hold: &Arc<Hold>) {
     if !hold.is_to_be_renewed(began) {
         return;
     }
-    let (ttl, is_busy) = {
-        let state = hold.state();
-        // One extension at a time (R33); a holder who has stopped to poll his is not waited for.
-        let busy = state.extending.is_some_and(|since| began < since.after(hold.node_timeout));
-        (state.ttl, busy)
-    };
-    let renewed = if is_busy { None } else { Some(extend(hold, ttl, hold.node_timeout).await) };
+    // One extension at a time (R33); a holder who has stopped to poll his is not waited for.
+    let is_busy = hold.state().extending.is_some_and(|until| began < until);
+    let renewed =
+        if is_busy { None } else { Some(extend(hold, hold.ttl, hold.node_timeout).await) };
     let chance = hold.shared.chance();
     let renew_at = match renewed {
         Some(Ok(())) if hold.state().tenure.is_at_its_limit() => None,
+        Some(Ok(())) if mutant::is(Mutant::RenewedOnce) => None,
         Some(Ok(())) => Some(schedule.next(began, chance)),
         // It has been told, and is not kept any more.
         Some(Err(Error::Lost { .. })) => None,

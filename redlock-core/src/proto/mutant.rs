@@ -49,6 +49,18 @@ pub enum Mutant {
     HealingForgotten,
     /// Nobody looks at the clock to declare a lock lost.
     LossUntold,
+    /// A lock is extended whether it has ended or not.
+    ExtendedAfterEnd,
+    /// A loss is told some time after the end of validity. Lives in the driver.
+    LossToldLate,
+    /// Who waits for a loss is left to his timer, whatever nodes have said. Lives in the driver.
+    SignalWithheld,
+    /// The keys of a lost lock are deleted at once, whatever the grace. Lives in the driver.
+    GraceCutShort,
+    /// A lock is renewed once and never again. Lives in the driver.
+    RenewedOnce,
+    /// A lock goes on being renewed when its guard has gone. Lives in the driver.
+    RenewedUnguarded,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
     /// A cancelled attempt undoes nothing. Lives in the driver.
@@ -86,6 +98,12 @@ impl Mutant {
         Self::AbsentCounted,
         Self::HealingForgotten,
         Self::LossUntold,
+        Self::ExtendedAfterEnd,
+        Self::LossToldLate,
+        Self::SignalWithheld,
+        Self::GraceCutShort,
+        Self::RenewedOnce,
+        Self::RenewedUnguarded,
         Self::TokenReused,
         Self::CancelledKept,
         Self::DroppedKept,
@@ -95,7 +113,16 @@ impl Mutant {
     ];
 
     /// Those that no rule has and so no model of the rules can show: they live in the driver.
-    pub const DRIVER: &[Self] = &[Self::CancelledKept, Self::DroppedKept, Self::ReleaseOvertakes];
+    pub const DRIVER: &[Self] = &[
+        Self::LossToldLate,
+        Self::SignalWithheld,
+        Self::GraceCutShort,
+        Self::RenewedOnce,
+        Self::RenewedUnguarded,
+        Self::CancelledKept,
+        Self::DroppedKept,
+        Self::ReleaseOvertakes,
+    ];
 
     /// Those that no code of this crate has: they live in the nodes of whoever models them.
     pub const NODE: &[Self] = &[Self::UnconditionalDelete, Self::KeyShortened];

@@ -149,7 +149,7 @@ impl Tenure {
         self.votes.healing.remove(node);
         let had_it = self.votes.may_hold.contains(node);
         let may_hold = ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)));
-        if mutant::is(Mutant::StragglerKept) {
+        if mutant::is(Mutant::StragglerKept) || (healed && mutant::is(Mutant::HealingForgotten)) {
             return Late::Noted;
         }
         if mutant::is(Mutant::LateYesRevives) && may_hold {

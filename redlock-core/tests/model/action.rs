@@ -86,12 +86,12 @@ impl World {
     /// Whether a node may be asked this before what it was asked earlier.
     fn may_deliver(&self, state: &State, call: &Call) -> bool {
         let earlier = |other: &Call| {
-            other.op == Op::Acquire
+            (other.op == Op::Acquire || (other.op.sets_key() && call.op == Op::Release))
                 && other.node == call.node
                 && other.token == call.token
                 && !matches!(other.stage, Stage::Reply(_))
         };
-        self.wire == Wire::Unordered || call.op == Op::Acquire || !state.calls.iter().any(earlier)
+        self.wire == Wire::Unordered || call.op.sets_key() || !state.calls.iter().any(earlier)
     }
 
     fn client_actions(&self, state: &State, i: usize, actions: &mut Vec<Action>) {
@@ -104,7 +104,7 @@ impl World {
             Phase::Asking(_) => actions.extend([Action::TimeOut(i), Action::Cancel(i)]),
             Phase::Holding { extension, extensions, .. } => {
                 actions.push(Action::End(i));
-                if extension.is_some() {
+                if extension.as_ref().is_some_and(|running| !running.carried) {
                     actions.push(Action::ExtensionTimeOut(i));
                 } else if *extensions < self.extensions {
                     actions.push(Action::Extend(i));
@@ -134,7 +134,7 @@ impl World {
         }
         if state.left.losses > 0 && (call.stage != Stage::Stray || call.op == Op::Release) {
             actions.push(Action::Fail(call, How::Lost));
-            if call.stage == Stage::Request && call.op == Op::Acquire {
+            if call.stage == Stage::Request && call.op.sets_key() {
                 actions.push(Action::Fail(call, How::NotSent));
             }
             if call.stage == Stage::Request && self.strays {

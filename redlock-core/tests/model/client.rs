@@ -1,11 +1,14 @@
 //! A client: what the driver of the lock does with the decisions of the shipping types.
 
+use std::time::Duration;
+
 use redlock_core::proto::{
-    Attempt, Ballot, ExtensionStep, Late, NodeSet, Orders, Progress, Quorum, Tenure, Undo, UndoStep,
+    Attempt, Ballot, Ending, ExtensionStep, Late, NodeSet, Orders, Progress, Quorum, Tenure, Undo,
+    UndoStep, Vote,
 };
 
 use crate::{
-    state::{Call, Fault, Of, Op, Phase, Remains, Running, Stage, State, Token, at, token},
+    state::{Call, Fault, Of, Op, Phase, Remains, Running, Stage, State, Token, UNIT, at, token},
     world::World,
 };
 
@@ -13,7 +16,7 @@ impl World {
     /// Starts an attempt: asks all nodes.
     pub(crate) fn start(&self, state: &mut State, i: usize) {
         let quorum = Quorum::of(self.nodes).expect("there are nodes");
-        let attempt = Attempt::start(quorum, self.ttl(), self.drift(), at(state.now));
+        let attempt = Attempt::start(quorum, self.ttl(), self.timing(), at(state.now));
         state.clients[i].attempts += 1;
         state.clients[i].phase = Phase::Asking(attempt);
         state.ask(i, Op::Acquire, quorum.all());
@@ -38,9 +41,17 @@ impl World {
 
     /// Releases a lock.
     pub(crate) fn end(&self, state: &mut State, i: usize) {
+        let now = at(state.now);
         if let Phase::Holding { tenure, .. } = &mut state.clients[i].phase {
-            let nodes = tenure.end().unwrap_or(NodeSet::EMPTY);
-            self.bury(state, i, nodes);
+            let over = now >= tenure.until();
+            let nodes = match tenure.expire(now, Duration::ZERO) {
+                Some(loss) => Some(loss.release),
+                None => tenure.end(),
+            };
+            if over && matches!(tenure.ending(), Some(Ending::Released)) {
+                state.fault = Some(Fault::EndUntold);
+            }
+            self.bury(state, i, nodes.unwrap_or(NodeSet::EMPTY));
         }
     }
 
@@ -50,11 +61,15 @@ impl World {
         let Phase::Holding { tenure, extension, extensions } = &mut state.clients[i].phase else {
             return;
         };
+        let over = !tenure.is_valid(at(now));
         match tenure.extend(self.extension_ttl(), at(now)) {
+            Ok(_) if over => state.fault = Some(Fault::ExtendedAfterEnd),
             Ok(started) => {
                 let asked = started.asked();
                 *extensions += 1;
-                *extension = Some(Running { extension: started, started: now });
+                let granted = NodeSet::EMPTY;
+                *extension =
+                    Some(Running { extension: started, started: now, granted, carried: false });
                 state.ask(i, Op::Extend, asked);
             }
             Err(loss) => self.bury(state, i, loss.release),
@@ -83,15 +98,25 @@ impl World {
                     let progress = attempt.answered(node, ballot, now);
                     return self.progress(state, i, progress);
                 }
-                Phase::Holding { tenure, .. } if call.op == Op::Acquire => {
+                Phase::Holding { tenure, .. } if call.op.sets_key() => {
                     if tenure.late(node, ballot) == Late::Release {
                         state.release(call.token, [node].into_iter().collect());
+                    }
+                    return;
+                }
+                Phase::Holding { tenure, extension: Some(running), .. } if running.carried => {
+                    tenure.extension_late(node, ballot);
+                    if ballot == Ballot::Cast(Vote::not_held()) {
+                        self.heal(state, i, [node].into_iter().collect());
                     }
                     return;
                 }
                 Phase::Holding { .. } => {
                     return self.extension_step(state, i, |tenure, running, now| {
                         let extension = &mut running.extension;
+                        if ballot == Ballot::Cast(Vote::granted()) {
+                            running.granted.insert(node);
+                        }
                         tenure.extension_answered(extension, node, ballot, at(now))
                     });
                 }
@@ -108,7 +133,7 @@ impl World {
                 }
                 Of::Lock(tenure) => tenure.late(node, ballot) == Late::Release,
             };
-            if release && call.op == Op::Acquire {
+            if release && call.op.sets_key() {
                 state.release(call.token, [node].into_iter().collect());
                 return;
             }
@@ -161,8 +186,35 @@ impl World {
         }
         match outcome {
             ExtensionStep::Open | ExtensionStep::Ignored => {}
-            ExtensionStep::Extended(_) | ExtensionStep::Unchanged(_) => *extension = None,
+            ExtensionStep::Extended(_) => {
+                if running.granted.len() <= self.nodes / 2 {
+                    state.fault = Some(Fault::AbsentCounted);
+                }
+                running.carried = true;
+                let gone = running.extension.tally().gone();
+                if self.healing {
+                    self.heal(state, i, gone);
+                } else {
+                    *extension = None;
+                }
+            }
+            ExtensionStep::Unchanged(_) => *extension = None,
             ExtensionStep::Lost(loss) => self.bury(state, i, loss.release),
+        }
+    }
+
+    /// Has nodes set the key again that have lost it, after an extension that has been carried.
+    fn heal(&self, state: &mut State, i: usize, gone: NodeSet) {
+        let now = at(state.now);
+        let Phase::Holding { tenure, extension: Some(running), .. } = &mut state.clients[i].phase
+        else {
+            return;
+        };
+        if let Some(healing) = tenure.heal(&running.extension, gone, now) {
+            let units = healing.lifetime.get().as_nanos() / UNIT.as_nanos();
+            // The fastest clock takes one for drift, as with every other lifetime.
+            let units = u8::try_from(units).unwrap_or(u8::MAX).saturating_sub(1);
+            state.ask(i, Op::Heal(units), healing.nodes);
         }
     }
 

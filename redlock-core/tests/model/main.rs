@@ -21,8 +21,8 @@ use redlock_core::proto::Mutant;
 
 use crate::{
     properties::{
-        COVERED, ENDED, EXCLUSION, EXTENDED, HEEDED, HELD, IN_TIME, IN_TURN, JOINED, LONGER,
-        NO_ORPHAN, ONCE, RETRIED,
+        BOUNDED, COUNTED, COVERED, ENDED, EXCLUSION, EXTENDED, HEALED, HEEDED, HELD, IN_TIME,
+        IN_TURN, JOINED, LONGER, NO_ORPHAN, ONCE, QUIET, RETRIED, TOLD,
     },
     report::{Until, Walk, say},
     state::Budget,
@@ -45,11 +45,38 @@ fn the_rules_hold_in_every_world() {
         (THREE.named("3 nodes, duplicate").duplicates(1), JOINS),
         (THREE.named("3 nodes, restart, data kept").restarts(Data::Kept), JOINS),
         (THREE.named("3 nodes, client crash").crashes(1), JOINS),
-        (THREE.named("3 nodes, extension").extensions(1, 2), JOINS_AND_EXTENDS),
+        (THREE.named("3 nodes, extension, healing").extensions(1, 2).healing(), HEALS),
+        (
+            TWO.named("2 nodes, 2 extensions, grace, bounded")
+                .extensions(2, 4)
+                .grace(1)
+                .max_hold(3),
+            EXTENDS,
+        ),
     ] {
         let walk = Walk::through(&world, Until::Exhausted);
         say(&walk.row(&world));
         walk.assert_found_exactly(&world, shown);
+    }
+}
+
+/// What a node that forgets takes away is that a quorum keeps the key, until it is healed; nothing
+/// else, and healing leaves nothing behind, however late its calls arrive.
+#[test]
+fn a_lock_that_is_healed_leaves_nothing() {
+    let _alone = alone();
+    Walk::head("world with a node that forgets");
+    let healed = one_on(THREE).extensions(1, 2).restarts(Data::Lost).healing();
+    for world in [
+        healed.named("3 nodes, one client, extension, healing, any order").unordered(),
+        healed.named("3 nodes, one client, extension, healing, loss or stray").losses(1).strays(),
+        healed.named("3 nodes, one client, extension, healing, duplicate").duplicates(1),
+        World { extensions: 2, end: 3, ..healed }
+            .named("3 nodes, one client, 2 extensions, healing"),
+    ] {
+        let walk = Walk::through(&world, Until::Exhausted);
+        say(&walk.row(&world));
+        walk.assert_found_exactly(&world, FORGETS_AND_HEALS);
     }
 }
 
@@ -114,6 +141,7 @@ fn each_mutant_is_caught() {
     let extended = TWO.extensions(1, 3);
     let shorter = World { extension: 1, ..extended };
     let amnesia = one_on(TWO).extensions(1, 2).restarts(Data::Lost);
+    let healed = one_on(THREE).extensions(1, 2).restarts(Data::Lost).healing();
     let again_at = |end| World { end, ..TWO }.attempts(2);
     let mutants: &[(Mutant, World, &'static [&'static str])] = &[
         (Mutant::ValidityFromFirstReply, TWO, &[EXCLUSION, COVERED]),
@@ -129,6 +157,12 @@ fn each_mutant_is_caught() {
         (Mutant::ValidWhileReleasing, TWO, &[ENDED]),
         (Mutant::StragglerKept, one_on(THREE), &[NO_ORPHAN]),
         (Mutant::LateYesRevives, one_on(THREE), &[ENDED]),
+        (Mutant::GraceTrusted, extended.grace(1), &[COVERED]),
+        (Mutant::MaxHoldIgnored, extended.max_hold(2), &[BOUNDED]),
+        (Mutant::AbsentCounted, healed, &[COUNTED]),
+        (Mutant::HealingForgotten, healed.unordered(), &[NO_ORPHAN]),
+        (Mutant::LossUntold, TWO, &[TOLD]),
+        (Mutant::ExtendedAfterEnd, extended, &[QUIET]),
         (Mutant::TokenReused, again_at(0), &[EXCLUSION, COVERED]),
         (Mutant::UnconditionalDelete, again_at(1), &[EXCLUSION, COVERED]),
         (Mutant::KeyShortened, shorter, &[EXCLUSION, COVERED]),
@@ -167,6 +201,11 @@ fn worlds_that_hash_alike_go_on_alike() {
             .extensions(1, 2)
             .losses(1)
             .strays(),
+        one_on(THREE)
+            .named("3 nodes, one client, extension, healing, a node that forgets")
+            .extensions(1, 2)
+            .restarts(Data::Lost)
+            .healing(),
     ] {
         let (worlds, classes) = symmetry::check(&world);
         say(&format!("{worlds} | {classes} | {}", world.name));
@@ -191,6 +230,9 @@ const TWO: World = World {
     nodes: 2,
     validity: 1,
     extension: 1,
+    grace: 0,
+    max_hold: 0,
+    healing: false,
     end: 2,
     attempts: [1, 1],
     extensions: 0,
@@ -208,5 +250,7 @@ const THREE: World = World { name: "3 nodes", nodes: 3, ..TWO };
 /// What a world must make possible.
 const JOINS: &[&str] = &[HELD, IN_TURN, JOINED];
 const JOINS_AND_EXTENDS: &[&str] = &[HELD, IN_TURN, JOINED, EXTENDED];
+const HEALS: &[&str] = &[HELD, IN_TURN, JOINED, EXTENDED, HEALED];
+const FORGETS_AND_HEALS: &[&str] = &[HELD, JOINED, EXTENDED, HEALED, COVERED];
 const RETRIES: &[&str] = &[HELD, IN_TURN, RETRIED];
 const EXTENDS: &[&str] = &[HELD, IN_TURN, EXTENDED];

@@ -58,9 +58,18 @@ pub(crate) struct Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Op {
     Acquire,
+    /// To acquire once more, on a node that has lost the key, for so many units.
+    Heal(u8),
     Extend,
     /// Nobody waits for its answer: whether it arrived is what [`redlock_core::Undo`] is about.
     Release,
+}
+
+impl Op {
+    /// Whether it makes a key where there is none.
+    pub(crate) fn sets_key(self) -> bool {
+        matches!(self, Self::Acquire | Self::Heal(_))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,11 +113,15 @@ pub(crate) enum Phase {
     Crashed,
 }
 
-/// An extension under way.
+/// An extension under way, or one that has been carried and still hears from nodes that it could
+/// have healed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Running {
     pub(crate) extension: Extension,
     pub(crate) started: u8,
+    /// The nodes that have said yes.
+    pub(crate) granted: NodeSet,
+    pub(crate) carried: bool,
 }
 
 /// What is left of an attempt or a lock that has ended.
@@ -133,6 +146,9 @@ pub(crate) enum Fault {
     Shortened,
     Revived,
     LossIgnored,
+    EndUntold,
+    ExtendedAfterEnd,
+    AbsentCounted,
 }
 
 impl State {
@@ -199,7 +215,8 @@ impl Hash for State {
                 Phase::Crashed => 1_u8.hash(hasher),
                 Phase::Asking(attempt) => (2_u8, attempt.started()).hash(hasher),
                 Phase::Holding { tenure, extension, extensions } => {
-                    let started = extension.as_ref().map(|running| running.started);
+                    let started =
+                        extension.as_ref().map(|running| (running.started, running.carried));
                     (3_u8, tenure.until(), extensions, started).hash(hasher);
                 }
             }

@@ -79,8 +79,12 @@ impl World {
         }
         let token = self.written(call.token);
         let answer = match call.op {
-            Op::Acquire => node::acquire(key, token, state.now + self.validity),
-            Op::Extend => node::extend(key, token, state.now + self.extension, self.mutant),
+            Op::Acquire => node::acquire(key, token, self.kept(state.now, self.validity)),
+            Op::Heal(units) => node::acquire(key, token, state.now + units),
+            Op::Extend => {
+                let until = self.kept(state.now, self.extension);
+                node::extend(key, token, until, self.mutant)
+            }
             Op::Release => return node::release(key, token, self.mutant),
         };
         if call.stage == Stage::Request {
@@ -137,7 +141,7 @@ impl World {
             }
             state.calls.push(call);
         }
-        let in_vain = |call: &Call| call.op != Op::Acquire && self.is_in_vain(state, call);
+        let in_vain = |call: &Call| !call.op.sets_key() && self.is_in_vain(state, call);
         let calls = state.calls.iter().filter(|call| !in_vain(call)).copied();
         state.calls = calls.collect();
         state.calls.sort_unstable();
@@ -159,7 +163,7 @@ impl World {
         let deletes_foreign =
             matches!(self.mutant, Some(Mutant::TokenReused | Mutant::UnconditionalDelete));
         let sets_it = |other: &Call| {
-            other.op == Op::Acquire
+            other.op.sets_key()
                 && (other.node, other.token) == (call.node, call.token)
                 && !matches!(other.stage, Stage::Reply(_))
         };
@@ -185,7 +189,7 @@ impl State {
             match &client.phase {
                 Phase::Asking(_) => return true,
                 Phase::Holding { extension, .. } => {
-                    return call.op == Op::Acquire || extension.is_some();
+                    return call.op.sets_key() || extension.is_some();
                 }
                 Phase::Idle | Phase::Crashed => {}
             }
@@ -193,7 +197,7 @@ impl State {
         let refused =
             matches!(call.stage, Stage::Reply(answer) if !Ballot::from(answer).may_hold());
         let mut remains = client.remains.iter();
-        call.op == Op::Acquire
+        call.op.sets_key()
             && !refused
             && remains.any(|remains| {
                 remains.token == call.token && remains.waits_for(usize::from(call.node))

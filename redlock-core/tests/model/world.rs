@@ -1,6 +1,6 @@
 //! Worlds: how many of what there is, and what may go wrong how often.
 
-use redlock_core::proto::{Drift, Mutant, Ttl};
+use redlock_core::proto::{Drift, Mutant, Timing, Ttl};
 
 use crate::state::{Budget, Token, UNIT};
 
@@ -13,6 +13,12 @@ pub(crate) struct World {
     pub(crate) validity: u8,
     /// The same for extensions.
     pub(crate) extension: u8,
+    /// How much longer nodes keep what clients trust.
+    pub(crate) grace: u8,
+    /// How long a lock may be held in all; zero for as long as it is extended.
+    pub(crate) max_hold: u8,
+    /// Whether nodes that have lost the key of an extended lock are given it again.
+    pub(crate) healing: bool,
     /// The last moment.
     pub(crate) end: u8,
     /// How often each client may try.
@@ -61,6 +67,18 @@ impl World {
     /// units, so that there is time to extend in.
     pub(crate) fn extensions(self, extensions: u8, end: u8) -> Self {
         Self { validity: 2, extension: 2, extensions, end, ..self }
+    }
+
+    pub(crate) fn grace(self, grace: u8) -> Self {
+        Self { grace, ..self }
+    }
+
+    pub(crate) fn max_hold(self, max_hold: u8) -> Self {
+        Self { max_hold, ..self }
+    }
+
+    pub(crate) fn healing(self) -> Self {
+        Self { healing: true, ..self }
     }
 
     pub(crate) fn losses(self, losses: u8) -> Self {
@@ -114,8 +132,18 @@ impl World {
         Ttl::new(UNIT * u32::from(self.extension + 1)).expect("a fitting constant")
     }
 
-    pub(crate) fn drift(&self) -> Drift {
-        Drift::new(0.0, UNIT).expect("a fitting constant")
+    pub(crate) fn timing(&self) -> Timing {
+        let drift = Drift::new(0.0, UNIT).expect("a fitting constant");
+        let timing = Timing::new(drift).grace(UNIT * u32::from(self.grace));
+        match self.max_hold {
+            0 => timing,
+            most => timing.max_hold(UNIT * u32::from(most)),
+        }
+    }
+
+    /// Until when, in units, a node keeps what it is asked to keep for so much validity.
+    pub(crate) fn kept(&self, now: u8, validity: u8) -> u8 {
+        now + validity + self.grace
     }
 
     /// The token as nodes see it.

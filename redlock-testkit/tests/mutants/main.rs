@@ -9,8 +9,14 @@
 mod actor;
 #[path = "../simulation/chaos.rs"]
 mod chaos;
+#[path = "../simulation/claim.rs"]
+mod claim;
 #[path = "../simulation/expect.rs"]
 mod expect;
+#[path = "../simulation/holder.rs"]
+mod holder;
+#[path = "../simulation/holding/mod.rs"]
+mod holding;
 #[path = "../simulation/plan.rs"]
 mod plan;
 #[path = "../simulation/run.rs"]
@@ -22,6 +28,7 @@ mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use holding::PROMISES;
 use plan::{Broken, Plan};
 use redlock_core::proto::Mutant;
 use redlock_testkit::SimRandom;
@@ -39,12 +46,34 @@ fn first_caught(seeds: u64, plan: fn(&SimRandom) -> Plan, kind: &str) -> Option<
     })
 }
 
+/// The first seed with which one of the promises of holding a lock is not kept, and which.
+fn first_broken(seeds: u64) -> Option<(u64, String)> {
+    (0..seeds).find_map(|seed| {
+        PROMISES.iter().find_map(|(name, promise)| {
+            let kept = catch_unwind(AssertUnwindSafe(|| promise(seed)));
+            let what = match kept {
+                Ok(Ok(())) => return None,
+                Ok(Err(what)) => what,
+                Err(_) => "a panic".to_owned(),
+            };
+            Some((seed, format!("{name}: {what}")))
+        })
+    })
+}
+
 /// Where to look for a mutant, and for what.
-fn habitat(mutant: Mutant) -> (fn(&SimRandom) -> Plan, &'static str) {
+enum Habitat {
+    Plan(fn(&SimRandom) -> Plan, &'static str),
+    Promises,
+}
+
+fn habitat(mutant: Mutant) -> Habitat {
     match mutant {
         // While nodes do what they promise no vote of a valid lock is ever gone.
-        Mutant::DefiniteNoIgnored => (forgetful, "has lost its lock and is not told"),
-        _ => (Plan::legal, ""),
+        Mutant::DefiniteNoIgnored => Habitat::Plan(forgetful, "has lost its lock and is not told"),
+        Mutant::SignalWithheld => Habitat::Plan(forgetful, "is not told in time"),
+        Mutant::AbsentCounted | Mutant::HealingForgotten | Mutant::RenewedOnce => Habitat::Promises,
+        _ => Habitat::Plan(Plan::legal, ""),
     }
 }
 
@@ -62,13 +91,19 @@ fn say(line: std::fmt::Arguments<'_>) {
 #[test]
 fn the_simulation_notices_each_mutant() {
     assert_eq!(first_caught(1_000, Plan::legal, ""), None, "without a mutant nothing is wrong");
+    assert_eq!(first_broken(100), None, "without a mutant nothing is wrong");
     say(format_args!("\nmutant | after seeds | what was noticed\n---|--:|---"));
     let mut missed = Vec::new();
     for &mutant in Mutant::ALL.iter().filter(|mutant| !Mutant::NODE.contains(mutant)) {
-        let (plan, kind) = habitat(mutant);
-        assert!(kind.is_empty() || first_caught(1_000, plan, kind).is_none(), "{kind}");
+        let look = || match habitat(mutant) {
+            Habitat::Plan(plan, kind) => first_caught(SEEDS, plan, kind),
+            Habitat::Promises => first_broken(SEEDS),
+        };
+        if let Habitat::Plan(plan, kind) = habitat(mutant) {
+            assert!(kind.is_empty() || first_caught(1_000, plan, kind).is_none(), "{kind}");
+        }
         Mutant::switch_on(Some(mutant));
-        let caught = first_caught(SEEDS, plan, kind);
+        let caught = look();
         Mutant::switch_on(None);
         match caught {
             Some((seed, what)) => {

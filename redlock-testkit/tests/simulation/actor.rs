@@ -1,19 +1,21 @@
 //! What a client of the simulation does: a bit of everything that the lock offers.
 
 use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures::FutureExt;
 use redlock_core::{Error, Guard, Lease, Lock, LossReason, Moment, Redlock, Resource};
 use redlock_testkit::{MemoryNode, SimClient, SimRandom, SimRuntime};
 
 use crate::{
     chaos::Freezes,
-    expect::Interest,
+    claim::Ending,
     plan::{Plan, index},
     tokens::Tokens,
-    watch::{Proof, Watch},
+    watch::Watch,
 };
 
 /// One client at work.
@@ -57,7 +59,7 @@ impl Actor {
                 break;
             }
             let resource = self.resources[index(self.random(), self.resources.len())].clone();
-            let lock = self.redlock.lock(&resource).ttl(self.plan.ttl).retry(self.plan.retry);
+            let lock = self.redlock.lock(&resource).hold_at_least(self.plan.hold_at_least);
             if self.random().chance(0.2) {
                 self.run(&lock).await;
             } else {
@@ -73,7 +75,7 @@ impl Actor {
     /// What is expected of every client when nothing is wrong any more.
     pub(crate) async fn make_progress(&self) {
         for resource in &*self.resources {
-            let lock = self.redlock.lock(resource).ttl(self.plan.ttl);
+            let lock = self.redlock.lock(resource);
             match lock.acquire_within(LONG).await {
                 Ok(guard) => self.hold_and_release(guard).await,
                 Err(error) => {
@@ -83,12 +85,12 @@ impl Actor {
         }
     }
 
-    async fn hold_and_release(&self, guard: Guard) {
-        let number = self.claim(guard);
+    pub(crate) async fn hold_and_release(&self, guard: Guard) {
+        let number = self.claim(&guard, Duration::ZERO);
         self.client.sleep(self.plan.ttl / 10).await;
-        if let Some(Proof::Guard(guard)) = self.watch.end(number) {
-            guard.release().await;
-        }
+        self.watch.ends(number, Ending::GivenUp);
+        guard.release().await;
+        self.watch.end(number);
     }
 
     async fn acquire(&self, lock: &Lock) {
@@ -117,116 +119,31 @@ impl Actor {
         }
     }
 
-    async fn hold(&self, guard: Guard) {
-        let number = self.claim(guard);
-        for _ in 0..self.random().below(4) {
-            self.client.sleep(self.random().between(Duration::ZERO, self.plan.ttl * 6 / 10)).await;
-            self.extend(number).await;
-        }
-        let overstay = if self.random().chance(0.2) { self.plan.ttl } else { Duration::ZERO };
-        let hold = self.random().between(Duration::ZERO, self.plan.ttl / 2) + overstay;
-        self.client.sleep(hold).await;
-        self.give_up(number).await;
-    }
-
-    async fn extend(&self, number: u64) {
-        let proof = Proof::Until(Moment::ORIGIN);
-        let Some(Proof::Guard(mut guard)) = self.watch.replace(number, proof) else { return };
-        // What the holder knows while he has no guard to ask.
-        let valid = self.sim.at_once(|| guard.is_valid());
-        if let Some(until) = self.until(&guard).filter(|_| valid) {
-            self.watch.replace(number, Proof::Until(until));
-        }
-        let ttl = self.random().between(self.plan.ttl / 2, self.plan.ttl * 2);
-        // Legal for the node timeout that the plan has.
-        let ttl = ttl.max(self.plan.ttl);
-        let (before, timeout) = (self.until(&guard), self.plan.node_timeout);
-        let interest = self.interest();
-        let result = self.bounded("extend", interest, timeout, guard.extend(ttl)).await;
-        if self.until(&guard) < before {
-            self.watch.fail(format!("client {}'s extension shortened its lock", self.name));
-        }
-        match result {
-            None => self.saw("extend cancelled"),
-            Some(Ok(())) => self.saw("extended"),
-            Some(Err(error)) => {
-                self.saw("not extended");
-                self.expect_loss_if_certain(&error);
-                self.saw_error(&error);
-            }
-        }
-        self.watch.replace(number, Proof::Guard(guard));
-        self.watch.check();
-    }
-
-    async fn give_up(&self, number: u64) {
-        let Some(Proof::Guard(guard)) = self.watch.end(number) else { return };
-        let (timeout, interest) = (self.plan.node_timeout, self.interest());
-        match self.random().below(4) {
-            0 => {
-                drop(guard);
-                self.saw("dropped");
-            }
-            1 if self.plan.leases => {
-                let lease = guard.into_lease();
-                let release = self.redlock.release(&lease);
-                drop(self.bounded("release lease", interest, timeout, release).await);
-                self.saw("lease released");
-            }
-            2 if self.plan.leases => self.pass_on(guard.into_lease()).await,
-            _ => match self.bounded("release", interest, timeout, guard.release()).await {
-                Some(release) if release.is_released() => self.saw("released"),
-                Some(_) => self.saw("released too late"),
-                None => self.saw("release cancelled"),
-            },
-        }
-    }
-
-    /// The lease goes to somebody else in the same process.
-    async fn pass_on(&self, lease: Lease) {
-        let timeout = self.plan.node_timeout;
-        let adopt = self.redlock.adopt(&lease);
-        match self.bounded("adopt", Interest::Lasting, timeout * 2, adopt).await {
-            Some(Ok(guard)) => {
-                self.saw("adopted");
-                self.expect_valid(&guard);
-                let late = self.sim.at_once(|| Some(self.client.now())) >= lease.until();
-                if self.plan.stalls == 0.0 && late {
-                    let name = self.name;
-                    self.watch.fail(format!("client {name} adopted a lease after its end"));
-                }
-                self.hold_and_release(guard).await;
-            }
-            Some(Err(_)) | None => {
-                self.saw("not adopted");
-                self.redlock.release(&lease).await;
-            }
-        }
-    }
-
     async fn run(&self, lock: &Lock) {
         let works = self.random().between(Duration::ZERO, self.plan.ttl * 12 / 10);
+        let panics = self.random().chance(0.1);
         let actor = self.clone();
         let body = async move |lease: Lease| {
-            let until = lease.until().unwrap_or_default();
-            let (client, name) = (&actor.client, actor.name);
-            let (resource, token) = (lease.resource(), lease.token());
-            let number = actor.watch.begin(client, name, resource, token, Proof::Until(until));
-            let _claim = EndOnDrop { watch: Arc::clone(&actor.watch), number };
-            actor.only_while_held(until, client.sleep(works)).await;
+            actor.only_while_held(&lease, actor.client.sleep(works)).await;
+            if panics {
+                resume_unwind(Box::new("planned"));
+            }
         };
         // Acquire, the body, and release.
         let bound = self.retries_take() + self.plan.ttl * 12 / 10 + self.plan.node_timeout;
-        match self.bounded("run", self.interest(), bound, lock.run(body)).await {
+        let run = AssertUnwindSafe(lock.run(body)).catch_unwind();
+        match self.bounded("run", self.interest(), bound, run).await {
             None => self.saw("run cancelled"),
-            Some(Ok(())) => self.saw("run"),
-            Some(Err(error)) => self.saw_error(&error),
+            Some(Err(_)) if panics => self.saw("run panicked"),
+            Some(Err(panic)) => resume_unwind(panic),
+            Some(Ok(Ok(()))) if works > self.plan.ttl => self.saw("run for longer than a ttl"),
+            Some(Ok(Ok(()))) => self.saw("run"),
+            Some(Ok(Err(error))) => self.saw_error(&error),
         }
     }
 
-    fn claim(&self, guard: Guard) -> u64 {
-        let (resource, token) = (guard.resource().clone(), guard.token().clone());
-        self.watch.begin(&self.client, self.name, &resource, &token, Proof::Guard(guard))
+    pub(crate) fn claim(&self, guard: &Guard, hold_at_least: Duration) -> u64 {
+        self.watch.begin(&self.client, self.name, guard, hold_at_least)
     }
 
     /// The most time that the retry policy takes: each attempt asks and cleans up.
@@ -237,7 +154,7 @@ impl Actor {
         self.plan.node_timeout * 2 * attempts + pauses.into_iter().sum::<Duration>()
     }
 
-    fn until(&self, guard: &Guard) -> Option<Moment> {
+    pub(crate) fn until(&self, guard: &Guard) -> Option<Moment> {
         self.sim.at_once(|| guard.lease().until())
     }
 
@@ -245,33 +162,22 @@ impl Actor {
         self.sim.random()
     }
 
-    fn saw(&self, what: &'static str) {
+    pub(crate) fn saw(&self, what: &'static str) {
         self.sim.note(format_args!("client {}: {what}", self.name));
         self.seen.count(what);
     }
 
-    fn saw_error(&self, error: &Error) {
+    pub(crate) fn saw_error(&self, error: &Error) {
         self.saw(match error {
             Error::Contended(_) => "contended",
             Error::Unavailable(_) => "unavailable",
             Error::TooSlow(_) => "too slow",
             Error::Lost { reason: LossReason::Expired, .. } => "lost: expired",
+            Error::Lost { reason: LossReason::HeldTooLong, .. } => "lost: held too long",
             Error::Lost { .. } => "lost: quorum",
             Error::TimedOut { .. } => "timed out",
             other => panic!("no run is set up wrongly: {other}"),
         });
-    }
-}
-
-/// The body of `run` is alive for as long as it may believe that it has the lock.
-struct EndOnDrop {
-    watch: Arc<Watch>,
-    number: u64,
-}
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        self.watch.end(self.number);
     }
 }
 

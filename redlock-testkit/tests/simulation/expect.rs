@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use redlock_core::{Ballot, Error, Guard, Moment, NodeReport, Vote};
+use redlock_core::{Ballot, Error, Guard, Lease, NodeReport, Renewal, Vote};
 
 use crate::actor::Actor;
 
@@ -35,12 +35,15 @@ impl Actor {
     }
 
     /// The body of `run` must not be polled once its lock is over.
-    pub(crate) async fn only_while_held(&self, until: Moment, work: impl Future<Output = ()>) {
+    pub(crate) async fn only_while_held(&self, lease: &Lease, work: impl Future<Output = ()>) {
         let mut work = pin!(work);
+        let limit = lease.until().map(|until| until.after(self.plan.max_hold));
         poll_fn(|cx| {
-            let late = self.sim.at_once(|| self.client.now()) >= until;
+            self.watch.polls(&self.client, self.name, (lease.resource(), lease.token()));
+            let now = self.sim.at_once(|| self.client.now());
+            let end = if self.plan.renewal == Renewal::off() { lease.until() } else { limit };
             // A stall between the look at the clock and the poll is nobody's fault.
-            if late && self.plan.stalls == 0.0 {
+            if self.plan.stalls == 0.0 && end.is_some_and(|end| now >= end) {
                 self.watch.fail(format!("client {} runs its body without the lock", self.name));
             }
             work.as_mut().poll(cx)
@@ -52,6 +55,13 @@ impl Actor {
     pub(crate) fn expect_valid(&self, guard: &Guard) {
         if self.plan.stalls == 0.0 && !self.sim.at_once(|| guard.is_valid()) {
             self.watch.fail(format!("client {} was given a guard that is not valid", self.name));
+        }
+    }
+
+    /// What has ended is not extended, and no node is asked to (R29).
+    pub(crate) fn expect_nobody_asked(&self, error: &Error) {
+        if !matches!(error, Error::Lost { report: None, .. }) {
+            self.watch.fail(format!("client {} asked nodes to extend what is over", self.name));
         }
     }
 

@@ -9,7 +9,10 @@
 mod actor;
 mod cancellation;
 mod chaos;
+mod claim;
 mod expect;
+mod holder;
+mod holding;
 mod latency;
 mod plan;
 mod run;
@@ -18,23 +21,29 @@ mod watch;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use claim::Told;
+use holding::PROMISES;
 use plan::{Broken, Plan};
 use redlock_testkit::SimRandom;
 use run::{Outcome, run};
 
+/// The name of a test, and what its seeds stand for.
+type Sweep = (&'static str, fn(&SimRandom) -> Plan);
+
 /// Runs one seed. If it goes wrong, says how to see it again.
-fn run_or_explain(seed: u64, plan: fn(&SimRandom) -> Plan) -> Result<Outcome, String> {
+fn run_or_explain(seed: u64, (name, plan): Sweep) -> Result<Outcome, String> {
     let explain = |what: &str| {
         format!(
-            "{what}\nreplay: SEED={seed} cargo test -p redlock-testkit --test simulation seeds -- --nocapture"
+            "{what}\nreplay: SEED={seed} cargo test -p redlock-testkit --test simulation {name} -- --nocapture"
         )
     };
     match catch_unwind(AssertUnwindSafe(|| run(seed, plan, false))) {
@@ -52,7 +61,7 @@ fn number_from_environment(name: &str) -> Option<u64> {
 }
 
 /// Writes a line that is to be seen also when the test passes, whose output is kept back.
-fn say(line: std::fmt::Arguments<'_>) {
+fn say(line: fmt::Arguments<'_>) {
     use std::io::Write;
     // Who cannot read it does not miss it.
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -60,20 +69,54 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 #[test]
 fn seeds_keep_every_promise() {
+    let seeds = number_from_environment("SIM_SEEDS").unwrap_or(100_000);
+    let Some(all) = run_all(seeds, ("seeds", Plan::legal)) else { return };
+    say(format_args!("{all}"));
+    if seeds >= 1000 {
+        for what in MUST_BE_SEEN {
+            assert!(all.seen.contains_key(what), "no seed ever saw {what:?}");
+        }
+    }
+}
+
+/// The promise of issue and documentation: with any mix of failures of nodes and pauses of
+/// processes, `lost()` completes at or before the end of validity, and `run` does not poll its body
+/// after it. Who was paused at that moment is told as soon as he goes on.
+#[test]
+fn every_loss_is_told_by_the_end_of_validity_and_no_body_is_polled_after_it() {
+    let seeds = number_from_environment("SIM_SEEDS").unwrap_or(10_000).min(10_000);
+    let Some(all) = run_all(seeds, ("every_loss", Plan::told)) else { return };
+    let Told { losses, margin, bodies } = all.told;
+    say(format_args!(
+        "{seeds} seeds, {losses} losses told, {margin:?} before the end at the latest, {bodies} polls of bodies"
+    ));
+    assert!(losses >= seeds / 2 && bodies >= seeds, "too few to mean anything");
+}
+
+/// Many runs, and what was seen in them.
+struct All {
+    seeds: u64,
+    steps: u64,
+    took: Duration,
+    seen: BTreeMap<&'static str, u64>,
+    told: Told,
+}
+
+/// Panics with how to see it again if any of the seeds goes wrong. `None` if it was asked for one
+/// only, whose log it has printed.
+fn run_all(seeds: u64, sweep: Sweep) -> Option<All> {
     if let Some(seed) = number_from_environment("SEED") {
-        let outcome = run(seed, Plan::legal, true);
+        let outcome = run(seed, sweep.1, true);
         for line in &outcome.log {
             say(format_args!("{line}"));
         }
         assert_eq!(outcome.violation, None);
-        return;
+        return None;
     }
-    let seeds = number_from_environment("SIM_SEEDS").unwrap_or(100_000);
     let start = Instant::now();
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let failures = Mutex::new(Vec::new());
-    let seen = Mutex::new(BTreeMap::<&str, u64>::new());
-    let steps = AtomicU64::new(0);
+    let sum = Mutex::new((0, BTreeMap::new(), Told::default()));
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -82,13 +125,14 @@ fn seeds_keep_every_promise() {
                     if seed >= seeds {
                         break;
                     }
-                    match run_or_explain(seed, Plan::legal) {
+                    match run_or_explain(seed, sweep) {
                         Ok(outcome) => {
-                            steps.fetch_add(outcome.steps, Ordering::Relaxed);
-                            let mut seen = seen.lock().unwrap();
+                            let mut sum = sum.lock().unwrap();
+                            sum.0 += outcome.steps;
                             for (what, count) in outcome.seen {
-                                *seen.entry(what).or_default() += count;
+                                *sum.1.entry(what).or_default() += count;
                             }
+                            sum.2 = sum.2.and(outcome.told);
                         }
                         Err(failure) => {
                             let mut failures = failures.lock().unwrap();
@@ -100,15 +144,28 @@ fn seeds_keep_every_promise() {
             });
         }
     });
-    let took = start.elapsed();
-    let (seen, steps) = (seen.into_inner().unwrap(), steps.into_inner());
-    let rate = seeds as f64 / took.as_secs_f64();
-    say(format_args!("{seeds} seeds, {steps} steps in {took:.1?}: {rate:.0} seeds/s\n{seen:#?}"));
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    if seeds >= 1000 {
-        for what in MUST_BE_SEEN {
-            assert!(seen.contains_key(what), "no seed ever saw {what:?}");
+    let (steps, seen, told) = sum.into_inner().unwrap();
+    Some(All { seeds, steps, took: start.elapsed(), seen, told })
+}
+
+impl fmt::Display for All {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seeds, steps, took, seen, .. } = self;
+        let rate = *seeds as f64 / took.as_secs_f64();
+        write!(f, "{seeds} seeds, {steps} steps in {took:.1?}: {rate:.0} seeds/s\n{seen:#?}")
+    }
+}
+
+/// What is promised of holding a lock, each with seeds of its own.
+#[test]
+fn holding_keeps_each_of_its_promises() {
+    for (name, promise) in PROMISES {
+        for seed in 0..PROMISE_SEEDS {
+            if let Err(what) = promise(seed) {
+                panic!("{name}, seed {seed}: {what}");
+            }
         }
     }
 }
@@ -181,10 +238,11 @@ fn nodes_that_do_not_release_are_seen_to_keep_orphans() {
 const PRINT_HASHES: &str = "SIM_PRINT_HASHES";
 const TWO_HOLDERS: &str = "at the same time";
 const THREADS: usize = 2;
+const PROMISE_SEEDS: u64 = 200;
 const FAILURES_SHOWN: usize = 5;
 
 /// A simulation in which one of these never happens tests less than it claims.
-const MUST_BE_SEEN: [&str; 18] = [
+const MUST_BE_SEEN: [&str; 28] = [
     "acquired",
     "acquire cancelled",
     "adopted",
@@ -192,15 +250,25 @@ const MUST_BE_SEEN: [&str; 18] = [
     "dropped",
     "extended",
     "extend cancelled",
+    "kept",
     "lease released",
     "lost: expired",
-    "lost: quorum",
+    "lost: held too long",
     "not extended",
+    "panicked",
     "released",
     "release cancelled",
     "released too late",
+    "renewed",
     "run",
     "run cancelled",
+    "run for longer than a ttl",
+    "run panicked",
     "timed out",
+    "told: expired",
+    "told: expired while renewing",
+    "told: held too long",
+    "told: nothing",
+    "told late after a pause",
     "unavailable",
 ];

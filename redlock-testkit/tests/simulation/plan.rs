@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redlock_core::{Drift, Retry, Ttl};
+use redlock_core::{Drift, Renewal, Retry, Ttl};
 use redlock_testkit::{Network, SimRandom};
 
 /// The settings of one run, all drawn from its seed.
@@ -16,6 +16,14 @@ pub(crate) struct Plan {
     pub(crate) ttl: Duration,
     pub(crate) node_timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) renewal: Renewal,
+    /// For how much longer than its holder nodes keep a lock.
+    pub(crate) grace: Duration,
+    pub(crate) max_hold: Duration,
+    /// For how long a lock is kept that is released earlier.
+    pub(crate) hold_at_least: Duration,
+    /// How often somebody waits to be told of the loss of a lock.
+    pub(crate) listeners: f64,
     pub(crate) network: Network,
     /// How much faster or slower than true time the clocks of clients and nodes may run.
     pub(crate) clock_error: f64,
@@ -67,6 +75,11 @@ impl Plan {
             ttl,
             node_timeout,
             retry: retry(random, ttl),
+            renewal: renewal(random, ttl, validity - node_timeout),
+            grace: or_none(random, ttl),
+            max_hold: if random.chance(0.5) { DAY } else { random.between(ttl, ttl * 4) },
+            hold_at_least: or_none(random, ttl),
+            listeners: 0.5,
             network: network(random, node_timeout, ttl),
             clock_error: if random.chance(0.5) { 0.0 } else { CLOCK_ERROR },
             faults: random.below(5),
@@ -78,6 +91,13 @@ impl Plan {
             broken: None,
             trust_nodes: true,
         }
+    }
+
+    /// The same, with everybody told of every loss, and nobody paused between a look at the clock
+    /// and what follows from it.
+    pub(crate) fn told(random: &SimRandom) -> Self {
+        let plan = Self { listeners: 1.0, stalls: 0.0, ..Self::legal(random) };
+        Self { faults: 2 + random.below(5), ..plan }
     }
 
     /// The same, with something broken that the lock relies on.
@@ -107,6 +127,11 @@ impl Plan {
         honest && in_time && (!fails || self.ttl >= LONG_FOR_RELEASES) && !self.leases
     }
 
+    /// The longest pause after a look at the clock.
+    pub(crate) fn longest_stall(&self) -> Duration {
+        if self.stalls > 0.0 { self.ttl / 4 } else { Duration::ZERO }
+    }
+
     /// Whether calls always return: nothing is lost in silence, so nothing must be waited for until
     /// a node has forgotten it.
     pub(crate) fn calls_return(&self) -> bool {
@@ -122,6 +147,21 @@ fn retry(random: &SimRandom, ttl: Duration) -> Retry {
     };
     let attempts = u32::try_from(1 + random.below(6)).unwrap_or(1);
     retry.attempts(attempts).expect("at least one")
+}
+
+/// Any renewal that leaves nodes the time to answer.
+fn renewal(random: &SimRandom, ttl: Duration, spare: Duration) -> Renewal {
+    let shortest = (ttl / 20).min(spare / 2);
+    match random.below(3) {
+        0 => Renewal::off(),
+        1 if spare > MS => Renewal::every(random.between(shortest, spare - NANOSECOND)),
+        _ => Renewal::default(),
+    }
+}
+
+/// Nothing, or some time of up to the ttl.
+fn or_none(random: &SimRandom, ttl: Duration) -> Duration {
+    if random.chance(0.6) { Duration::ZERO } else { random.between(Duration::ZERO, ttl) }
 }
 
 fn network(random: &SimRandom, node_timeout: Duration, ttl: Duration) -> Network {
@@ -171,9 +211,11 @@ pub(crate) fn index(random: &SimRandom, bound: usize) -> usize {
 }
 
 const MS: Duration = Duration::from_millis(1);
+const NANOSECOND: Duration = Duration::from_nanos(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Several times the longest pause between two tries to release.
 const LONG_FOR_RELEASES: Duration = Duration::from_millis(2_500);
 
 /// Half of the default drift factor for the client's clock, and half for the node's.
-const CLOCK_ERROR: f64 = 0.005;
+pub(crate) const CLOCK_ERROR: f64 = 0.005;

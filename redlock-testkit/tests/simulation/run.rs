@@ -13,7 +13,7 @@ use futures::{
     channel::oneshot,
     future::{Either, join_all, select},
 };
-use redlock_core::{Redlock, Renewal, Resource};
+use redlock_core::{Redlock, Resource};
 use redlock_testkit::{
     Fault, FaultyNode, Operation, SimClient, SimCluster, SimLink, SimRandom, SimRuntime,
 };
@@ -21,6 +21,7 @@ use redlock_testkit::{
 use crate::{
     actor::{Actor, Seen},
     chaos::{Freezes, schedule},
+    claim::Told,
     plan::{Broken, Plan},
     tokens::Tokens,
     watch::Watch,
@@ -33,6 +34,7 @@ pub(crate) struct Outcome {
     pub(crate) hash: u64,
     pub(crate) steps: u64,
     pub(crate) seen: BTreeMap<&'static str, u64>,
+    pub(crate) told: Told,
     pub(crate) log: Vec<String>,
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn run(seed: u64, plan: impl FnOnce(&SimRandom) -> Plan, verbose: boo
         hash: run.sim.log_hash(),
         steps: run.sim.steps(),
         seen,
+        told: run.watch.so_far(),
         log: run.sim.log_lines(),
     }
 }
@@ -86,13 +89,14 @@ impl Run {
         for node in cluster.nodes() {
             node.clock_rate(rate(random, plan.clock_error));
         }
-        let watch = Watch::new(&sim, cluster.nodes(), plan.trust_nodes);
+        let watch = Watch::new(&sim, cluster.nodes(), &plan);
         let watching = Arc::clone(&watch);
         sim.after_each_step(move || watching.check());
         let clients: Vec<(SimClient, Vec<SimLink>)> =
             (0..plan.clients).map(|_| (sim.client(), cluster.links())).collect();
         let over = Arc::default();
         let freezes = schedule(&sim, &plan, &cluster, &clients, &over);
+        watch.excuse(&freezes);
         let resources: Arc<[Resource]> = ["a", "b"][..plan.resources]
             .iter()
             .map(|name| Resource::new(*name).expect("a name"))
@@ -108,7 +112,9 @@ impl Run {
                 .ttl(plan.ttl)
                 .node_timeout(plan.node_timeout)
                 .retry(plan.retry)
-                .renewal(Renewal::off())
+                .renewal(plan.renewal)
+                .grace(plan.grace)
+                .max_hold(plan.max_hold)
                 .runtime(client.shared())
                 .random(Arc::<Tokens>::clone(&tokens))
                 .build()
@@ -183,7 +189,7 @@ impl Run {
         }
         if !self.plan.clean_up_is_complete() {
             // What may be left dies by itself.
-            let late = self.plan.network.longest_spike + self.plan.ttl * 3;
+            let late = self.plan.network.longest_spike + self.plan.ttl * 3 + self.plan.grace;
             self.sim.sleep(late + late / 50).await;
         }
         for node in self.cluster.nodes() {
@@ -194,7 +200,7 @@ impl Run {
     }
 
     fn settling_takes(&self) -> Duration {
-        let Plan { network, ttl, node_timeout, .. } = &*self.plan;
+        let Plan { network, ttl, node_timeout, grace, hold_at_least, .. } = &*self.plan;
         let now = self.sim.now();
         let frozen = (0..self.actors.len()).map(|client| {
             let start = now.before(*ttl * 4);
@@ -204,9 +210,11 @@ impl Run {
         let under_way = (network.longest_spike + network.longest_latency) * 2;
         // The longest pause between two tries to release, and the tries themselves.
         let mut takes = Duration::from_secs(1) + MS * 10 + under_way + frozen;
+        // What is kept for a while is released after that.
+        takes += *hold_at_least.max(grace);
         if !self.plan.calls_return() {
             // A call that never returns is waited for until its node must have forgotten.
-            takes += *ttl * 4 + *node_timeout + Duration::from_millis(200);
+            takes += (*ttl * 2 + *grace) * 2 + *node_timeout + Duration::from_millis(200);
         }
         takes + takes / 50
     }
