@@ -36,6 +36,21 @@ pub(super) async fn extending_never_shortens(stage: &Stage<'_>) -> Result<(), St
             ensure!(left > enough || stage.now().since(start) > enough, "{left:?} are left.");
         }
     }
+    // Nor in any order (requirement R17): the end that the node tells never moves to an earlier one.
+    let (mut furthest, mut random) = (start, 0x9e37_79b9_7f4a_7c15_u64);
+    for _ in 0..50 {
+        // Xorshift, the same numbers each time: from a millisecond to ten minutes.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let ttl = millis(1 + random % 600_000);
+        stage.node.extend(&name, &mine, ttl).await?;
+        if let Some(left) = stage.held(&name, &mine).await? {
+            let end = stage.now().after(left);
+            ensure!(end.after(SLACK) >= furthest, "for {ttl:?} the end moved to an earlier one.");
+            furthest = furthest.max(end);
+        }
+    }
     Ok(())
 }
 
@@ -79,3 +94,6 @@ pub(super) async fn extending_gives_no_end_to_what_has_none(stage: &Stage<'_>) -
     ensure!(left.is_none(), "it is said to end in {left:?}.");
     Ok(())
 }
+
+/// For stores that tell whole seconds, and machines that pause.
+const SLACK: Duration = Duration::from_secs(5);
