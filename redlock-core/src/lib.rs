@@ -9,7 +9,8 @@ mod runtime;
 
 pub use async_trait::async_trait;
 pub use lock::{
-    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Release, Report,
+    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
+    ReentrantGuard, Release, Report,
 };
 pub use node::{Identity, Inspection, LockNode, NodeError};
 pub use proto::{
