@@ -10,6 +10,8 @@ pub mod simulation {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "redis-rs")]
 mod connect;
 

@@ -18,6 +18,8 @@ pub use proto::{
     Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
+#[cfg(feature = "smol")]
+pub use runtime::SmolRuntime;
 #[cfg(feature = "tokio")]
 pub use runtime::TokioRuntime;
 pub use runtime::{NoRuntime, Runtime};

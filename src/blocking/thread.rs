@@ -1,0 +1,116 @@
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::Duration,
+};
+
+use redlock_core::{Error, Redlock};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+    time::timeout,
+};
+
+use super::StartError;
+
+/// A redlock and its background thread: a runtime on which everything lives that goes on while
+/// users are busy. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) redlock: Redlock,
+    runtime: Handle,
+    /// Ends the thread, which then waits for the clean-up.
+    end: Option<oneshot::Sender<Redlock>>,
+    /// Closed when it has ended.
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Thread {
+    /// Starts the thread, and builds the redlock where its timers and tasks are to live.
+    pub(super) fn start<E>(build: impl FnOnce() -> Result<Redlock, E>) -> Result<Self, StartError>
+    where
+        StartError: From<E>,
+    {
+        let (started, start) = mpsc::channel();
+        let (alive, ended) = mpsc::channel::<()>();
+        let (end, last_chance) = oneshot::channel::<Redlock>();
+        let work = move || {
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            drop(started.send(Ok(runtime.handle().clone())));
+            runtime.block_on(async {
+                if let Ok(redlock) = last_chance.await {
+                    let _ = timeout(LAST_CHANCE, redlock.settled()).await;
+                }
+            });
+            // To drop it would wait for names that are still being looked up.
+            runtime.shutdown_background();
+            drop(alive);
+        };
+        let thread = thread::Builder::new().name("redlocks".to_owned());
+        thread.spawn(work).map_err(StartError::Thread)?;
+        let failed = |_| StartError::Thread(io::Error::other("it ended at once"));
+        let runtime = start.recv().map_err(failed)?.map_err(StartError::Thread)?;
+        let redlock = {
+            let _inside = runtime.enter();
+            build()?
+        };
+        Ok(Self { redlock, runtime, end: Some(end), ended: Mutex::new(ended) })
+    }
+
+    /// Waits for `work` here; its connections and timers are driven by the background thread.
+    pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        if is_inside_runtime() {
+            return Err(Error::InsideRuntime);
+        }
+        Ok(self.runtime.block_on(work))
+    }
+
+    /// Does `work` in the background and waits for it for a while, unless this is no place to wait.
+    ///
+    /// Neither polls anything here nor panics, so it can be used while a panic unwinds.
+    pub(super) fn wait_a_while(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (alive, ended) = mpsc::channel::<()>();
+        drop(self.runtime.spawn(async move {
+            work.await;
+            drop(alive);
+        }));
+        if !is_inside_runtime() {
+            // An error in any case: nothing is ever sent.
+            let _ = ended.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            drop(end.send(self.redlock.clone()));
+        }
+        if !is_inside_runtime() {
+            let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+            // An error in any case: nothing is ever sent.
+            let _ = ended.recv_timeout(LAST_CHANCE + PATIENCE);
+        }
+    }
+}
+
+/// Whether this thread belongs to a runtime, whose other tasks would wait as well.
+fn is_inside_runtime() -> bool {
+    Handle::try_current().is_ok()
+}
+
+/// How long a drop waits at most, should nodes be given even longer, or one of them hold up the
+/// background thread.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the end waits for nodes that have yet to release: for any that is healthy, and no pain
+/// for whoever ends a program.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
