@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/algorithm.md")]
 pub mod algorithm {}
 
+#[doc = include_str!("../docs/holding.md")]
+pub mod holding {}
+
 #[doc = include_str!("../docs/simulation.md")]
 pub mod simulation {}
 

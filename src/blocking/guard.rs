@@ -72,7 +72,8 @@ macro_rules! guard {
 
         impl Drop for $guard {
             fn drop(&mut self) {
-                // One that is lost has been cleaned up.
+                // One that is lost has been cleaned up. What is dropped without waiting leaves its
+                // release to the background by itself.
                 if let Some(held) = self.held.take().filter(|held| held.check().is_ok()) {
                     self.thread.wait_a_while(async move { drop(held.release().await) });
                 }

@@ -47,7 +47,7 @@ impl Thread {
             drop(started.send(Ok(runtime.handle().clone())));
             runtime.block_on(async {
                 if let Ok(redlock) = last_chance.await {
-                    let _ = timeout(LAST_CHANCE, redlock.settled()).await;
+                    let _ = timeout(PATIENCE, redlock.settled()).await;
                 }
             });
             // To drop it would wait for names that are still being looked up.
@@ -73,19 +73,21 @@ impl Thread {
         Ok(self.runtime.block_on(work))
     }
 
-    /// Does `work` in the background and waits for it for a while, unless this is no place to wait.
+    /// Does `work` in the background and waits for it for a while. Where waiting is not allowed it
+    /// is dropped instead, before it has begun, which must be enough.
     ///
     /// Neither polls anything here nor panics, so it can be used while a panic unwinds.
     pub(super) fn wait_a_while(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if is_inside_runtime() {
+            return;
+        }
         let (alive, ended) = mpsc::channel::<()>();
         drop(self.runtime.spawn(async move {
             work.await;
             drop(alive);
         }));
-        if !is_inside_runtime() {
-            // An error in any case: nothing is ever sent.
-            let _ = ended.recv_timeout(PATIENCE);
-        }
+        // An error in any case: nothing is ever sent.
+        let _ = ended.recv_timeout(PATIENCE);
     }
 }
 
@@ -96,8 +98,8 @@ impl Drop for Thread {
         }
         if !is_inside_runtime() {
             let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-            // An error in any case: nothing is ever sent.
-            let _ = ended.recv_timeout(LAST_CHANCE + PATIENCE);
+            // An error in any case, as above. Twice, for a node that holds up the thread itself.
+            let _ = ended.recv_timeout(2 * PATIENCE);
         }
     }
 }
@@ -107,10 +109,6 @@ fn is_inside_runtime() -> bool {
     Handle::try_current().is_ok()
 }
 
-/// How long a drop waits at most, should nodes be given even longer, or one of them hold up the
-/// background thread.
+/// How long a drop waits at most, that of a guard for the quorum and that of the last handle for all
+/// nodes: long for any that is healthy, and no pain for whoever ends a program.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long the end waits for nodes that have yet to release: for any that is healthy, and no pain
-/// for whoever ends a program.
-const LAST_CHANCE: Duration = Duration::from_secs(1);
