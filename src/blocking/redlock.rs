@@ -19,16 +19,12 @@ impl Redlock {
     ///
     /// [`StartError`] if the settings cannot go together, or there is no thread to be had.
     pub fn new(builder: RedlockBuilder) -> Result<Self, StartError> {
-        Self::start(|| builder.build())
+        Self::over(builder.build()?)
     }
 
-    pub(super) fn start<E>(
-        build: impl FnOnce() -> Result<redlock_core::Redlock, E>,
-    ) -> Result<Self, StartError>
-    where
-        StartError: From<E>,
-    {
-        Thread::start(build).map(|thread| Self { thread: Arc::new(thread) })
+    pub(super) fn over(redlock: redlock_core::Redlock) -> Result<Self, StartError> {
+        let thread = Thread::start(redlock).map_err(StartError::Thread)?;
+        Ok(Self { thread: Arc::new(thread) })
     }
 
     /// The lock of a resource: [`Redlock::lock`](crate::Redlock::lock).

@@ -27,7 +27,7 @@ pub enum StartError {
 pub fn connect<U: AsRef<str>>(
     urls: impl IntoIterator<Item = U>,
 ) -> Result<super::Redlock, StartError> {
-    super::Redlock::start(|| crate::connect(urls))
+    super::Redlock::over(crate::connect(urls)?)
 }
 
 #[cfg(feature = "redis-rs")]

@@ -16,29 +16,25 @@ use tokio::{
     time::timeout,
 };
 
-use super::StartError;
-
 /// A redlock and its background thread: a runtime on which everything lives that goes on while
 /// users are busy. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) redlock: Redlock,
     runtime: Handle,
-    /// Ends the thread, which then waits for the clean-up.
-    end: Option<oneshot::Sender<Redlock>>,
+    /// Dropped, it ends the thread, which then waits for the clean-up.
+    end: Option<oneshot::Sender<()>>,
     /// Closed when it has ended.
     ended: Mutex<Receiver<()>>,
 }
 
 impl Thread {
-    /// Starts the thread, and builds the redlock where its timers and tasks are to live.
-    pub(super) fn start<E>(build: impl FnOnce() -> Result<Redlock, E>) -> Result<Self, StartError>
-    where
-        StartError: From<E>,
-    {
+    pub(super) fn start(redlock: Redlock) -> io::Result<Self> {
         let (started, start) = mpsc::channel();
         let (alive, ended) = mpsc::channel::<()>();
-        let (end, last_chance) = oneshot::channel::<Redlock>();
+        let (end, is_over) = oneshot::channel::<()>();
+        let last = redlock.clone();
+        // The runtime is made and ended there, for in an async context it cannot be dropped.
         let work = move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
@@ -46,22 +42,16 @@ impl Thread {
             };
             drop(started.send(Ok(runtime.handle().clone())));
             runtime.block_on(async {
-                if let Ok(redlock) = last_chance.await {
-                    let _ = timeout(PATIENCE, redlock.settled()).await;
-                }
+                // Nothing is ever sent.
+                let _ = is_over.await;
+                let _ = timeout(PATIENCE, last.settled()).await;
             });
             // To drop it would wait for names that are still being looked up.
             runtime.shutdown_background();
             drop(alive);
         };
-        let thread = thread::Builder::new().name("redlocks".to_owned());
-        thread.spawn(work).map_err(StartError::Thread)?;
-        let failed = |_| StartError::Thread(io::Error::other("it ended at once"));
-        let runtime = start.recv().map_err(failed)?.map_err(StartError::Thread)?;
-        let redlock = {
-            let _inside = runtime.enter();
-            build()?
-        };
+        thread::Builder::new().name("redlocks".to_owned()).spawn(work)?;
+        let runtime = start.recv().map_err(io::Error::other)??;
         Ok(Self { redlock, runtime, end: Some(end), ended: Mutex::new(ended) })
     }
 
@@ -93,9 +83,7 @@ impl Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        if let Some(end) = self.end.take() {
-            drop(end.send(self.redlock.clone()));
-        }
+        drop(self.end.take());
         if !is_inside_runtime() {
             let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
             // An error in any case, as above. Twice, for a node that holds up the thread itself.

@@ -124,6 +124,24 @@ async fn those_who_fail_at_once_fail_together_and_each_tries_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_has_failed_is_not_joined_although_somebody_has_yet_to_hear_of_it() {
+    let nodes = Nodes::new(3);
+    nodes.occupy([0, 1, 2], "r", 60 * SECOND).await;
+    let redlock = nodes.redlock();
+    let owner = redlock.lock("r").reentrant();
+    for node in 0..3 {
+        nodes.script(node, Operation::Acquire, Fault::DelayReply(10 * MS));
+    }
+    let mut idle = Box::pin(owner.try_acquire());
+    assert!((&mut idle).now_or_never().is_none());
+    assert!(matches!(owner.try_acquire().await, Err(Error::Contended(_))));
+    nodes.vacate([0, 1, 2], "r").await;
+    let guard = owner.try_acquire().await.unwrap();
+    assert!(matches!(idle.await, Err(Error::Contended(_))));
+    guard.release().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_joins_an_attempt_goes_on_with_it_when_the_first_has_gone() {
     let nodes = Nodes::new(3);
     let redlock = nodes.redlock();
@@ -208,6 +226,23 @@ async fn an_extension_counts_for_all_guards_and_renewal_goes_on_until_the_last()
     assert!(inner.is_valid());
     drop(inner);
     nodes.assert_clean(&redlock).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_guards_extend_one_after_the_other() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let owner = redlock.lock("r").reentrant();
+    let (mut one, mut two) = (owner.acquire().await.unwrap(), owner.acquire().await.unwrap());
+    for node in 0..3 {
+        nodes.script(node, Operation::Extend, Fault::DelayReply(10 * MS));
+    }
+    let mut both = Box::pin(async { join!(one.extend(SECOND), two.extend(SECOND)) });
+    assert!((&mut both).now_or_never().is_none());
+    assert_eq!(nodes.memory(0).calls().extend, 1);
+    let (one, two) = both.await;
+    one.and(two).unwrap();
+    assert_eq!(nodes.memory(0).calls().extend, 2);
 }
 
 #[tokio::test(start_paused = true)]
