@@ -13,6 +13,10 @@ pub mod simulation {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+#[cfg(feature = "conformance")]
+#[doc = include_str!("../docs/writing-an-adapter.md")]
+pub mod writing_an_adapter {}
+
 #[cfg(feature = "blocking")]
 pub mod blocking;
 #[cfg(feature = "redis-rs")]

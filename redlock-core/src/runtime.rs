@@ -1,6 +1,8 @@
 //! The port to time and tasks: [`Runtime`]; with the feature `tokio`, `TokioRuntime`, with the feature
 //! `smol`, `SmolRuntime`.
 
+#[cfg(any(feature = "smol", feature = "tokio"))]
+mod missed;
 #[cfg(feature = "smol")]
 mod smol;
 #[cfg(feature = "tokio")]

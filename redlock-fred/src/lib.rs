@@ -1,5 +1,18 @@
-//! Nodes of a [`Redlock`](redlock_core::Redlock) over the `fred` client.
-//!
-//! Nothing is in here yet. The place is kept for an adapter with the floor plan of
-//! `redlock-redis-rs`: one attempt per command, its own timeout on each, and no replay after a
-//! reconnect, which `fred` does unless it is told not to.
+#![doc = include_str!("../README.md")]
+
+mod attempt;
+mod config;
+mod error;
+mod guest;
+mod introduction;
+mod link;
+mod lock_node;
+mod node;
+mod slots;
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+mod topologies;
+mod url;
+
+pub use fred;
+
+pub use self::{config::ConfigError, node::FredNode, url::UrlError};

@@ -6,9 +6,8 @@ use futures::{
     channel::oneshot,
     future::{self, BoxFuture, Either},
 };
-use redis::{FromRedisValue, RedisResult};
+use redis::RedisError;
 use redlock_core::{FailureKind, Identity, NodeError};
-use redlock_wire::{Script, run_id};
 use tokio::time::timeout;
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     connection::Connection,
     dial::{Dialled, dial},
     error::Cause,
+    introduction::introduce,
     link::{Session, Tenancy},
 };
 
@@ -31,8 +31,8 @@ pub(crate) async fn run(
     unwanted: oneshot::Receiver<()>,
 ) {
     let life = async {
-        let opened = match timeout(config.connect_timeout, open(&config.origin)).await {
-            Ok(opened) => opened.map_err(Cause::Redis),
+        let opened = match timeout(config.connect_timeout, open(&config)).await {
+            Ok(opened) => opened,
             Err(_) => Err(Cause::Late(config.connect_timeout)),
         };
         match opened {
@@ -44,7 +44,7 @@ pub(crate) async fn run(
             Err(trouble) => {
                 let broken = match config.origin {
                     Origin::Multiplexed(_) => FailureKind::Closed,
-                    Origin::Client(_) | Origin::Manager(_) => FailureKind::Unreachable,
+                    _ => FailureKind::Unreachable,
                 };
                 let error = trouble.of_connecting(&config.label, broken);
                 tenancy.failed(error.clone());
@@ -63,32 +63,32 @@ struct Opened {
     driver: BoxFuture<'static, ()>,
 }
 
-async fn open(origin: &Origin) -> RedisResult<Opened> {
-    let Dialled { mut connection, mut driver } = dial(origin).await?;
+async fn open(config: &Config) -> Result<Opened, Cause> {
+    let Dialled { mut connection, mut driver } = dial(config).await?;
     let identity = {
-        let introduction = pin!(introduce(&mut connection));
+        let introduction = pin!(get_acquainted(&mut connection, config));
         match future::select(introduction, &mut driver).await {
             Either::Left((identity, _)) => identity?,
             // The connection has ended, and has told the introduction why.
             Either::Right(((), introduction)) => {
                 introduction.await?;
-                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+                let ended = io::Error::from(io::ErrorKind::BrokenPipe);
+                return Err(RedisError::from(ended).into());
             }
         }
     };
     Ok(Opened { connection, identity, driver })
 }
 
-/// Asks who the server is, and loads the scripts.
-///
-/// A server may refuse either: it then stays unknown, and scripts are sent when first needed.
-async fn introduce(connection: &mut Connection) -> RedisResult<Option<Identity>> {
-    let mut commands = redis::pipe();
-    commands.cmd("INFO").arg("server");
-    for script in Script::ALL {
-        commands.cmd("SCRIPT").arg("LOAD").arg(script.body());
+async fn get_acquainted(
+    connection: &mut Connection,
+    config: &Config,
+) -> Result<Option<Identity>, Cause> {
+    #[cfg(feature = "cluster")]
+    if let Connection::Cluster(cluster) = connection {
+        // Many servers have many identities, and change: none is the cluster's.
+        let patience = config.connect_timeout / 4;
+        return crate::cluster::introduce(cluster, config.eviction, patience).await.map(|()| None);
     }
-    let answers = connection.send_all(&commands).await?;
-    let info = answers.into_iter().next();
-    Ok(info.and_then(|info| String::from_redis_value(info).ok()).and_then(|info| run_id(&info)))
+    introduce(connection, config.eviction).await
 }

@@ -1,10 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{
-    Client, ConnectionInfo,
+    Client, ConnectionInfo, ProtocolVersion,
     aio::{ConnectionManager, MultiplexedConnection},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Seeds;
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Watched;
 
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
 #[derive(Clone)]
@@ -13,6 +18,14 @@ pub(crate) struct Config {
     pub(crate) origin: Origin,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
+    pub(crate) eviction: Eviction,
+}
+
+/// What becomes of a server that evicts keys when its memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    Refused,
+    Allowed,
 }
 
 impl Config {
@@ -22,6 +35,7 @@ impl Config {
             origin,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
+            eviction: Eviction::Refused,
         }
     }
 }
@@ -33,8 +47,40 @@ pub(crate) enum Origin {
     Client(Client),
     /// The library does.
     Manager(ConnectionManager),
+    /// Sentinels tell where.
+    #[cfg(feature = "sentinel")]
+    Sentinel(Arc<Watched>),
+    /// The library connects to all masters that these servers tell of.
+    #[cfg(feature = "cluster")]
+    Cluster(Seeds),
     /// There is this one, and never another.
     Multiplexed(MultiplexedConnection),
+}
+
+impl Origin {
+    /// The same servers, spoken to in RESP3.
+    pub(crate) fn resp3(&self) -> Self {
+        match self {
+            Self::Client(client) => {
+                let info = resp3(client.get_connection_info().clone());
+                // A client made from the settings of a client is that client.
+                Self::Client(Client::open(info).unwrap_or_else(|_| client.clone()))
+            }
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(watched) => Self::Sentinel(watched.reached(resp3).into()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(seeds) => Self::Cluster(seeds.reached(resp3)),
+            brought_along => brought_along.clone(),
+        }
+    }
+
+    /// An answer is late.
+    pub(crate) fn doubt(&self) {
+        #[cfg(feature = "sentinel")]
+        if let Self::Sentinel(watched) = self {
+            watched.doubt();
+        }
+    }
 }
 
 /// The settings of a connection that small requests and quick answers want.
@@ -56,11 +102,26 @@ pub(crate) fn tuned(info: &ConnectionInfo) -> ConnectionInfo {
     info.clone().set_tcp_settings(settings)
 }
 
+/// To be called before a client is made that may connect over TLS.
+pub(crate) fn ready_for_tls() {
+    #[cfg(feature = "tls")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Without a provider the first TLS connection would panic. An error means that somebody
+        // else has been quicker, and theirs is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+fn resp3(info: ConnectionInfo) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    info.set_redis_settings(settings)
+}
+
 // Both bound what a dead server can keep busy, no more: the lock does not wait that long. The first
 // is also, with the pause after it, how long a node can stay away after a partition has ended: an
 // attempt whose packets were lost must run out before the next one. Together less than a second.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]

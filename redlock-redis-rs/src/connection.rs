@@ -1,19 +1,34 @@
 use redis::{
-    Cmd, Pipeline, RedisResult, Value,
+    Cmd, Pipeline, RedisError, RedisResult, Value,
     aio::{ConnectionLike, ConnectionManager, MultiplexedConnection},
 };
 
 /// A handle to one connection that many calls share; cheap to clone.
 #[derive(Clone)]
 pub(crate) enum Connection {
+    #[cfg(feature = "cluster")]
+    Cluster(redis::cluster_async::ClusterConnection),
     Manager(ConnectionManager),
     Multiplexed(MultiplexedConnection),
 }
 
 impl Connection {
+    /// Whether it is of no more use after this error.
+    pub(crate) fn is_lost_by(&self, error: &RedisError) -> bool {
+        match self {
+            // It replaces what it consists of by itself.
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => false,
+            // A replica now: the name that was connected to may lead to the master by now.
+            _ => error.is_unrecoverable_error() || error.code() == Some("READONLY"),
+        }
+    }
+
     /// Sends a command and reads its answer; an error answered by the server is an error.
     pub(crate) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
         match self {
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.req_packed_command(command).await,
             Self::Manager(manager) => manager.send_packed_command(command).await,
             Self::Multiplexed(connection) => connection.send_packed_command(command).await,
         }?
@@ -24,6 +39,8 @@ impl Connection {
     pub(crate) async fn send_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
         let count = commands.len();
         match self {
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.req_packed_commands(commands, 0, count).await,
             Self::Manager(manager) => manager.req_packed_commands(commands, 0, count).await,
             Self::Multiplexed(connection) => {
                 connection.req_packed_commands(commands, 0, count).await

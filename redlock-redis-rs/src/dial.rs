@@ -16,7 +16,11 @@ use tokio::{
     net::{TcpStream, lookup_host},
 };
 
-use crate::{config::Origin, connection::Connection};
+use crate::{
+    config::{Config, Origin},
+    connection::Connection,
+    error::Cause,
+};
 
 /// A connection, and what must be polled for it to work.
 pub(crate) struct Dialled {
@@ -26,9 +30,13 @@ pub(crate) struct Dialled {
 }
 
 /// Connects and logs in.
-pub(crate) async fn dial(origin: &Origin) -> RedisResult<Dialled> {
-    match origin {
-        Origin::Client(client) => call(client).await,
+pub(crate) async fn dial(config: &Config) -> Result<Dialled, Cause> {
+    match &config.origin {
+        Origin::Client(client) => Ok(call(client).await?),
+        #[cfg(feature = "sentinel")]
+        Origin::Sentinel(watched) => watched.dial().await,
+        #[cfg(feature = "cluster")]
+        Origin::Cluster(seeds) => seeds.dial(config).await,
         Origin::Manager(manager) => Ok(Dialled {
             connection: Connection::Manager(manager.clone()),
             driver: future::pending().boxed(),
@@ -39,7 +47,7 @@ pub(crate) async fn dial(origin: &Origin) -> RedisResult<Dialled> {
 
 /// Makes the stream here where that is possible, because only who polls the driver learns at once
 /// that an idle connection has ended: otherwise the first vote after a server's restart is lost.
-async fn call(client: &Client) -> RedisResult<Dialled> {
+pub(crate) async fn call(client: &Client) -> RedisResult<Dialled> {
     let info = client.get_connection_info();
     match info.addr() {
         ConnectionAddr::Tcp(host, port) => {
@@ -93,6 +101,6 @@ fn driven_elsewhere(connection: MultiplexedConnection) -> Dialled {
 }
 
 /// The timeouts are this crate's own, the same for every kind of connection.
-fn untimed() -> AsyncConnectionConfig {
+pub(crate) fn untimed() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
 }

@@ -4,7 +4,10 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use redis::{ErrorKind, RedisError};
 use redlock_core::{Delivery, FailureKind, NodeError};
-use redlock_wire::Trouble;
+use redlock_wire::{Trouble, Unfit};
+
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Unfound;
 
 /// Why a command has no answer.
 #[derive(Debug)]
@@ -13,6 +16,30 @@ pub(crate) enum Cause {
     Late(Duration),
     /// What the library tells.
     Redis(RedisError),
+    /// The server is there, and must not vote.
+    Unfit(Unfit),
+    /// It is not known where the server is.
+    #[cfg(feature = "sentinel")]
+    Unfound(Unfound),
+}
+
+#[cfg(feature = "sentinel")]
+impl From<Unfound> for Cause {
+    fn from(unfound: Unfound) -> Self {
+        Self::Unfound(unfound)
+    }
+}
+
+impl From<RedisError> for Cause {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<Unfit> for Cause {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
 }
 
 impl Cause {
@@ -20,6 +47,9 @@ impl Cause {
     pub(crate) fn of_command(self, label: &Arc<str>) -> Trouble {
         let error = match self {
             Self::Late(after) => return NodeError::timed_out(Arc::clone(label), after).into(),
+            Self::Unfit(unfit) => return unfit_node(label, unfit).into(),
+            #[cfg(feature = "sentinel")]
+            Self::Unfound(unfound) => return unfound_node(label, unfound).into(),
             Self::Redis(error) => error,
         };
         let Some(code) = error.code().map(Box::<str>::from) else {
@@ -37,12 +67,30 @@ impl Cause {
     pub(crate) fn of_connecting(self, label: &Arc<str>, broken: FailureKind) -> NodeError {
         match self {
             Self::Late(after) => NodeError::timed_out(Arc::clone(label), after),
+            Self::Unfit(unfit) => unfit_node(label, unfit),
+            #[cfg(feature = "sentinel")]
+            Self::Unfound(unfound) => unfound_node(label, unfound),
             Self::Redis(error) => {
                 NodeError::new(Arc::clone(label), kind(&error, broken)).with_source(source(error))
             }
         }
         .with_delivery(Delivery::NotSent)
     }
+}
+
+fn unfit_node(label: &Arc<str>, unfit: Unfit) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Rejected).with_source(unfit)
+}
+
+#[cfg(feature = "sentinel")]
+fn unfound_node(label: &Arc<str>, unfound: Unfound) -> NodeError {
+    let kind = match &unfound {
+        Unfound::Silence(Some(error)) => kind(error, FailureKind::Unreachable),
+        Unfound::Silence(None) => FailureKind::TimedOut,
+        Unfound::Unknown => FailureKind::Rejected,
+        Unfound::Discord => FailureKind::Other,
+    };
+    NodeError::new(Arc::clone(label), kind).with_source(unfound)
 }
 
 /// The call was made where there is no tokio runtime.
@@ -61,6 +109,9 @@ pub(crate) fn runtime_ended(label: &Arc<str>) -> NodeError {
 fn kind(error: &RedisError, broken: FailureKind) -> FailureKind {
     match error.kind() {
         _ if error.is_timeout() => FailureKind::TimedOut,
+        // A master of a cluster that there is no connection to.
+        #[cfg(feature = "cluster")]
+        ErrorKind::ClusterConnectionNotFound => broken,
         ErrorKind::Io => broken,
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => FailureKind::Protocol,
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {

@@ -11,8 +11,16 @@
 //! # Ok::<(), redlock_redis_rs::UrlError>(())
 //! ```
 //!
+//! A node need not be one server for ever: `RedisNode::sentinel` is "the current master of this
+//! name", and `RedisNode::cluster` one independent cluster. Read there what a fail-over means for a
+//! lock before using either.
+//!
 //! # Features
 //!
+//! * `deadpool`: `PooledNode`, a node over a pool of connections of `deadpool-redis`, which is
+//!   re-exported.
+//! * `sentinel`: nodes that are the master of a name, as sentinels know it.
+//! * `cluster`: nodes that are a cluster.
 //! * `tls`: `rediss://`, by rustls with ring. Without it such a url is refused.
 //!
 //! # Guarantees and limits
@@ -21,24 +29,51 @@
 //!   node while it lasts; the first call after a server's return connects again. Over TLS, and for
 //!   connections that were brought along, the first call after a restart may be what finds out
 //!   that the connection has ended, and fail.
+//! * A pooled node has one connection out of its pool at a time, for as long as calls come, and
+//!   others where one lets a call wait for too long: at most the pool's size and four. Getting one
+//!   out costs a round trip, the pool's own test; calls that come together, or within ten
+//!   milliseconds, share it.
 //! * A command is sent at most once. An uncontended acquire is one plain `SET`; what it takes to
 //!   tell *who* holds a resource is asked only after a refusal.
 //! * Calls for one token are carried out in the order in which they were made, as long as the
-//!   connection lasts. Once it was replaced, what was still under way on the old one may be
+//!   connection lasts: in a pool as well, where they keep to one connection while an outcome is
+//!   unknown. Once it was replaced, what was still under way on the old one may be
 //!   carried out after what is sent on the new one.
+//! * Only masters vote, and only servers that never throw a held lock away: whatever says at the
+//!   connection that it is a replica is refused, and so is a server with a `maxmemory` and a
+//!   `maxmemory-policy` other than `noeviction`, unless
+//!   [`allow_eviction`](RedisNode::allow_eviction) says otherwise. A server that may not tell is
+//!   taken to be fit. One that becomes a replica later is noticed by its `READONLY`, and connected
+//!   to anew, as the name may lead to the new master by then; a policy that is changed later is
+//!   noticed at the next connection.
+//! * With RESP3 ([`resp3`](RedisNode::resp3)) it says and hears the same.
 //! * It needs `+set +get +del +pttl +pexpire +eval +evalsha` on the keys. With `+info` as well two
-//!   nodes that are one server are found out; with `+script|load` the scripts are there beforehand.
+//!   nodes that are one server are found out, and servers that must not vote; with `+script|load` the scripts are there beforehand.
 
 mod attempt;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod config;
 mod connection;
 mod dial;
 mod error;
+mod introduction;
 mod link;
 mod lock_node;
 mod node;
+mod packing;
+#[cfg(feature = "deadpool")]
+mod pooled;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+mod topologies;
 mod url;
 
+#[cfg(feature = "deadpool")]
+pub use deadpool_redis;
 pub use redis;
 
+#[cfg(feature = "deadpool")]
+pub use self::pooled::PooledNode;
 pub use self::{node::RedisNode, url::UrlError};

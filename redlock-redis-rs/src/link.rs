@@ -99,13 +99,16 @@ impl Link {
         match timeout(self.config.response_timeout, session.connection.send(command)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                if error.is_unrecoverable_error() {
+                if session.connection.is_lost_by(&error) {
                     self.forget(session.generation);
                 }
                 Err(Cause::Redis(error))
             }
             // The connection stays: what was sent on it comes before what will be.
-            Err(_) => Err(Cause::Late(self.config.response_timeout)),
+            Err(_) => {
+                self.config.origin.doubt();
+                Err(Cause::Late(self.config.response_timeout))
+            }
         }
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redis::{Cmd, Value};
 use redlock_core::{Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote};
-use redlock_wire::{Command, Exchange, Reply, Trouble, Word};
+use redlock_wire::{Command, Exchange, Reply, Trouble};
 
 use crate::{
     link::{Link, Session},
     node::RedisNode,
+    packing::{packed, reply},
 };
 
 #[async_trait]
@@ -73,32 +73,3 @@ impl Exchange for Line<'_> {
         }
     }
 }
-
-/// A command as the library sends it.
-fn packed(command: Command<'_>) -> Cmd {
-    let mut packed = Cmd::with_capacity(8, CAPACITY);
-    packed.arg(command.name());
-    for word in command.words() {
-        match word {
-            Word::Bytes(bytes) => packed.arg(bytes),
-            Word::Number(number) => packed.arg(number),
-        };
-    }
-    packed
-}
-
-fn reply(value: Value) -> Reply {
-    match value {
-        Value::Nil => Reply::Nil,
-        Value::Okay => Reply::Okay,
-        Value::Int(number) => Reply::Int(number),
-        Value::Array(pair) => match <[Value; 2]>::try_from(pair) {
-            Ok([Value::BulkString(value), Value::Int(number)]) => Reply::Value(value, number),
-            _ => Reply::Odd,
-        },
-        _ => Reply::Odd,
-    }
-}
-
-/// Bytes that most commands fit in: a resource, a token, a digest.
-const CAPACITY: usize = 128;

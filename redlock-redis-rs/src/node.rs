@@ -6,7 +6,7 @@ use redis::{
 };
 
 use crate::{
-    config::{Config, Origin, tuned},
+    config::{Config, Eviction, Origin, ready_for_tls, tuned},
     link::Link,
     url::{self, UrlError},
 };
@@ -103,13 +103,36 @@ impl RedisNode {
         Self::with(Config { response_timeout: timeout, ..self.link.config.clone() })
     }
 
+    /// Counts the votes of a server that may evict locks.
+    ///
+    /// A server with a `maxmemory` and a `maxmemory-policy` other than `noeviction` throws keys
+    /// away when it is full, held locks among them: somebody else then gets its vote while the
+    /// holder counts on it. By default such a server is refused whenever it is connected to, as
+    /// far as it tells (`INFO memory`; a change is noticed at the next connection). Allow it only
+    /// where you know that it never fills up.
+    #[must_use]
+    pub fn allow_eviction(self) -> Self {
+        Self::with(Config { eviction: Eviction::Allowed, ..self.link.config.clone() })
+    }
+
+    /// Speaks RESP3 with the server, which must be Redis 6 or newer, or Valkey: what
+    /// `?protocol=resp3` in a url says.
+    ///
+    /// Nothing that a lock says or hears depends on it. A connection that was brought along stays
+    /// as it is.
+    #[must_use]
+    pub fn resp3(self) -> Self {
+        let config = &self.link.config;
+        Self::with(Config { origin: config.origin.resp3(), ..config.clone() })
+    }
+
     /// Another name in errors and logs than host, port and database.
     #[must_use]
     pub fn labelled(self, label: impl Into<Arc<str>>) -> Self {
         Self::with(Config { label: label.into(), ..self.link.config.clone() })
     }
 
-    fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         Self { link: Arc::new(Link::new(config)) }
     }
 }
@@ -134,11 +157,6 @@ impl fmt::Debug for RedisNode {
 }
 
 fn origin(client: Client) -> Origin {
-    #[cfg(feature = "tls")]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Without a provider the first TLS connection would panic. An error means that somebody
-        // else has been quicker, and theirs is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
+    ready_for_tls();
     Origin::Client(client)
 }

@@ -16,6 +16,14 @@ impl UrlError {
     /// For settings that were taken first and refused later.
     pub(crate) const UNUSABLE: Self = Self { problem: SETTINGS, position: None };
 
+    /// For a node that has several urls and was given none.
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
+    pub(crate) const MISSING: Self = Self { problem: NONE, position: None };
+
+    /// For several urls that cannot be of one cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) const MIXED: Self = Self { problem: DIFFERENT, position: None };
+
     /// Which of several urls it is, counted from 1.
     pub(crate) const fn at(self, index: usize) -> Self {
         Self { position: Some(index + 1), ..self }
@@ -25,7 +33,7 @@ impl UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.position {
-            Some(position) => write!(f, "url {position} of the nodes ")?,
+            Some(position) => write!(f, "url {position} ")?,
             None => f.write_str("the url of the node ")?,
         }
         f.write_str(self.problem)
@@ -90,6 +98,11 @@ pub(crate) fn label(info: &ConnectionInfo) -> String {
     }
 }
 
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+const NONE: &str = "is missing: there must be at least one";
+#[cfg(feature = "cluster")]
+const DIFFERENT: &str = "is one of several for a cluster that differ in user, password, TLS, \
+                         database or protocol, or is a unix socket";
 const SCHEME: &str = "does not start with redis://, rediss:// or unix://";
 const TLS: &str = "starts with rediss://, which needs the feature `tls`";
 const SYNTAX: &str = "does not parse: a port that is no number, or a password whose special \
@@ -170,7 +183,7 @@ mod tests {
     fn the_error_says_which_of_several_urls_it_is() {
         assert_eq!(
             parse("h").unwrap_err().at(1).to_string(),
-            "url 2 of the nodes does not start with redis://, rediss:// or unix://"
+            "url 2 does not start with redis://, rediss:// or unix://"
         );
     }
 

@@ -1,11 +1,11 @@
 //! The contract of `LockNode`, point by point, on a real server.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
 
-mod common;
+pub(crate) mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{calls, exists, node, pttl, resource, token, ttl};
+use common::{exists, node, pttl, resource, token, ttl};
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Refusal, Ttl, Vote};
 use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::{Options, Server};
@@ -25,8 +25,8 @@ async fn a_free_resource_is_granted_for_its_ttl_by_one_plain_command() {
     assert_eq!(vote.unwrap(), Vote::granted());
     assert!((59_000..=60_000).contains(&pttl(&server, "r")));
     assert_eq!(server.cmd::<String>(&["GET", "r"]).unwrap(), "mine");
-    assert_eq!(calls(&server, "set"), 1);
-    assert_eq!(calls(&server, "evalsha") + calls(&server, "eval"), 0);
+    assert_eq!(server.calls("set").unwrap(), 1);
+    assert_eq!(server.calls("evalsha").unwrap() + server.calls("eval").unwrap(), 0);
 }
 
 #[tokio::test]
@@ -211,11 +211,11 @@ async fn scripts_that_the_server_forgets_are_sent_again() {
     let node = node(&server);
     let (name, mine) = (resource("r"), token("mine"));
     node.acquire(&name, &mine, ttl(60_000)).await.unwrap();
-    server.cmd::<()>(&["SCRIPT", "FLUSH"]).unwrap();
+    server.flush_scripts().unwrap();
     assert_eq!(node.extend(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-    assert_eq!(calls(&server, "eval"), 1);
+    assert_eq!(server.calls("eval").unwrap(), 1);
     assert_eq!(node.extend(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-    assert_eq!(calls(&server, "eval"), 1);
+    assert_eq!(server.calls("eval").unwrap(), 1);
     assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
 }
 
@@ -245,11 +245,11 @@ async fn forgetting_scripts_under_load_costs_nothing_but_a_round_trip() {
                 break;
             }
             () = tokio::time::sleep(Duration::from_millis(1)) => {
-                server.cmd::<()>(&["SCRIPT", "FLUSH"]).unwrap();
+                server.flush_scripts().unwrap();
             }
         }
     }
-    assert!(calls(&server, "eval") > 0, "the scripts were never missed");
+    assert!(server.calls("eval").unwrap() > 0, "the scripts were never missed");
     assert_eq!(server.cmd::<u64>(&["DBSIZE"]).unwrap(), 0, "a key is left behind");
 }
 

@@ -15,24 +15,12 @@ use std::{
     time::Duration,
 };
 
-use common::{PATIENCE, RETURN, calls, exists, node, resource, token, ttl, until, votes};
+use common::{PATIENCE, RETURN, exists, node, resource, token, ttl, until, votes};
 use futures::future::join_all;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::Server;
 use tokio::runtime::{Builder, Runtime};
-
-/// The server's numbers for the connections open now, without the one that asks.
-fn connections(server: &Server) -> Vec<u64> {
-    let clients: String = server.cmd(&["CLIENT", "LIST"]).unwrap();
-    let asks = clients.lines().filter(|line| line.contains("cmd=client"));
-    assert_eq!(asks.count(), 1, "{clients}");
-    clients
-        .lines()
-        .filter(|line| !line.contains("cmd=client"))
-        .map(|line| line[3..].split(' ').next().unwrap().parse().unwrap())
-        .collect()
-}
 
 #[tokio::test]
 async fn a_server_that_starts_late_votes_within_a_second() {
@@ -96,7 +84,7 @@ async fn a_hung_server_is_late_and_goes_on_in_order_without_a_replay() {
     let server = Server::start().unwrap();
     let node = node(&server).response_timeout(Duration::from_millis(100));
     assert!(votes(&node).await);
-    let connection = connections(&server);
+    let connection = server.connections().unwrap();
     let (name, mine) = (resource("r"), token("t"));
 
     server.stop();
@@ -111,11 +99,11 @@ async fn a_hung_server_is_late_and_goes_on_in_order_without_a_replay() {
 
     until(RETURN, || votes(&node)).await;
     assert!(!exists(&server, "r"), "the release was carried out before its acquire");
-    assert_eq!(calls(&server, "evalsha"), 1);
+    assert_eq!(server.calls("evalsha").unwrap(), 1);
     // Each probe has made a key, and the released lock had been one.
     let keys: u64 = server.cmd(&["DBSIZE"]).unwrap();
-    assert_eq!(calls(&server, "set"), keys + 1, "a command was sent twice");
-    assert_eq!(connections(&server), connection, "the node has connected anew");
+    assert_eq!(server.calls("set").unwrap(), keys + 1, "a command was sent twice");
+    assert_eq!(server.connections().unwrap(), connection, "the node has connected anew");
 }
 
 #[tokio::test]
@@ -164,7 +152,7 @@ async fn calls_dropped_at_any_poll_leave_the_connection_usable() {
         }
     }
     assert!(all_finished);
-    assert_eq!(connections(&server).len(), 1);
+    assert_eq!(server.connections().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -189,13 +177,13 @@ async fn a_dropped_node_hangs_up_even_on_a_server_that_hangs() {
     let server = Server::start().unwrap();
     let node = node(&server);
     assert!(votes(&node).await);
-    assert_eq!(connections(&server).len(), 1);
+    assert_eq!(server.connections().unwrap().len(), 1);
     server.stop();
     poll_and_drop(node.inspect(&resource("r")), 3).await;
     drop(node);
     tokio::task::yield_now().await;
     server.cont();
-    until(PATIENCE, || async { connections(&server).is_empty() }).await;
+    until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
 }
 
 #[tokio::test]
@@ -244,7 +232,7 @@ fn runtimes_that_take_turns_do_not_wait_for_each_other() {
         assert!(one.block_on(votes(&node)));
         assert!(two.block_on(votes(&node)));
     }
-    assert_eq!(connections(&server).len(), 2);
+    assert_eq!(server.connections().unwrap().len(), 2);
     drop(one);
     assert!(two.block_on(votes(&node)));
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use common::{PATIENCE, exists, node, resource, token, ttl, until};
+use common::{PATIENCE, RETURN, exists, node, resource, token, ttl, until};
 use redlock_core::{Delivery, FailureKind, LockNode, NodeError, Vote};
 use redlock_redis_rs::RedisNode;
 use redlock_testkit::server::{Options, Server};
@@ -92,21 +92,38 @@ async fn a_key_that_scripts_may_not_delete_is_not_called_released() {
 }
 
 #[tokio::test]
-async fn a_replica_does_not_vote() {
+async fn a_server_that_becomes_a_replica_does_not_vote_and_is_then_refused_as_one() {
     let server = Server::start().unwrap();
     let node = node(&server);
-    server.cmd::<()>(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    assert_eq!(acquire(&node).await.unwrap(), Vote::granted());
+    server.make_read_only().unwrap();
     is_rejected(&node, "READONLY You can't write").await;
+    // It has connected anew: the name may lead elsewhere by now.
+    for _ in 0..2 {
+        let error = acquire(&node).await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+        assert!(error.to_string().contains("it is a replica"), "{error}");
+    }
+    server.promote().unwrap();
+    until(RETURN, || async { acquire(&node).await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn a_replica_neither_releases_nor_tells_what_it_may_not() {
+    let server = Server::start().unwrap();
+    let user = ["ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-info"];
+    server.cmd::<()>(&user).unwrap();
+    // It does not learn whom it talks to, and has only the answers to go by.
+    let node = RedisNode::open(&format!("redis://u:p@127.0.0.1:{}", server.port())).unwrap();
+    assert_eq!(acquire(&node).await.unwrap(), Vote::granted());
+    server.make_read_only().unwrap();
+    is_rejected(&node, "READONLY You can't write").await;
+    let error = node.release(&resource("r"), &token("mine")).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
     server.cmd::<()>(&["CONFIG", "SET", "replica-serve-stale-data", "no"]).unwrap();
     let error = node.inspect(&resource("r")).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
     assert!(error.to_string().contains("MASTERDOWN"), "{error}");
-    server.cmd::<()>(&["REPLICAOF", "NO", "ONE"]).unwrap();
-    assert!(!exists(&server, "r"));
-    assert_eq!(acquire(&node).await.unwrap(), Vote::granted());
-    server.cmd::<()>(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
-    let error = node.release(&resource("r"), &token("mine")).await.unwrap_err();
-    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
 }
 
 #[tokio::test]
@@ -115,9 +132,9 @@ async fn a_server_out_of_memory_rejects_but_still_extends_and_releases() {
     let node = node(&server);
     let (held, mine) = (resource("held"), token("mine"));
     node.acquire(&held, &mine, ttl(60_000)).await.unwrap();
-    server.cmd::<()>(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    server.fill_memory().unwrap();
     // Also when the scripts have to be sent again.
-    server.cmd::<()>(&["SCRIPT", "FLUSH"]).unwrap();
+    server.flush_scripts().unwrap();
     is_rejected(&node, "OOM").await;
     assert_eq!(node.extend(&held, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
     assert!(common::pttl(&server, "held") > 80_000);
@@ -181,7 +198,7 @@ async fn a_server_that_is_still_loading_rejects() {
     let fill = "for i = 1, 8192 do redis.call('SET', i, i) end";
     server.cmd::<()>(&["EVAL", fill, "0"]).unwrap();
     server.kill();
-    server.restart().unwrap();
+    server.restart_loading().unwrap();
     let node = node(&server).response_timeout(PATIENCE).connect_timeout(PATIENCE);
     is_rejected(&node, "LOADING").await;
     assert!(node.identity().is_some());

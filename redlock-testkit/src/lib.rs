@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod faulty;
 mod history;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
+#[cfg(feature = "server")]
+pub mod outages;
 mod random;
 #[cfg(feature = "server")]
 pub mod server;

@@ -1,4 +1,4 @@
-//! Real servers for tests: [`Server`] and [`Servers`].
+//! Real servers for tests: [`Server`] and [`Servers`], [`Sentinel`] and [`Cluster`].
 //!
 //! ```no_run
 //! use redlock_testkit::server::Server;
@@ -13,12 +13,30 @@
 //!
 //! A test that needs a server fails without one; it is never skipped. The binary is
 //! `redis-server` on the `PATH`, or what the environment variable `REDLOCKS_SERVER` names.
+//!
+//! What a network does to a server, a [`Proxy`] in front of it does.
 
+mod certificate;
+mod cluster;
+mod control;
 mod error;
 mod folder;
+mod look;
 mod options;
 mod port;
 mod process;
+mod proxy;
+mod sentinel;
 mod servers;
+mod user;
+mod wait;
 
-pub use self::{error::ServerError, options::Options, process::Server, servers::Servers};
+pub use self::{
+    cluster::Cluster,
+    error::ServerError,
+    options::Options,
+    process::Server,
+    proxy::{Count, Direction, Flow, Proxy, Traffic},
+    sentinel::Sentinel,
+    servers::Servers,
+};

@@ -21,7 +21,7 @@ pub trait Exchange: Send {
     /// # Cancel safety
     ///
     /// Dropped, the command may or may not be carried out; if it is, then before any command that
-    /// is sent for the same resource later.
+    /// is sent later for the same resource and token.
     fn send(&mut self, command: Command<'_>)
     -> impl Future<Output = Result<Reply, Trouble>> + Send;
 }

@@ -7,12 +7,13 @@
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`failure`]: what an error of the server means for a lock.
-//! * [`run_id`]: who the server is.
+//! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
 
 mod ask;
 mod command;
 mod exchange;
 mod failure;
+mod fitness;
 mod identity;
 mod script;
 
@@ -21,6 +22,7 @@ pub use self::{
     command::{Command, Word},
     exchange::{Exchange, Reply, Trouble},
     failure::failure,
+    fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,
     script::Script,
 };

@@ -10,6 +10,7 @@ mod custom;
 mod endings;
 mod holding;
 mod reentrant;
+mod renewing;
 mod running;
 mod support;
 mod waiting;

@@ -102,3 +102,5 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// What is left of a ttl of a second: 1 % and 2 ms less.
 pub(crate) const VALIDITY: Duration = Duration::from_millis(988);
+/// How much before its end a loss is told, at most.
+pub(crate) const LEAD: Duration = Duration::from_millis(16);

@@ -31,7 +31,7 @@ fn every_example_has_a_test_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     let names: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
-    let known = ["blocking.rs", "counter.rs", "own_runtime.rs", "quickstart.rs"];
+    let known = ["blocking.rs", "counter.rs", "custom_node.rs", "own_runtime.rs", "quickstart.rs"];
     assert_eq!(names.iter().collect::<Vec<_>>(), known);
 }
 
@@ -105,4 +105,20 @@ fn a_blocking_program_that_ends_leaves_no_key() {
     assert!(story.contains("4 threads have taken turns 20 times"), "{story}");
     assert!(story.contains("the program ends with \"orders:42\" in its hands"), "{story}");
     assert_eq!(count_keys(&servers), 0);
+}
+
+#[test]
+fn a_custom_node_locks_in_files() {
+    let story = stdout(Command::new(example("custom_node")).output().unwrap());
+    for sentence in [
+        "alice holds \"orders:42\" for ",
+        // A file that alice's request has yet to reach may still vote for bob.
+        "bob is refused: could not acquire \"orders:42\": ",
+        " of 3 nodes granted, 2 needed; held by another at ",
+        "with c.db gone, bob holds it",
+        "with b.db gone too: ",
+        "unreachable: the file is not there",
+    ] {
+        assert!(story.contains(sentence), "missing: {sentence}\n{story}");
+    }
 }

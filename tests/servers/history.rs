@@ -11,11 +11,11 @@ use std::{
 
 use redlock_testkit::{
     History, Outcome, Update,
-    server::{Options, Server, Servers},
+    server::{Options, Servers},
 };
-use redlocks::{LockNode, Redlock, Resource, TokioRuntime, redis_rs::RedisNode};
+use redlocks::{Redlock, Resource, TokioRuntime};
 
-use crate::support::MS;
+use crate::support::{MS, node, redlock};
 
 /// Each client takes the lock, reads a counter, pauses and writes it, over and over.
 async fn count(
@@ -48,12 +48,11 @@ async fn nothing_is_wrong_in_the_history_of_servers_that_are_stopped_killed_and_
     let mut servers = Servers::with(5, &Options::new().persistent()).unwrap();
     let history = History::new(Arc::new(TokioRuntime::new()));
     let (counter, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let nodes = || RedisNode::open_all(servers.iter().map(Server::url)).unwrap();
-    let looking: Vec<Arc<dyn LockNode>> =
-        nodes().into_iter().map(|node| Arc::new(node) as _).collect();
+    let urls = servers.urls();
+    let looking: Vec<_> = urls.iter().enumerate().map(|(place, url)| node(place, url)).collect();
     let clients: Vec<_> = (0..6)
         .map(|client| {
-            let redlock = Redlock::builder().nodes(nodes()).node_timeout(100 * MS).build().unwrap();
+            let redlock = redlock(&servers);
             let (counter, history, over) =
                 (Arc::clone(&counter), history.clone(), Arc::clone(&over));
             tokio::spawn(count(format!("client {client}"), redlock, counter, history, over))

@@ -5,7 +5,11 @@
 
 mod blocking;
 mod examples;
+mod fleet;
 mod history;
+mod holding;
 mod neighbours;
 mod outages;
+mod proxied;
+mod soak;
 mod support;

@@ -1,21 +1,20 @@
-use std::time::Duration;
+//! Redlocks whose nodes are all of one kind.
 
-use redlock_testkit::server::{Server, Servers};
-use redlocks::{Redlock, redis_rs::RedisNode};
+use std::sync::Arc;
 
-pub(crate) const MS: Duration = Duration::from_millis(1);
+use redlock_testkit::server::Server;
+use redlocks::{LockNode, Redlock, redis_rs::RedisNode};
+
+pub(crate) use crate::fleet::{MS, count_keys, five};
+
+/// The server at this url as a node, whatever place it has among the others.
+pub(crate) fn node(_place: usize, url: &str) -> Arc<dyn LockNode> {
+    Arc::new(RedisNode::open(url).unwrap())
+}
+
+/// How many connections a server may have from one node.
+pub(crate) const CONNECTIONS: usize = 1;
 
 pub(crate) fn redlock(servers: &[Server]) -> Redlock {
-    let urls = servers.iter().map(Server::url);
-    let nodes = RedisNode::open_all(urls).unwrap();
-    Redlock::builder().nodes(nodes).node_timeout(300 * MS).build().unwrap()
-}
-
-pub(crate) fn five() -> Servers {
-    Servers::start(5).unwrap()
-}
-
-/// How many keys there are on these servers.
-pub(crate) fn count_keys(servers: &[Server]) -> u64 {
-    servers.iter().map(|server| server.cmd::<u64>(&["DBSIZE"]).unwrap()).sum()
+    crate::fleet::over(servers.iter().map(Server::url), node)
 }

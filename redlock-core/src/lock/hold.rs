@@ -62,7 +62,7 @@ impl Hold {
             node_timeout,
             schedule,
             keep_until: started.after(hold_at_least),
-            lead: LEAD.min(timing.validity(ttl) / 16),
+            lead: lead(timing.validity(ttl)),
             place: Place::default(),
             state: Mutex::new(State {
                 tenure,
@@ -113,12 +113,14 @@ impl Hold {
         self.state().tenure.ending()
     }
 
-    /// The lock has been declared lost: tells everybody, and only then lets its keys go. Returns
-    /// why it was lost.
+    /// The lock has been declared lost: tells everybody, and only then lets its keys go, not before
+    /// the grace is over in which the holder may still be busy stopping. Returns why it was lost.
     pub(super) fn bury(&self, loss: Loss) -> LossReason {
         self.close(self.state());
         if !loss.release.is_empty() {
-            self.release_in_background(loss.release);
+            let grace = self.shared.settings.grace;
+            let over = (!grace.is_zero()).then(|| self.shared.now().after(grace));
+            self.undo_not_before(over.max(self.kept_until()), loss.release);
         }
         loss.reason
     }
@@ -152,14 +154,18 @@ impl Hold {
 
     /// Asks these nodes to release, when the shortest hold is over.
     pub(super) fn release_in_background(&self, nodes: NodeSet) {
+        self.undo_not_before(self.kept_until(), nodes);
+    }
+
+    fn undo_not_before(&self, moment: Option<Moment>, nodes: NodeSet) {
         let forgotten = self.state().tenure.forgotten();
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        let Some(kept_until) = self.kept_until() else {
+        let Some(moment) = moment else {
             self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten));
             return;
         };
         self.shared.reaper.take(async move {
-            shared.runtime.sleep_until(kept_until).await;
+            shared.runtime.sleep_until(moment).await;
             undo_all(shared, claim, nodes, forgotten).await;
         });
     }
@@ -179,5 +185,11 @@ impl Hold {
     }
 }
 
-/// What a timer and the scheduler may be late by on a machine that is not overloaded.
-const LEAD: Duration = Duration::from_millis(2);
+/// How much before the end of validity a loss is told: timers count in milliseconds, and on a busy
+/// machine whoever is woken runs a little later than that.
+fn lead(validity: Duration) -> Duration {
+    (validity / 64).clamp(LEAST_LEAD, MOST_LEAD).min(validity / 16)
+}
+
+const LEAST_LEAD: Duration = Duration::from_millis(2);
+const MOST_LEAD: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use smol::Timer;
 
-use super::{NoRuntime, Runtime};
+use super::{NoRuntime, Runtime, missed::missed};
 use crate::proto::Moment;
 
 /// The global executor of [smol](https://docs.rs/smol), which is always there: it starts its threads
@@ -17,8 +17,9 @@ use crate::proto::Moment;
 /// compiled in, tokio is what is taken if nothing is said. Nodes may need a runtime of their own:
 /// those over the `redis` and `fred` crates need tokio.
 ///
-/// Its clock is [`std::time::Instant`], which stands still on Linux and macOS while the machine is
-/// suspended.
+/// Its clock is [`std::time::Instant`], and what that clock misses: the time in which the machine is
+/// suspended, and what the wall clock has run ahead. Timers stand still in a suspension; whoever
+/// wakes then reads the clock first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmolRuntime;
 
@@ -32,11 +33,11 @@ impl SmolRuntime {
 
 impl Runtime for SmolRuntime {
     fn now(&self) -> Moment {
-        Moment::at(read_clock().saturating_duration_since(origin()))
+        Moment::at(read_clock().saturating_duration_since(origin())).after(missed())
     }
 
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
-        match origin().checked_add(deadline.since_origin()) {
+        match origin().checked_add(deadline.before(missed()).since_origin()) {
             Some(deadline) => Timer::at(deadline).map(drop).boxed(),
             // No clock reaches that far.
             None => std::future::pending().boxed(),
@@ -49,7 +50,6 @@ impl Runtime for SmolRuntime {
     }
 }
 
-/// The one place where this clock is read.
 #[expect(clippy::disallowed_methods, reason = "this is the port")]
 fn read_clock() -> Instant {
     Instant::now()

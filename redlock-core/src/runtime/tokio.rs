@@ -6,14 +6,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{NoRuntime, Runtime};
+use super::{NoRuntime, Runtime, missed::missed};
 use crate::proto::Moment;
 
 /// The tokio runtime that the caller runs on.
 ///
-/// It follows tokio's clock, paused and advanced in tests that ask for that. Like
-/// [`std::time::Instant`], that clock stands still on Linux and macOS while the machine is
-/// suspended. Made outside of a
+/// Its clock is tokio's, paused and advanced in tests that ask for that, and what that clock
+/// misses: the time in which the machine is suspended, and what the wall clock has run ahead.
+/// Timers stand still in a suspension; whoever wakes then reads the clock first. Made outside of a
 /// runtime it picks up the first one that it is used on.
 ///
 /// The clean-up of a `Redlock` runs on the runtime of its first acquire, and moves to another when
@@ -50,11 +50,11 @@ impl TokioRuntime {
 impl Runtime for TokioRuntime {
     #[expect(clippy::disallowed_methods, reason = "this is the port")]
     fn now(&self) -> Moment {
-        Moment::at(Instant::now().saturating_duration_since(origin()))
+        Moment::at(Instant::now().saturating_duration_since(origin())).after(missed())
     }
 
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
-        let deadline = origin().checked_add(deadline.since_origin());
+        let deadline = origin().checked_add(deadline.before(missed()).since_origin());
         match (self.handle(), deadline) {
             (Ok(handle), Some(deadline)) => {
                 let _inside = handle.enter();

@@ -22,8 +22,10 @@ pub(crate) fn ttl(millis: u64) -> Ttl {
     Ttl::new(Duration::from_millis(millis)).unwrap()
 }
 
+/// A node over the protocol that this test crate is about.
 pub(crate) fn node(server: &Server) -> RedisNode {
-    RedisNode::open(&server.url()).unwrap()
+    let node = RedisNode::open(&server.url()).unwrap();
+    if module_path!().starts_with("resp3::") { node.resp3() } else { node }
 }
 
 /// Milliseconds that a key has left, as the server tells: -1 for ever, -2 no such key.
@@ -35,18 +37,8 @@ pub(crate) fn exists(server: &Server, key: &str) -> bool {
     server.cmd(&["EXISTS", key]).unwrap()
 }
 
-/// How often the server has carried out a command, failed calls included.
-pub(crate) fn calls(server: &Server, command: &str) -> u64 {
-    let stats: String = server.cmd(&["INFO", "commandstats"]).unwrap();
-    let prefix = format!("cmdstat_{command}:calls=");
-    stats
-        .lines()
-        .find_map(|line| line.strip_prefix(&prefix)?.split(',').next()?.parse().ok())
-        .unwrap_or(0)
-}
-
 /// Whether the node votes for a new token on a resource of its own.
-pub(crate) async fn votes(node: &RedisNode) -> bool {
+pub(crate) async fn votes(node: &dyn LockNode) -> bool {
     let name = resource(&format!("probe:{:?}", Instant::now()));
     matches!(node.acquire(&name, &token("probe"), ttl(1_000)).await, Ok(Vote::Granted { .. }))
 }

@@ -1,4 +1,4 @@
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 /// Why a server is not there, or did not do as told.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -16,6 +16,18 @@ pub enum ServerError {
     /// The program could not be run, or its folder not be made.
     #[error("the server could not be started: {0}")]
     NotStarted(#[source] Arc<io::Error>),
+    /// A certificate was wanted, and there is no `openssl` to make it.
+    #[error(
+        "no program `openssl` to make the certificate of a server with: install it (Debian: \
+         apt-get install openssl), or start the server without TLS"
+    )]
+    NoOpenssl,
+    /// `openssl` made no certificate.
+    #[error("openssl made no certificate: {0}")]
+    NoCertificate(String),
+    /// What was waited for did not happen within ten seconds.
+    #[error("waited in vain for {0}")]
+    Late(&'static str),
     /// It ended, or gave no answer in time; its log tells more.
     #[error("the server on port {port} did not come up; its log ends with: {log}")]
     NotReady {
@@ -23,6 +35,16 @@ pub enum ServerError {
         port: u16,
         /// The last lines of its log.
         log: String,
+    },
+    /// Several servers that are up did not become what they were to be together.
+    #[error("the servers on the ports {ports:?} did not agree within {patience:?} on {what}")]
+    NotAgreed {
+        /// The ports they listen on.
+        ports: Vec<u16>,
+        /// How long they had.
+        patience: Duration,
+        /// What was waited for.
+        what: String,
     },
     /// It answered a command with an error, or not at all.
     #[error("the server on port {port} did not carry the command out: {source}")]

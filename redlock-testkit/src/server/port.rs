@@ -1,8 +1,14 @@
 use std::{
+    io,
     net::TcpListener,
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
+
+use super::ServerError;
 
 /// A port on which nothing listens at this moment.
 ///
@@ -19,6 +25,11 @@ pub(super) fn free() -> Option<u16> {
         let port = u16::try_from(FIRST + offset).ok()?;
         TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
     })
+}
+
+/// What it means that there is none.
+pub(super) fn none_free() -> ServerError {
+    ServerError::NotStarted(Arc::new(io::Error::other("no port is free")))
 }
 
 const FIRST: u32 = 20_000;

@@ -32,6 +32,12 @@ impl Servers {
     }
 }
 
+impl From<Vec<Server>> for Servers {
+    fn from(servers: Vec<Server>) -> Self {
+        Self(servers)
+    }
+}
+
 impl Deref for Servers {
     type Target = [Server];
 

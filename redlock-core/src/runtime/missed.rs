@@ -1,0 +1,180 @@
+//! The time that the clock of this process has missed: [`missed`].
+
+use std::{
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How much time has passed since the first call that [`std::time::Instant`] does not count.
+///
+/// On Linux and macOS an `Instant` stands still while the machine is suspended, and a virtual
+/// machine that is restored from a snapshot or moved to another host may miss time on all its
+/// clocks until its wall clock is set right. A holder who went by such a clock would believe in a
+/// lock that nodes have long forgotten (requirement R1). So what `CLOCK_BOOTTIME` or the wall clock
+/// have run ahead counts as elapsed; what the wall clock falls back by does not bring it back.
+pub(super) fn missed() -> Duration {
+    static ACCOUNT: OnceLock<Account> = OnceLock::new();
+    ACCOUNT.get_or_init(|| Account::open(read())).missed(read)
+}
+
+/// How far the other clocks are ahead of the one that timers go by, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Leads {
+    boot: i64,
+    wall: i64,
+}
+
+/// What has been missed so far, and the leads that are accounted for.
+///
+/// Read at every look at the clock, by all threads, and hardly ever written.
+#[derive(Debug)]
+struct Account {
+    boot: AtomicI64,
+    wall: AtomicI64,
+    missed: AtomicU64,
+    writing: Mutex<()>,
+}
+
+impl Account {
+    fn open(leads: Leads) -> Self {
+        Self {
+            boot: leads.boot.into(),
+            wall: leads.wall.into(),
+            missed: 0.into(),
+            writing: Mutex::new(()),
+        }
+    }
+
+    fn missed(&self, read: impl Fn() -> Leads) -> Duration {
+        if self.is_news(read()) {
+            let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            // The clocks are read one after the other, and this thread may have been stopped in
+            // between, which looks like a lead. What is news each time is none of that.
+            let again = [read(), read(), read()];
+            if again.iter().all(|leads| self.is_news(*leads)) {
+                let least = |lead: fn(&Leads) -> i64| again.iter().map(lead).min().unwrap_or(0);
+                self.enter(Leads {
+                    boot: least(|leads| leads.boot),
+                    wall: least(|leads| leads.wall),
+                });
+            }
+        }
+        Duration::from_nanos(self.missed.load(Ordering::Acquire))
+    }
+
+    /// Whether a clock has moved against ours by more than reading them makes it seem.
+    fn is_news(&self, leads: Leads) -> bool {
+        let moved = |now: i64, before: &AtomicI64| {
+            now.saturating_sub(before.load(Ordering::Acquire)).unsigned_abs() > NOISE
+        };
+        moved(leads.boot, &self.boot) || moved(leads.wall, &self.wall)
+    }
+
+    fn enter(&self, leads: Leads) {
+        let ahead = |now: i64, before: &AtomicI64| {
+            let ahead = now.saturating_sub(before.load(Ordering::Acquire));
+            u64::try_from(ahead).unwrap_or(0)
+        };
+        // Both clocks count a suspension, which is one all the same.
+        let ahead = ahead(leads.boot, &self.boot).max(ahead(leads.wall, &self.wall));
+        let missed = self.missed.load(Ordering::Acquire);
+        // First what is missed: whoever sees the new leads sees that as well.
+        self.missed.store(missed.saturating_add(ahead), Ordering::Release);
+        self.boot.store(leads.boot, Ordering::Release);
+        self.wall.store(leads.wall, Ordering::Release);
+    }
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn read() -> Leads {
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    let nanos =
+        |time: Timespec| time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
+    let ours = nanos(clock_gettime(ClockId::Monotonic));
+    let boot = nanos(clock_gettime(ClockId::Boottime));
+    let wall = nanos(clock_gettime(ClockId::Realtime));
+    Leads { boot: boot.saturating_sub(ours), wall: wall.saturating_sub(ours) }
+}
+
+/// The wall clock alone: it goes on in a suspension.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+#[expect(clippy::disallowed_methods, reason = "this is the port")]
+fn read() -> Leads {
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+    static START: OnceLock<Instant> = OnceLock::new();
+    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let ours = nanos(START.get_or_init(Instant::now).elapsed());
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
+    Leads { boot: 0, wall: wall.saturating_sub(ours) }
+}
+
+/// What may lie between two readings, in nanoseconds: a small part of any drift allowance, which
+/// has a constant of 2 ms.
+const NOISE: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// Reads what is told one after the other, and the last again and again.
+    fn told(readings: &[Leads]) -> impl Fn() -> Leads + '_ {
+        let next = Cell::new(0);
+        move || {
+            let place = next.get();
+            next.set(place + 1);
+            readings[place.min(readings.len() - 1)]
+        }
+    }
+
+    fn lead(boot: i64, wall: i64) -> Leads {
+        Leads { boot, wall }
+    }
+
+    #[test]
+    fn a_suspension_counts_once_although_both_clocks_tell_it() {
+        let account = Account::open(lead(0, 50 * SECOND));
+        assert_eq!(account.missed(|| lead(0, 50 * SECOND)), Duration::ZERO);
+        let awake = lead(3600 * SECOND, 3650 * SECOND);
+        assert_eq!(account.missed(|| awake), Duration::from_secs(3600));
+        assert_eq!(account.missed(|| awake), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_wall_clock_that_runs_ahead_counts_and_one_that_falls_back_does_not() {
+        let account = Account::open(lead(0, 0));
+        assert_eq!(account.missed(|| lead(0, 20 * SECOND)), Duration::from_secs(20));
+        assert_eq!(account.missed(|| lead(0, -60 * SECOND)), Duration::from_secs(20));
+        assert_eq!(account.missed(|| lead(0, -50 * SECOND)), Duration::from_secs(30));
+        assert_eq!(account.missed(|| lead(5 * SECOND, -50 * SECOND)), Duration::from_secs(35));
+    }
+
+    #[test]
+    fn what_lies_between_two_readings_is_not_missed_however_often_it_is_read() {
+        let account = Account::open(lead(0, 0));
+        for _ in 0..1000 {
+            assert_eq!(account.missed(|| lead(900_000, -900_000)), Duration::ZERO);
+        }
+        // This thread was stopped while it read, twice.
+        let interrupted = [lead(SECOND, SECOND), lead(0, 2 * SECOND), lead(0, 0)];
+        assert_eq!(account.missed(told(&interrupted)), Duration::ZERO);
+        // And while the machine woke up.
+        let resumed = [lead(9 * SECOND, 9 * SECOND), lead(9 * SECOND, 8 * SECOND)];
+        assert_eq!(account.missed(told(&resumed)), Duration::from_secs(9));
+    }
+
+    #[test]
+    fn nothing_is_missed_while_this_test_runs() {
+        for _ in 0..10_000 {
+            assert_eq!(missed(), Duration::ZERO);
+        }
+    }
+}

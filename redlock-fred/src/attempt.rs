@@ -1,0 +1,99 @@
+//! The life of one connection: [`run`].
+
+use std::{pin::pin, sync::Arc};
+
+use fred::{
+    clients::Client,
+    error::{Error, ErrorKind},
+    interfaces::ClientLike,
+    types::{ConnectHandle, config::Config as Settings},
+};
+use futures::{
+    channel::oneshot,
+    future::{self, Either},
+};
+use redlock_core::{Identity, NodeError};
+use tokio::time::timeout;
+
+use crate::{
+    config::Config,
+    error::Cause,
+    introduction::introduce,
+    link::{Session, Tenancy},
+};
+
+/// Makes a connection, tells how that went, and keeps it until it ends or is no longer wanted.
+///
+/// A task of its own, beside the one that the library has for each client: callers may be dropped
+/// or not polled at any time, and must not hold up those who wait for the same connection.
+///
+/// The client may not connect a second time. So nothing that was sent to one connection, or waits
+/// to be, can ever be sent to the next.
+pub(crate) async fn run(
+    config: Arc<Config>,
+    settings: Settings,
+    tenancy: Tenancy,
+    report: oneshot::Sender<Result<Session, NodeError>>,
+    unwanted: oneshot::Receiver<()>,
+) {
+    let life = async {
+        let opened = match timeout(config.connect_timeout, open(&config, settings)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Cause::Late(config.connect_timeout)),
+        };
+        match opened {
+            Ok(Opened { client, identity, mut task }) => {
+                // Nobody waits any more if this fails.
+                let _ = report.send(Ok(tenancy.connected(client, identity)));
+                let _ = (&mut task.0).await;
+            }
+            Err(cause) => {
+                let error = cause.of_connecting(&config.label);
+                tenancy.failed(error.clone());
+                let _ = report.send(Err(error));
+            }
+        }
+    };
+    future::select(pin!(life), unwanted).await;
+    // What is dropped here ends the client's task, and tells the link that this connection is gone;
+    // so does dropping this task, when its runtime ends.
+}
+
+struct Opened {
+    client: Client,
+    identity: Option<Identity>,
+    task: Task,
+}
+
+/// The task of a client, with its connections: ended when dropped.
+struct Task(ConnectHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn open(config: &Config, settings: Settings) -> Result<Opened, Cause> {
+    // The first error is the answer: there is no second attempt that could hide it.
+    let settings = Settings { fail_fast: true, ..settings };
+    let client = Client::new(settings, None, Some(config.connection()), None);
+    let mut task;
+    let identity = {
+        // Listens before there is anything to hear, so that no news is missed.
+        let mut connected = pin!(client.wait_for_connect());
+        let _ = futures::poll!(&mut connected);
+        task = Task(client.connect());
+        connected.await.map_err(Cause::Fred)?;
+        let introduction = pin!(introduce(&client, config));
+        match future::select(introduction, &mut task.0).await {
+            Either::Left((identity, _)) => identity?,
+            Either::Right((ended, _)) => {
+                let ended = ended.map_err(Error::from).and_then(|ended| ended).err();
+                let closed = || Error::new(ErrorKind::IO, "the connection has been closed");
+                return Err(Cause::Fred(ended.unwrap_or_else(closed)));
+            }
+        }
+    };
+    Ok(Opened { client, identity, task })
+}

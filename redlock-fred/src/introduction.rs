@@ -1,0 +1,60 @@
+//! The first words on a new connection: [`introduce`].
+
+use fred::{
+    clients::Client,
+    interfaces::ClientLike,
+    types::{ClusterHash, CustomCommand, Resp3Frame, Value},
+};
+use futures::future::join_all;
+use redlock_core::Identity;
+use redlock_wire::{INFO_SECTIONS, Script, Unfit, run_id};
+
+use crate::{
+    config::{Config, Eviction},
+    error::Cause,
+    link::send,
+};
+
+/// Asks who the server is and whether it may vote, and loads the scripts.
+///
+/// A server may refuse any of it: it then stays unknown, and counts; scripts are sent when first
+/// needed. The servers of a cluster are not asked: none of them is the whole of it, and each has
+/// scripts of its own.
+pub(crate) async fn introduce(client: &Client, config: &Config) -> Result<Option<Identity>, Cause> {
+    if client.is_clustered() {
+        return Ok(None);
+    }
+    let infos = INFO_SECTIONS.into_iter().map(|section| ("INFO", vec![Value::from(section)]));
+    let loads = Script::ALL
+        .into_iter()
+        .map(|script| ("SCRIPT", vec!["LOAD".into(), Value::from_static_str(script.body())]));
+    let options = config.options();
+    let asked = infos.chain(loads).map(|(name, words)| {
+        let command = CustomCommand::new_static(name, ClusterHash::Random, false);
+        send(client, &options, command, words)
+    });
+    let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut answers = answers.into_iter().map(text);
+    let [server, memory, replication] = INFO_SECTIONS.map(|_| answers.next().unwrap_or_default());
+    fit(&memory, &replication, config.eviction)?;
+    Ok(run_id(&server))
+}
+
+/// Whether a server that tells this of itself may vote.
+fn fit(memory: &str, replication: &str, eviction: Eviction) -> Result<(), Cause> {
+    let memory = match eviction {
+        Eviction::Refused => Unfit::by_memory(memory),
+        Eviction::Allowed => None,
+    };
+    Unfit::by_role(replication).or(memory).map_or(Ok(()), |unfit| Err(Cause::Unfit(unfit)))
+}
+
+/// What was told, if it is a text; nothing, if the server would not tell.
+fn text(answer: Resp3Frame) -> String {
+    match answer {
+        Resp3Frame::BlobString { data, .. } | Resp3Frame::VerbatimString { data, .. } => {
+            String::from_utf8_lossy(&data).into_owned()
+        }
+        _ => String::new(),
+    }
+}

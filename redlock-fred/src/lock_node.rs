@@ -1,0 +1,107 @@
+//! What a node does when it is asked: [`LockNode`] for [`FredNode`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fred::{
+    types::{ClusterHash, CustomCommand, Resp3Frame, Value},
+    util::redis_keyslot,
+};
+use redlock_core::{Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote};
+use redlock_wire::{Command, Exchange, Reply, Trouble, Word};
+
+use crate::{
+    error::Cause,
+    link::{Link, Session},
+    node::FredNode,
+};
+
+#[async_trait]
+impl LockNode for FredNode {
+    fn label(&self) -> &str {
+        &self.link.config.label
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.link.identity()
+    }
+
+    async fn acquire(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        redlock_wire::acquire(&mut self.line(resource).await?, resource, token, ttl).await
+    }
+
+    async fn extend(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        redlock_wire::extend(&mut self.line(resource).await?, resource, token, ttl).await
+    }
+
+    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
+        redlock_wire::release(&mut self.line(resource).await?, resource, token).await
+    }
+
+    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
+        redlock_wire::inspect(&mut self.line(resource).await?, resource).await
+    }
+}
+
+/// The connection that the commands of one call go over.
+struct Line<'a> {
+    link: &'a Link,
+    session: Session,
+}
+
+impl FredNode {
+    async fn line(&self, resource: &Resource) -> Result<Line<'_>, NodeError> {
+        Ok(Line { link: &self.link, session: self.link.session(resource).await? })
+    }
+}
+
+impl Exchange for Line<'_> {
+    fn label(&self) -> &Arc<str> {
+        &self.link.config.label
+    }
+
+    async fn send(&mut self, command: Command<'_>) -> Result<Reply, Trouble> {
+        // A client of a cluster must know where the command goes.
+        let slot = ClusterHash::Custom(redis_keyslot(command.key().as_str().as_bytes()));
+        let words = command.words().map(word).collect();
+        let command = CustomCommand::new_static(command.name(), slot, false);
+        let answer = self.link.ask(&self.session, command, words).await;
+        answer.and_then(reply).map_err(|cause| cause.of_command(self.label()))
+    }
+}
+
+fn word(word: Word<'_>) -> Value {
+    match word {
+        Word::Bytes(bytes) => bytes.into(),
+        Word::Number(number) => number.to_string().into(),
+    }
+}
+
+fn reply(frame: Resp3Frame) -> Result<Reply, Cause> {
+    Ok(match frame {
+        Resp3Frame::Null => Reply::Nil,
+        Resp3Frame::SimpleString { data, .. } if &data[..] == b"OK" => Reply::Okay,
+        Resp3Frame::Number { data, .. } => Reply::Int(data),
+        Resp3Frame::Array { data, .. } => match <[Resp3Frame; 2]>::try_from(data) {
+            Ok(
+                [Resp3Frame::BlobString { data: value, .. }, Resp3Frame::Number { data: left, .. }],
+            ) => Reply::Value(value.to_vec(), left),
+            _ => Reply::Odd,
+        },
+        Resp3Frame::SimpleError { data, .. } => return Err(Cause::Said(data.to_string())),
+        Resp3Frame::BlobError { data, .. } => {
+            return Err(Cause::Said(String::from_utf8_lossy(&data).into_owned()));
+        }
+        _ => Reply::Odd,
+    })
+}

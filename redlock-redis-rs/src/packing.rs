@@ -1,0 +1,34 @@
+//! Between the words of `redlock-wire` and those of the library: [`packed`] and [`reply`].
+
+use redis::{Cmd, Value};
+use redlock_wire::{Command, Reply, Word};
+
+/// A command as the library sends it.
+pub(crate) fn packed(command: Command<'_>) -> Cmd {
+    let mut packed = Cmd::with_capacity(8, CAPACITY);
+    packed.arg(command.name());
+    for word in command.words() {
+        match word {
+            Word::Bytes(bytes) => packed.arg(bytes),
+            Word::Number(number) => packed.arg(number),
+        };
+    }
+    packed
+}
+
+/// An answer as a lock reads it.
+pub(crate) fn reply(value: Value) -> Reply {
+    match value {
+        Value::Nil => Reply::Nil,
+        Value::Okay => Reply::Okay,
+        Value::Int(number) => Reply::Int(number),
+        Value::Array(pair) => match <[Value; 2]>::try_from(pair) {
+            Ok([Value::BulkString(value), Value::Int(number)]) => Reply::Value(value, number),
+            _ => Reply::Odd,
+        },
+        _ => Reply::Odd,
+    }
+}
+
+/// Bytes that most commands fit in: a resource, a token, a digest.
+const CAPACITY: usize = 128;

@@ -1,0 +1,173 @@
+//! What a node does when it is asked: [`LockNode`] for [`PooledNode`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redlock_core::{
+    Delivery, Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote,
+};
+use redlock_wire::{Command, Exchange, Reply, Trouble};
+use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
+
+use super::{
+    lane::Lane,
+    lanes::{Lanes, Outcome},
+    node::PooledNode,
+    turns::Claim,
+};
+use crate::{
+    connection::Connection,
+    error::{self, Cause},
+    packing::{packed, reply},
+};
+
+#[async_trait]
+impl LockNode for PooledNode {
+    fn label(&self) -> &str {
+        &self.lanes.config.label
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.lanes.identity()
+    }
+
+    async fn acquire(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        redlock_wire::acquire(
+            &mut self.call(Some(Claim::new(resource, token))).await?,
+            resource,
+            token,
+            ttl,
+        )
+        .await
+    }
+
+    async fn extend(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        redlock_wire::extend(
+            &mut self.call(Some(Claim::new(resource, token))).await?,
+            resource,
+            token,
+            ttl,
+        )
+        .await
+    }
+
+    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
+        redlock_wire::release(
+            &mut self.call(Some(Claim::new(resource, token))).await?,
+            resource,
+            token,
+        )
+        .await
+    }
+
+    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
+        redlock_wire::inspect(&mut self.call(None).await?, resource).await
+    }
+}
+
+impl PooledNode {
+    async fn call(&self, claim: Option<Claim>) -> Result<Call<'_>, NodeError> {
+        let turn = match claim {
+            Some(claim) => Some(Turn::wait(&self.lanes, claim).await?),
+            None => None,
+        };
+        let lane = self.lanes.board(turn.as_ref().map(|turn| &turn.claim)).await?;
+        let connection = lane.connection.clone();
+        Ok(Call { lanes: &self.lanes, lane, connection, outcome: Outcome::NotSent, turn })
+    }
+}
+
+/// The right to send for a claim.
+struct Turn<'a> {
+    lanes: &'a Lanes,
+    claim: Claim,
+    gate: Option<OwnedMutexGuard<()>>,
+}
+
+impl<'a> Turn<'a> {
+    async fn wait(lanes: &'a Lanes, claim: Claim) -> Result<Self, NodeError> {
+        let gate = lanes.join(&claim);
+        let mut turn = Self { lanes, claim, gate: None };
+        if let Ok(open) = Arc::clone(&gate).try_lock_owned() {
+            turn.gate = Some(open);
+            return Ok(turn);
+        }
+        let config = &lanes.config;
+        Handle::try_current().map_err(|error| error::no_runtime(&config.label, error))?;
+        // The call before may belong to a future that nobody polls.
+        let patience = config.connect_timeout + config.response_timeout;
+        match timeout(patience, gate.lock_owned()).await {
+            Ok(open) => turn.gate = Some(open),
+            Err(_) => {
+                let late = NodeError::timed_out(Arc::clone(&config.label), patience);
+                return Err(late.with_delivery(Delivery::NotSent).with_source(Before));
+            }
+        }
+        Ok(turn)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.lanes.part(&self.claim);
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an earlier call for the same resource and token has not ended")]
+struct Before;
+
+/// One call on its lane. Dropped before it has its answer, its outcome is unknown.
+struct Call<'a> {
+    lanes: &'a Lanes,
+    lane: Arc<Lane>,
+    connection: Connection,
+    outcome: Outcome,
+    /// Dropped after the outcome is written down: the next call for this claim must see it.
+    turn: Option<Turn<'a>>,
+}
+
+impl Exchange for Call<'_> {
+    fn label(&self) -> &Arc<str> {
+        &self.lanes.config.label
+    }
+
+    async fn send(&mut self, command: Command<'_>) -> Result<Reply, Trouble> {
+        let command = packed(command);
+        let patience = self.lanes.config.response_timeout;
+        self.outcome = Outcome::Unknown;
+        let cause = match timeout(patience, self.connection.send(&command)).await {
+            Ok(Ok(value)) => {
+                self.outcome = Outcome::Known;
+                return Ok(reply(value));
+            }
+            Ok(Err(error)) => {
+                if error.code().is_some() {
+                    self.outcome = Outcome::Known;
+                } else if error.is_unrecoverable_error() {
+                    self.lanes.close(&self.lane);
+                }
+                Cause::Redis(error)
+            }
+            Err(_) => Cause::Late(patience),
+        };
+        Err(cause.of_command(self.label()))
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let claim = self.turn.as_ref().map(|turn| &turn.claim);
+        self.lanes.leave(&self.lane, claim, self.outcome);
+    }
+}

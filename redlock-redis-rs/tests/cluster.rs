@@ -1,0 +1,189 @@
+//! A cluster of three masters as one node.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
+
+mod common;
+
+use std::{collections::HashSet, time::Duration};
+
+use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
+use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
+use redlock_redis_rs::RedisNode;
+use redlock_testkit::server::{Cluster, Options, Server};
+
+fn node(cluster: &Cluster) -> RedisNode {
+    RedisNode::cluster(cluster.urls()).unwrap()
+}
+
+/// A cluster whose masters go on without each other.
+fn partial() -> Cluster {
+    let options = Options::new().args(["--cluster-require-full-coverage", "no"]);
+    Cluster::with(3, &options).unwrap()
+}
+
+/// A name that is free on the master at this place.
+fn name_on(cluster: &Cluster, place: usize) -> String {
+    let names = (0..).map(|n| format!("name-{n}"));
+    let mut there =
+        names.filter(|name| cluster.owner(cluster.slot(name).unwrap()).unwrap() == place);
+    there.next().unwrap()
+}
+
+async fn votes_on(node: &RedisNode, name: &str) -> bool {
+    let (name, mine) = (resource(name), token("probe"));
+    let granted = matches!(node.acquire(&name, &mine, ttl(60_000)).await, Ok(Vote::Granted { .. }));
+    granted && node.release(&name, &mine).await.is_ok()
+}
+
+#[tokio::test]
+async fn resources_in_all_parts_of_the_cluster_are_locked_by_the_same_rules() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    assert_eq!(node.label(), format!("cluster:127.0.0.1:{}/0", cluster[0].port()));
+    let (mine, theirs) = (token("mine"), token("theirs"));
+    let mut masters = HashSet::new();
+    for n in 0..200 {
+        let name = format!("resource-{n}");
+        masters.insert(cluster.owner(cluster.slot(&name).unwrap()).unwrap());
+        let name = resource(&name);
+        assert_eq!(node.acquire(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+        assert_eq!(node.acquire(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+        for refused in [
+            node.acquire(&name, &theirs, ttl(60_000)).await.unwrap(),
+            node.extend(&name, &theirs, ttl(60_000)).await.unwrap(),
+            node.release(&name, &theirs).await.unwrap(),
+        ] {
+            assert!(matches!(refused, Vote::Refused(_)), "{refused:?}");
+        }
+        assert_eq!(node.extend(&name, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
+        assert!(matches!(node.inspect(&name).await.unwrap(), Inspection::Held { .. }));
+        assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
+        assert_eq!(node.inspect(&name).await.unwrap(), Inspection::Free);
+    }
+    assert_eq!(masters.len(), 3);
+    // The scripts were there beforehand, on each of them.
+    assert_eq!(cluster.iter().map(|server| server.calls("eval").unwrap()).sum::<u64>(), 0);
+    assert_eq!(node.identity(), None);
+}
+
+#[tokio::test]
+async fn a_moved_slot_costs_one_refusal_without_effect_and_then_votes_where_it_is() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    let (name, mine) = (resource("moving"), token("mine"));
+    node.acquire(&name, &mine, ttl(60_000)).await.unwrap();
+    let slot = cluster.slot("moving").unwrap();
+    let target = (cluster.owner(slot).unwrap() + 1) % 3;
+    cluster.move_slot(slot, target).unwrap();
+
+    let error = node.extend(&name, &mine, ttl(90_000)).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
+    assert_eq!(error.delivery(), Delivery::Refused, "{error}");
+    assert!(error.to_string().contains("MOVED"), "{error}");
+    // What was refused for the old place has taught the new one.
+    let again = async || node.extend(&name, &mine, ttl(90_000)).await.is_ok();
+    until(RETURN, &again).await;
+    let vote = node.acquire(&name, &token("theirs"), ttl(1_000)).await.unwrap();
+    assert!(matches!(vote, Vote::Refused(_)), "{vote:?}");
+    assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
+    assert!(!exists(&cluster[target], "moving"));
+}
+
+#[tokio::test]
+async fn while_a_slot_is_moving_a_held_lock_votes_and_a_free_one_is_refused_without_effect() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    // One slot, by the tag that is in braces.
+    let (held, free, mine) = (resource("{slot}held"), resource("{slot}free"), token("mine"));
+    node.acquire(&held, &mine, ttl(60_000)).await.unwrap();
+    let slot = cluster.slot("{slot}").unwrap();
+    let target = (cluster.owner(slot).unwrap() + 1) % 3;
+    cluster.begin_move(slot, target).unwrap();
+
+    assert_eq!(node.extend(&held, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
+    let error = node.acquire(&free, &mine, ttl(60_000)).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::Refused, "{error}");
+    assert!(error.to_string().contains("ASK"), "{error}");
+    cluster.finish_move(slot, target).unwrap();
+    until(RETURN, async || node.acquire(&free, &mine, ttl(60_000)).await.is_ok()).await;
+    assert_eq!(node.release(&held, &mine).await.unwrap(), Vote::granted());
+}
+
+#[tokio::test]
+async fn a_dead_master_costs_its_own_resources_and_votes_within_a_second_of_its_return() {
+    let mut cluster = partial();
+    let node = node(&cluster);
+    let (lost, kept) = (name_on(&cluster, 0), name_on(&cluster, 1));
+    assert!(votes_on(&node, &lost).await && votes_on(&node, &kept).await);
+    cluster[0].kill();
+    let (name, mine) = (resource(&lost), token("mine"));
+    let error = node.acquire(&name, &mine, ttl(1_000)).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Closed, "{error}");
+    for _ in 0..50 {
+        assert!(!votes_on(&node, &lost).await);
+    }
+    until(RETURN, || votes_on(&node, &kept)).await;
+    cluster[0].restart().unwrap();
+    // It waits for two seconds before it calls itself a part of the cluster again.
+    cluster.wait_until_ok().unwrap();
+    until(RETURN, || votes_on(&node, &lost)).await;
+}
+
+#[tokio::test]
+async fn a_hung_master_is_late_for_its_own_resources_and_for_no_others_and_nothing_is_sent_twice() {
+    let cluster = partial();
+    let node = node(&cluster).response_timeout(Duration::from_millis(100));
+    let (lost, kept) = (name_on(&cluster, 0), name_on(&cluster, 1));
+    assert!(votes_on(&node, &lost).await && votes_on(&node, &kept).await);
+    let before = cluster[0].calls("set").unwrap();
+    cluster[0].stop();
+    let (name, mine) = (resource(&lost), token("mine"));
+    let late = node.acquire(&name, &mine, ttl(60_000)).await.unwrap_err();
+    assert_eq!(late.kind(), FailureKind::TimedOut, "{late}");
+    assert_eq!(late.delivery(), Delivery::Unknown);
+    let late = node.release(&name, &mine).await.unwrap_err();
+    assert_eq!(late.kind(), FailureKind::TimedOut, "{late}");
+    assert!(votes_on(&node, &kept).await);
+    cluster[0].cont();
+    until(PATIENCE, async || node.inspect(&name).await.is_ok()).await;
+    assert!(!exists(&cluster[0], &lost), "the release was carried out before its acquire");
+    assert_eq!(cluster[0].calls("set").unwrap(), before + 1, "a command was sent twice");
+}
+
+#[tokio::test]
+async fn a_node_finds_the_cluster_by_any_server_that_is_left() {
+    let mut cluster = partial();
+    let kept = name_on(&cluster, 1);
+    cluster[0].kill();
+    let node = node(&cluster);
+    until(PATIENCE, || votes_on(&node, &kept)).await;
+    cluster[2].stop();
+    let node = RedisNode::cluster(cluster.urls()).unwrap();
+    until(PATIENCE, || votes_on(&node, &kept)).await;
+}
+
+#[tokio::test]
+async fn a_master_that_may_evict_locks_has_the_cluster_refused() {
+    let cluster = Cluster::start().unwrap();
+    for setting in [["maxmemory", "100mb"], ["maxmemory-policy", "allkeys-lru"]] {
+        cluster[2].cmd::<()>(&["CONFIG", "SET", setting[0], setting[1]]).unwrap();
+    }
+    let (name, mine) = (resource("r"), token("mine"));
+    let error = node(&cluster).acquire(&name, &mine, ttl(1_000)).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::NotSent);
+    assert!(error.to_string().contains("maxmemory-policy is allkeys-lru"), "{error}");
+    assert!(votes_on(&node(&cluster).allow_eviction(), "r").await);
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_cluster_is_refused_and_urls_that_cannot_be_one_at_once() {
+    let server = Server::start().unwrap();
+    let node = RedisNode::cluster([server.url()]).unwrap();
+    let error = node.inspect(&resource("r")).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::NotSent);
+    assert!(error.to_string().contains("cluster support disabled"), "{error}");
+
+    let error = RedisNode::cluster(["redis://:a@h", "redis://:b@h"]).unwrap_err().to_string();
+    assert!(error.contains("differ in user, password"), "{error}");
+    let none: [&str; 0] = [];
+    assert!(RedisNode::cluster(none).unwrap_err().to_string().contains("at least one"));
+}

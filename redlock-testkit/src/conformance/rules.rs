@@ -1,0 +1,187 @@
+use std::{fmt, time::Duration};
+
+use futures::future::{self, BoxFuture, Either};
+
+use super::{
+    Subject, acquire, atomic, cancel, expiry, extend, failure, handles, inspect, names, release,
+    stage::{Stage, Stop},
+};
+
+/// One demand of the contract.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    name: &'static str,
+    demand: &'static str,
+    ask: for<'a> fn(&'a Stage<'a>) -> BoxFuture<'a, Result<(), Stop>>,
+}
+
+/// What came out when a rule was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The node does what the rule demands.
+    Holds,
+    /// It does not; in which way.
+    Broken(String),
+    /// The subject cannot be asked; for which reason.
+    NotApplicable(String),
+}
+
+impl Rule {
+    /// The rule of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|rule| rule.name == name)
+    }
+
+    /// Its name, a sentence in snake case: the name of the test that asks it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// What it demands.
+    #[must_use]
+    pub const fn demand(self) -> &'static str {
+        self.demand
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rule").field(&self.name).finish()
+    }
+}
+
+/// Asks a rule of this subject, which should be new.
+///
+/// A rule that is not finished after two minutes on the subject's clock is broken.
+///
+/// # Cancel safety
+///
+/// Dropped, it leaves the store as it is.
+pub async fn check(rule: Rule, subject: &dyn Subject) -> Finding {
+    let asked = async {
+        let stage = Stage::new(subject).await;
+        (rule.ask)(&stage).await
+    };
+    let runtime = subject.runtime();
+    let limit = runtime.sleep_until(runtime.now().after(PATIENCE));
+    match future::select(Box::pin(asked), limit).await {
+        Either::Left((Ok(()), _)) => Finding::Holds,
+        Either::Left((Err(Stop::Broken(how)), _)) => Finding::Broken(how),
+        Either::Left((Err(Stop::NotApplicable(why)), _)) => Finding::NotApplicable(why),
+        Either::Right(_) => Finding::Broken(format!("not finished after {PATIENCE:?}")),
+    }
+}
+
+/// The rules, at the one place where they are listed: gives them to the macro `then`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_rules {
+    ({ $($then:tt)* } $input:tt) => {
+        $($then)*! { $input
+            a_free_resource_is_granted in acquire:
+                "Who acquires what is free gets it.";
+            acquiring_again_is_granted in acquire:
+                "A token that has the resource is granted it again: its first reply may be lost.";
+            the_first_expiry_stands in acquire:
+                "Acquiring again changes nothing about when the lock ends.";
+            another_token_is_refused in acquire:
+                "A held resource is refused to any other token, and stays with its holder.";
+            a_refusal_tells_how_much_longer in acquire:
+                "A refusal tells how much longer the holder has the resource.";
+            an_ended_lock_can_be_taken in acquire:
+                "When a lock has ended, another token gets the resource.";
+            a_lock_is_never_gone_before_its_ttl in expiry:
+                "A lock is there for its ttl, to the millisecond.";
+            a_lock_is_gone_soon_after_its_ttl in expiry:
+                "A lock that nobody extends ends.";
+            the_longest_ttl_is_kept_whole in expiry:
+                "The longest ttl is neither cut nor wrapped round.";
+            extending_lengthens in extend:
+                "An extension makes the lifetime at least the ttl from now.";
+            extending_never_shortens in extend:
+                "An extension for less than is left is granted and changes nothing.";
+            extending_never_creates in extend:
+                "Extending what nobody holds is refused as not held and creates nothing.";
+            extending_anothers_lock_is_refused in extend:
+                "An extension under another token is refused and changes nothing.";
+            an_ended_lock_is_not_extended in extend:
+                "When a lock has ended, its token is told that it is not held.";
+            extending_gives_no_end_to_what_has_none in extend:
+                "A lock without an end is granted its extension and keeps having none.";
+            releasing_frees in release:
+                "A released resource is free.";
+            releasing_anothers_lock_is_refused in release:
+                "A release under another token is refused and changes nothing.";
+            releasing_what_is_not_held_is_a_refusal in release:
+                "Releasing what is not held is a refusal, never a failure.";
+            a_second_release_is_refused in release:
+                "Of two releases the second is refused as not held.";
+            inspecting_tells_who_has_it in inspect:
+                "An inspection tells that a resource is free, or whose it is.";
+            inspecting_tells_how_much_longer in inspect:
+                "An inspection tells how much longer the holder has the resource.";
+            inspecting_changes_nothing in inspect:
+                "An inspection leaves holder and lifetime as they are.";
+            one_of_many_who_ask_at_once_is_granted in atomic:
+                "Of many tokens that ask at once, exactly one is granted.";
+            no_two_hold_at_once in atomic:
+                "While one token acquires and releases, no other holds.";
+            two_releases_at_once_free_once in atomic:
+                "Of two releases at once one is granted, and neither frees the next holder's lock.";
+            an_extension_revives_nothing in atomic:
+                "An extension during the release of its lock does not touch the next holder's.";
+            tokens_are_any_bytes in names:
+                "A token may be any bytes, and comes back as it is.";
+            resources_are_any_text in names:
+                "A resource may be any text.";
+            resources_are_independent in names:
+                "Resources of different names, however similar, are different.";
+            a_call_may_be_dropped_at_any_poll in cancel:
+                "After a call was dropped, at whatever poll, the node works.";
+            a_dropped_acquire_does_not_overtake_its_release in cancel:
+                "What a dropped acquire takes, a later release by the same node gives up.";
+            a_foreign_key_is_never_touched in failure:
+                "What no lock made is neither overwritten, nor given an end, nor deleted.";
+            a_foreign_key_is_a_failure in failure:
+                "Where something is that no lock made, the node fails; that is no vote.";
+            a_store_that_is_away_is_a_failure in failure:
+                "A store that cannot be reached makes the node fail; that is no vote.";
+            failures_name_the_node in failure:
+                "A failure carries the label of its node.";
+            a_store_may_forget_what_was_prepared in failure:
+                "A store that forgets what was prepared in it costs no vote.";
+            a_cut_connection_is_made_again in failure:
+                "When its connection was cut, the node connects again by itself.";
+            no_credentials_are_shown in handles:
+                "Neither the label, nor Debug, nor a failure shows a secret.";
+            the_label_is_stable in handles:
+                "The label is not empty and does not change.";
+            all_nodes_of_a_store_see_the_same in handles:
+                "What one node of a store does, another one sees.";
+            one_store_has_one_identity in handles:
+                "Two nodes of one store have the same identity.";
+            two_stores_have_two_identities in handles:
+                "Nodes of different stores have different identities.";
+        }
+    };
+}
+
+macro_rules! table {
+    ({} $($name:ident in $module:ident: $demand:literal;)*) => {
+        impl Rule {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self {
+                name: stringify!($name),
+                demand: $demand,
+                ask: |stage| Box::pin($module::$name(stage)),
+            }),*];
+        }
+    };
+}
+
+crate::conformance_rules! { { table } {} }
+
+/// Far more than anything takes that works.
+const PATIENCE: Duration = Duration::from_secs(120);

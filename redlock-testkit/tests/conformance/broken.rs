@@ -1,0 +1,232 @@
+//! For each rule there is a node that breaks it, and each broken node breaks what it should.
+
+use std::collections::BTreeSet;
+
+use redlock_testkit::conformance::{Finding, Report, Rule};
+
+use crate::{
+    defect::Defect::{self, *},
+    store::Full,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_a_defect_keeps_every_rule() {
+    let report = Report::of("full", async || Full::new(None)).await;
+    for (_, rule, finding) in report.findings() {
+        assert_eq!(*finding, Finding::Holds, "{rule:?}");
+    }
+    assert!(report.is_sound());
+}
+
+#[tokio::test(start_paused = true)]
+async fn broken_nodes_break_what_they_should() {
+    let mut wrong = String::new();
+    for (defect, expected) in EXPECTED {
+        let report = Report::of("broken", async || Full::new(Some(*defect))).await;
+        let broken = report.findings().filter(|(_, _, found)| matches!(found, Finding::Broken(_)));
+        let broken: Vec<_> = broken.map(|(_, rule, _)| rule.name()).collect();
+        if broken != *expected {
+            wrong.push_str(&format!("({defect:?}, &{broken:#?}),\n"));
+        }
+        assert!(!report.is_sound(), "{defect:?} breaks nothing");
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_never_answers_breaks_every_rule_in_bounded_time() {
+    let report = Report::of("silent", async || Full::new(Some(NeverAnswers))).await;
+    for (_, rule, finding) in report.findings() {
+        assert!(
+            matches!(finding, Finding::Broken(how) if how.contains("not finished")),
+            "{rule:?}"
+        );
+    }
+}
+
+#[test]
+fn every_rule_is_broken_by_some_node() {
+    let broken: BTreeSet<_> = EXPECTED.iter().flat_map(|(_, rules)| *rules).copied().collect();
+    let rules: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    assert_eq!(broken, rules);
+}
+
+/// Each defect, and the rules that it breaks, in the order of [`Rule::ALL`].
+const EXPECTED: &[(Defect, &[&str])] = &[
+    (
+        GrantsNothing,
+        &[
+            "a_free_resource_is_granted",
+            "acquiring_again_is_granted",
+            "the_first_expiry_stands",
+            "another_token_is_refused",
+            "a_refusal_tells_how_much_longer",
+            "an_ended_lock_can_be_taken",
+            "a_lock_is_never_gone_before_its_ttl",
+            "a_lock_is_gone_soon_after_its_ttl",
+            "the_longest_ttl_is_kept_whole",
+            "extending_lengthens",
+            "extending_never_shortens",
+            "extending_anothers_lock_is_refused",
+            "an_ended_lock_is_not_extended",
+            "releasing_frees",
+            "releasing_anothers_lock_is_refused",
+            "releasing_what_is_not_held_is_a_refusal",
+            "a_second_release_is_refused",
+            "inspecting_tells_who_has_it",
+            "inspecting_tells_how_much_longer",
+            "inspecting_changes_nothing",
+            "one_of_many_who_ask_at_once_is_granted",
+            "no_two_hold_at_once",
+            "two_releases_at_once_free_once",
+            "an_extension_revives_nothing",
+            "tokens_are_any_bytes",
+            "resources_are_any_text",
+            "resources_are_independent",
+            "a_call_may_be_dropped_at_any_poll",
+            "a_foreign_key_is_a_failure",
+            "a_store_that_is_away_is_a_failure",
+            "a_store_may_forget_what_was_prepared",
+            "a_cut_connection_is_made_again",
+            "no_credentials_are_shown",
+            "the_label_is_stable",
+            "all_nodes_of_a_store_see_the_same",
+        ],
+    ),
+    (RefusesItsOwnToken, &["acquiring_again_is_granted", "all_nodes_of_a_store_see_the_same"]),
+    (AcquireRenews, &["the_first_expiry_stands"]),
+    (
+        TakesBeginningsForTokens,
+        &["another_token_is_refused", "one_of_many_who_ask_at_once_is_granted"],
+    ),
+    (RefusalTellsWhatWasAsked, &["a_refusal_tells_how_much_longer"]),
+    (RemembersEndedHolders, &["an_ended_lock_can_be_taken"]),
+    (CutsTtls, &["a_lock_is_never_gone_before_its_ttl", "extending_lengthens"]),
+    (
+        AddsAMinuteToTtls,
+        &[
+            "the_first_expiry_stands",
+            "a_refusal_tells_how_much_longer",
+            "an_ended_lock_can_be_taken",
+            "a_lock_is_never_gone_before_its_ttl",
+            "a_lock_is_gone_soon_after_its_ttl",
+            "extending_lengthens",
+            "extending_anothers_lock_is_refused",
+            "an_ended_lock_is_not_extended",
+            "releasing_what_is_not_held_is_a_refusal",
+            "inspecting_tells_how_much_longer",
+            "inspecting_changes_nothing",
+        ],
+    ),
+    (WrapsTtlsAt32Bits, &["the_longest_ttl_is_kept_whole"]),
+    (ExtendDoesNothing, &["the_longest_ttl_is_kept_whole", "extending_lengthens"]),
+    (ExtendSets, &["extending_never_shortens"]),
+    (
+        ExtendCreates,
+        &[
+            "extending_never_creates",
+            "an_ended_lock_is_not_extended",
+            "an_extension_revives_nothing",
+        ],
+    ),
+    (
+        ExtendIgnoresTheToken,
+        &["extending_anothers_lock_is_refused", "an_extension_revives_nothing"],
+    ),
+    (ExtendGrantsWhatHasEnded, &["an_ended_lock_is_not_extended"]),
+    (ExtendGivesAnEnd, &["extending_gives_no_end_to_what_has_none"]),
+    (
+        ReleaseDoesNothing,
+        &[
+            "releasing_frees",
+            "a_second_release_is_refused",
+            "inspecting_tells_who_has_it",
+            "two_releases_at_once_free_once",
+            "an_extension_revives_nothing",
+            "tokens_are_any_bytes",
+            "resources_are_any_text",
+            "resources_are_independent",
+            "a_dropped_acquire_does_not_overtake_its_release",
+            "all_nodes_of_a_store_see_the_same",
+        ],
+    ),
+    (
+        ReleaseIgnoresTheToken,
+        &["releasing_anothers_lock_is_refused", "two_releases_at_once_free_once"],
+    ),
+    (
+        ReleaseFailsForWhatIsNotHeld,
+        &[
+            "releasing_what_is_not_held_is_a_refusal",
+            "a_second_release_is_refused",
+            "two_releases_at_once_free_once",
+            "a_dropped_acquire_does_not_overtake_its_release",
+        ],
+    ),
+    (
+        ReleaseGrantsTheLastHolder,
+        &[
+            "releasing_what_is_not_held_is_a_refusal",
+            "a_second_release_is_refused",
+            "two_releases_at_once_free_once",
+        ],
+    ),
+    (
+        InspectInventsHolders,
+        &[
+            "extending_never_creates",
+            "inspecting_tells_who_has_it",
+            "inspecting_changes_nothing",
+            "a_dropped_acquire_does_not_overtake_its_release",
+        ],
+    ),
+    (InspectRounds, &["the_longest_ttl_is_kept_whole", "inspecting_tells_how_much_longer"]),
+    (
+        InspectExtends,
+        &[
+            "the_first_expiry_stands",
+            "an_ended_lock_can_be_taken",
+            "a_lock_is_never_gone_before_its_ttl",
+            "a_lock_is_gone_soon_after_its_ttl",
+            "extending_lengthens",
+            "extending_anothers_lock_is_refused",
+            "an_ended_lock_is_not_extended",
+            "releasing_what_is_not_held_is_a_refusal",
+            "inspecting_changes_nothing",
+        ],
+    ),
+    (AcquireChecksThenActs, &["one_of_many_who_ask_at_once_is_granted", "no_two_hold_at_once"]),
+    (ReleaseChecksThenActs, &["two_releases_at_once_free_once"]),
+    (ExtendChecksThenActs, &["an_extension_revives_nothing"]),
+    (TokensAreUtf8, &["tokens_are_any_bytes"]),
+    (ResourcesArePasted, &["resources_are_any_text"]),
+    (ResourcesIgnoreCase, &["resources_are_independent"]),
+    (
+        BreaksWhenACallIsDropped,
+        &["a_call_may_be_dropped_at_any_poll", "a_dropped_acquire_does_not_overtake_its_release"],
+    ),
+    (DroppedAcquiresComeLate, &["a_dropped_acquire_does_not_overtake_its_release"]),
+    (OverwritesForeignKeys, &["a_foreign_key_is_never_touched"]),
+    (ForeignKeysAreRefusals, &["a_foreign_key_is_a_failure"]),
+    (AbsenceIsARefusal, &["a_store_that_is_away_is_a_failure"]),
+    (FailuresAreNobodys, &["failures_name_the_node"]),
+    (NeedsWhatWasPrepared, &["a_store_may_forget_what_was_prepared"]),
+    (NeverReconnects, &["a_cut_connection_is_made_again"]),
+    (ShowsThePassword, &["no_credentials_are_shown"]),
+    (ChangesItsLabel, &["failures_name_the_node", "the_label_is_stable"]),
+    (
+        EachNodeHasItsOwnStore,
+        &[
+            "extending_gives_no_end_to_what_has_none",
+            "one_of_many_who_ask_at_once_is_granted",
+            "no_two_hold_at_once",
+            "an_extension_revives_nothing",
+            "a_foreign_key_is_a_failure",
+            "a_store_that_is_away_is_a_failure",
+            "all_nodes_of_a_store_see_the_same",
+            "one_store_has_one_identity",
+        ],
+    ),
+    (IdentityOfTheConnection, &["one_store_has_one_identity", "two_stores_have_two_identities"]),
+    (IdentityOfTheProgram, &["two_stores_have_two_identities"]),
+];

@@ -1,0 +1,8 @@
+//! The suite is asked of the reference node, and of nodes that break its rules one by one.
+
+mod broken;
+mod defect;
+mod memory;
+mod node;
+mod store;
+mod unseen;

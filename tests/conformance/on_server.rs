@@ -1,0 +1,112 @@
+//! A Redis server as the store of whatever adapter.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use futures::{FutureExt, future::BoxFuture};
+use redlock_testkit::{
+    conformance::{Lacking, Subject},
+    server::{Options, Server},
+};
+use redlocks::{LockNode, Resource, Runtime, Token, TokioRuntime, async_trait};
+
+/// A server with a password, and how an adapter makes a node from its url.
+pub(crate) struct OnServer {
+    server: Mutex<Server>,
+    other: OnceLock<Server>,
+    open: fn(String) -> BoxFuture<'static, Arc<dyn LockNode>>,
+    /// Why its connections may not be cut, if so.
+    uncut: Option<&'static str>,
+}
+
+impl OnServer {
+    pub(crate) fn start(open: fn(String) -> BoxFuture<'static, Arc<dyn LockNode>>) -> Self {
+        let server = Mutex::new(started());
+        Self { server, other: OnceLock::new(), open, uncut: None }
+    }
+
+    /// The node is of a kind that does not connect again.
+    pub(crate) fn without_reconnecting(mut self, why: &'static str) -> Self {
+        self.uncut = Some(why);
+        self
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap()
+    }
+
+    fn cmd(&self, words: &[&str]) {
+        self.server().cmd::<redlocks::redis_rs::redis::Value>(words).unwrap();
+    }
+}
+
+#[async_trait]
+impl Subject for OnServer {
+    async fn open(&self) -> Arc<dyn LockNode> {
+        let url = self.server().url();
+        (self.open)(url).await
+    }
+
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(TokioRuntime::new())
+    }
+
+    async fn open_another_store(&self) -> Result<Arc<dyn LockNode>, Lacking> {
+        Ok((self.open)(self.other.get_or_init(started).url()).await)
+    }
+
+    fn secrets(&self) -> Result<Vec<String>, Lacking> {
+        Ok(vec![PASSWORD.into()])
+    }
+
+    async fn put_foreign(&self, resource: &Resource) -> Result<(), Lacking> {
+        self.cmd(&["RPUSH", resource.as_str(), "mine"]);
+        Ok(())
+    }
+
+    async fn read_foreign(&self, resource: &Resource) -> Result<Vec<u8>, Lacking> {
+        let server = self.server();
+        let mut found: Vec<u8> = server.cmd(&["DUMP", resource.as_str()]).unwrap();
+        let left: i64 = server.cmd(&["PTTL", resource.as_str()]).unwrap();
+        found.extend(left.to_be_bytes());
+        Ok(found)
+    }
+
+    async fn put_endless(&self, resource: &Resource, token: &Token) -> Result<(), Lacking> {
+        let token = std::str::from_utf8(token.as_bytes()).unwrap();
+        self.cmd(&["SET", resource.as_str(), token]);
+        Ok(())
+    }
+
+    async fn forget_prepared(&self) -> Result<(), Lacking> {
+        self.cmd(&["SCRIPT", "FLUSH"]);
+        Ok(())
+    }
+
+    async fn cut_connections(&self) -> Result<(), Lacking> {
+        match self.uncut {
+            Some(why) => Err(Lacking::because(why)),
+            None => {
+                self.cmd(&["CLIENT", "KILL", "TYPE", "normal"]);
+                Ok(())
+            }
+        }
+    }
+
+    async fn take_away(&self) -> Result<(), Lacking> {
+        self.server().kill();
+        Ok(())
+    }
+}
+
+/// What an adapter made, as a node.
+pub(crate) fn node<N: LockNode>(
+    node: impl Future<Output = N> + Send + 'static,
+) -> BoxFuture<'static, Arc<dyn LockNode>> {
+    node.map(|node| Arc::new(node) as Arc<dyn LockNode>).boxed()
+}
+
+fn started() -> Server {
+    Options::new().password(PASSWORD).start().unwrap()
+}
+
+const PASSWORD: &str = "s3same-0pen";
