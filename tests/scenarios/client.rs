@@ -123,6 +123,17 @@ impl Nodes {
     }
 }
 
+/// Waits until nodes have no key of this resource. The ttl must be long, so that it is not what does it.
+///
+/// For after a loss: it is told first and cleaned up then, so there may be nothing to settle yet.
+pub(crate) async fn until_gone<C: Client>(nodes: &Nodes, client: &C, resource: &str) {
+    let begun = std::time::Instant::now();
+    while nodes.count_keys(resource) > 0 {
+        assert!(begun.elapsed() < LONG / 2, "whoever lost it has not cleaned up");
+        client.sleep(MS).await;
+    }
+}
+
 /// Plays a body on the async API, on a runtime of one thread and on one of several.
 pub(crate) fn play_async(body: impl Future<Output = ()>, threads: Option<usize>) {
     let mut builder = match threads {

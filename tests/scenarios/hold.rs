@@ -2,7 +2,7 @@
 
 use redlocks::{Error, LossReason, ReleaseOutcome, Renewal};
 
-use crate::client::{Client, Guard, Held, LONG, Lock, MS, Nodes, SECOND};
+use crate::client::{Client, Guard, Held, LONG, Lock, MS, Nodes, SECOND, until_gone};
 
 pub(crate) async fn an_extension_prolongs_and_never_shortens<C: Client>(nodes: &Nodes, client: &C) {
     let mut guard = client.lock("r").renewal(Renewal::off()).acquire().await.unwrap();
@@ -27,7 +27,8 @@ pub(crate) async fn renewal_keeps_the_lock_beyond_its_ttl<C: Client>(nodes: &Nod
 }
 
 pub(crate) async fn a_loss_is_told_with_its_reason<C: Client>(nodes: &Nodes, client: &C) {
-    let guard = client.lock("r").renewal(Renewal::every(20 * MS)).acquire().await.unwrap();
+    let lock = client.lock("r").ttl(LONG).renewal(Renewal::every(20 * MS));
+    let guard = lock.acquire().await.unwrap();
     assert_eq!((guard.reason(), guard.lost(MS).await), (None, None));
     guard.check().unwrap();
     nodes.lose_the_majority();
@@ -37,8 +38,7 @@ pub(crate) async fn a_loss_is_told_with_its_reason<C: Client>(nodes: &Nodes, cli
     assert!(!guard.is_valid());
     let error = guard.check().unwrap_err();
     assert!(matches!(error, Error::Lost { reason: LossReason::QuorumLost, .. }), "{error}");
-    client.settled().await;
-    assert_eq!(nodes.count_keys("r"), 0, "whoever lost it has cleaned up");
+    until_gone(nodes, client, "r").await;
 }
 
 pub(crate) async fn without_renewal_the_lock_ends_by_itself<C: Client>(nodes: &Nodes, client: &C) {
