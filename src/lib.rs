@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/algorithm.md")]
 pub mod algorithm {}
 
+#[doc = include_str!("../docs/holding.md")]
+pub mod holding {}
+
 #[doc = include_str!("../docs/simulation.md")]
 pub mod simulation {}
 
@@ -14,6 +17,8 @@ pub mod testing {}
 #[doc = include_str!("../docs/writing-an-adapter.md")]
 pub mod writing_an_adapter {}
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "redis-rs")]
 mod connect;
 

@@ -9,7 +9,8 @@ mod runtime;
 
 pub use async_trait::async_trait;
 pub use lock::{
-    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Release, Report,
+    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
+    ReentrantGuard, Release, Report,
 };
 pub use node::{Identity, Inspection, LockNode, NodeError};
 pub use proto::{
@@ -17,6 +18,8 @@ pub use proto::{
     Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
+#[cfg(feature = "smol")]
+pub use runtime::SmolRuntime;
 #[cfg(feature = "tokio")]
 pub use runtime::TokioRuntime;
 pub use runtime::{NoRuntime, Runtime};

@@ -1,7 +1,10 @@
-//! The port to time and tasks: [`Runtime`]; with the feature `tokio`, `TokioRuntime`.
+//! The port to time and tasks: [`Runtime`]; with the feature `tokio`, `TokioRuntime`, with the feature
+//! `smol`, `SmolRuntime`.
 
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "smol", feature = "tokio"))]
 mod missed;
+#[cfg(feature = "smol")]
+mod smol;
 #[cfg(feature = "tokio")]
 mod tokio;
 
@@ -11,6 +14,8 @@ use futures::future::BoxFuture;
 
 use crate::proto::Moment;
 
+#[cfg(feature = "smol")]
+pub use self::smol::SmolRuntime;
 #[cfg(feature = "tokio")]
 pub use self::tokio::TokioRuntime;
 

@@ -9,7 +9,7 @@ use std::{
 
 use redlock_testkit::server::Server;
 
-use crate::support::five;
+use crate::support::{count_keys, five};
 
 /// Where cargo has put an example that it built along with this test.
 fn example(name: &str) -> PathBuf {
@@ -31,7 +31,8 @@ fn every_example_has_a_test_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     let names: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
-    assert_eq!(names.iter().collect::<Vec<_>>(), ["counter.rs", "custom_node.rs", "quickstart.rs"]);
+    let known = ["blocking.rs", "counter.rs", "custom_node.rs", "own_runtime.rs", "quickstart.rs"];
+    assert_eq!(names.iter().collect::<Vec<_>>(), known);
 }
 
 /// `refusal` is how the sentence begins in which the second client is refused.
@@ -83,6 +84,27 @@ fn no_update_of_an_unprotected_counter_is_lost() {
         stdout(worker.wait_with_output().unwrap());
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), (2 * 64 * 3).to_string());
+}
+
+#[test]
+fn own_runtime_keeps_a_lock_for_longer_than_its_ttl() {
+    let story = stdout(Command::new(example("own_runtime")).output().unwrap());
+    for sentence in
+        ["held for twice its ttl: true", "released \"orders:42\"", "lost: too few nodes"]
+    {
+        assert!(story.contains(sentence), "missing: {sentence}\n{story}");
+    }
+}
+
+/// Its `main` ends with a guard and does nothing else about it.
+#[test]
+fn a_blocking_program_that_ends_leaves_no_key() {
+    let servers = five();
+    let urls = servers.iter().map(Server::url);
+    let story = stdout(Command::new(example("blocking")).args(urls).output().unwrap());
+    assert!(story.contains("4 threads have taken turns 20 times"), "{story}");
+    assert!(story.contains("the program ends with \"orders:42\" in its hands"), "{story}");
+    assert_eq!(count_keys(&servers), 0);
 }
 
 #[test]

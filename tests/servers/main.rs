@@ -3,6 +3,7 @@
 #![cfg(feature = "redis-rs")]
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
+mod blocking;
 mod examples;
 mod fleet;
 mod history;

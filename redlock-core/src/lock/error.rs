@@ -44,6 +44,9 @@ pub enum Error {
     Config(ConfigError),
     /// There is no async runtime for timers and clean-up here. No node was asked.
     NoRuntime(NoRuntime),
+    /// A call of the blocking API was made inside an async runtime, one of whose threads it would
+    /// have held up. No node was asked.
+    InsideRuntime,
     /// No token could be made. No node was asked.
     Random(RandomError),
 }
@@ -58,7 +61,7 @@ impl Error {
             }
             Self::Lost { report, .. } => report.as_deref(),
             Self::TimedOut { last, .. } => last.report(),
-            Self::Config(_) | Self::NoRuntime(_) | Self::Random(_) => None,
+            Self::Config(_) | Self::NoRuntime(_) | Self::InsideRuntime | Self::Random(_) => None,
         }
     }
 
@@ -102,6 +105,10 @@ impl fmt::Display for Error {
             }
             Self::Config(error) => error.fmt(f),
             Self::NoRuntime(error) => error.fmt(f),
+            Self::InsideRuntime => f.write_str(
+                "a blocking call was made inside an async runtime, which it would hold up: \
+                 use the async API there, or a thread that is not part of the runtime",
+            ),
             Self::Random(error) => error.fmt(f),
         }
     }

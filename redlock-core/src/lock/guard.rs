@@ -93,6 +93,11 @@ impl Guard {
     ///
     /// Dropped at any point, the lock is held as before, until its old end.
     pub async fn extend(&mut self, ttl: Duration) -> Result<(), Error> {
+        self.extend_alone(ttl).await
+    }
+
+    /// [`extend`](Self::extend), for a caller who sees to it that nobody else does (R33).
+    pub(super) async fn extend_alone(&self, ttl: Duration) -> Result<(), Error> {
         let settings = &self.hold.shared.settings;
         let wishes = Wishes { ttl, renewal: Renewal::off(), max_hold: None, ..settings.wishes };
         let Checked { ttl, node_timeout, .. } = settings.check(wishes)?;

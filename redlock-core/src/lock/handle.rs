@@ -6,6 +6,7 @@ use super::{
     attempt,
     error::Error,
     guard::Guard,
+    persist::persist,
     settings::{Terms, Wishes},
     shared::Shared,
 };
@@ -15,7 +16,7 @@ use crate::{ConfigError, Lease, Renewal, Resource, Retry, proto::Moment};
 /// setters, cheap to clone and to throw away.
 ///
 /// It holds nothing itself. Acquiring twice from one `Lock` makes two competitors, as it would
-/// from two.
+/// from two; for code that may call itself there is [`reentrant`](Self::reentrant).
 #[derive(Clone)]
 pub struct Lock {
     shared: Arc<Shared>,
@@ -106,10 +107,9 @@ impl Lock {
     ///
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn acquire(&self) -> Result<Guard, Error> {
-        match self.patience {
-            Some(patience) => self.acquire_within(patience).await,
-            None => self.acquire_until(self.retry, None).await,
-        }
+        let terms = self.terms()?;
+        let once = |deadline| attempt::acquire(&self.shared, &terms, deadline);
+        self.persist(&terms, self.patience, once).await
     }
 
     /// Tries for at most this long, however many attempts that takes, with the pauses of the
@@ -128,12 +128,9 @@ impl Lock {
     ///
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn acquire_within(&self, patience: Duration) -> Result<Guard, Error> {
-        if patience.is_zero() {
-            return self.try_acquire().await.map_err(|error| self.timed_out(patience, error));
-        }
-        let deadline = self.shared.now().after(patience);
-        let acquired = self.acquire_until(self.retry.unlimited(), Some(deadline)).await;
-        acquired.map_err(|error| self.timed_out(patience, error))
+        let terms = self.terms()?;
+        let once = |deadline| attempt::acquire(&self.shared, &terms, deadline);
+        self.persist(&terms, Some(patience), once).await
     }
 
     /// Acquires, runs `body`, and releases, whatever happens inside.
@@ -183,47 +180,29 @@ impl Lock {
         }
     }
 
-    fn terms(&self) -> Result<Terms, ConfigError> {
+    pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
         self.shared.settings.terms(self.resource.clone()?, self.wishes)
     }
 
-    async fn acquire_until(&self, retry: Retry, deadline: Option<Moment>) -> Result<Guard, Error> {
-        let terms = self.terms()?;
-        // What the last attempt needs: all that nodes may take, unless that would eat the patience.
-        let reserve = deadline
-            .map(|deadline| terms.node_timeout.min(deadline.since(self.shared.now()) / 2))
-            .unwrap_or_default();
-        let mut attempt = 0;
-        loop {
-            let error = match attempt::acquire(&self.shared, &terms, deadline).await {
-                Ok(guard) => return Ok(guard),
-                Err(error) if error.is_worth_a_retry() => error,
-                Err(error) => return Err(error),
-            };
-            attempt = u32::saturating_add(attempt, 1);
-            let Some(pause) = retry.pause(attempt, self.shared.chance()) else {
-                return Err(error);
-            };
-            let now = self.shared.now();
-            let mut next = now.after(pause);
-            if let Some(deadline) = deadline {
-                // Rather a shorter pause than an attempt that nodes have no time to answer.
-                next = next.min(deadline.before(reserve));
-                if next <= now {
-                    return Err(error);
-                }
-            }
-            self.shared.runtime.sleep_until(next).await;
-        }
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    fn timed_out(&self, patience: Duration, last: Error) -> Error {
-        match &self.resource {
-            Ok(resource) if last.is_worth_a_retry() => {
-                Error::TimedOut { resource: resource.clone(), patience, last: Box::new(last) }
-            }
-            _ => last,
-        }
+    pub(super) const fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// Makes attempts, as this lock's settings say, each by `once`.
+    pub(super) async fn persist<T, F>(
+        &self,
+        terms: &Terms,
+        patience: Option<Duration>,
+        once: impl Fn(Option<Moment>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        persist(&self.shared, terms, self.retry, patience, once).await
     }
 }
 

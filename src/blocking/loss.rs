@@ -1,0 +1,36 @@
+use std::{sync::Arc, time::Duration};
+
+use redlock_core::{Error, LossReason};
+use tokio::time::timeout;
+
+use super::thread::Thread;
+
+/// [`LossSignal`](crate::LossSignal), for code that is not async: tells the loss of a lock to other
+/// threads than the one that has its guard.
+#[derive(Clone, Debug)]
+pub struct LossSignal {
+    signal: redlock_core::LossSignal,
+    thread: Arc<Thread>,
+}
+
+impl LossSignal {
+    pub(super) fn new(signal: redlock_core::LossSignal, thread: &Arc<Thread>) -> Self {
+        Self { signal, thread: Arc::clone(thread) }
+    }
+
+    /// Waits until the lock has ended, at most for `limit`. Returns the reason if it was lost by
+    /// then; `None` if it is still held, or was released or handed on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsideRuntime`].
+    pub fn lost(&self, limit: Duration) -> Result<Option<LossReason>, Error> {
+        self.thread.wait(async { timeout(limit, self.signal.lost()).await.ok().flatten() })
+    }
+
+    /// Why the lock is lost, if it is. Reads the clock each time, and waits for nothing.
+    #[must_use]
+    pub fn reason(&self) -> Option<LossReason> {
+        self.signal.reason()
+    }
+}
