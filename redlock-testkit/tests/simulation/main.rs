@@ -242,7 +242,7 @@ const PROMISE_SEEDS: u64 = 200;
 const FAILURES_SHOWN: usize = 5;
 
 /// A simulation in which one of these never happens tests less than it claims.
-const MUST_BE_SEEN: [&str; 28] = [
+const MUST_BE_SEEN: [&str; 29] = [
     "acquired",
     "acquire cancelled",
     "adopted",
@@ -255,6 +255,7 @@ const MUST_BE_SEEN: [&str; 28] = [
     "lost: expired",
     "lost: held too long",
     "not extended",
+    "one more node",
     "panicked",
     "released",
     "release cancelled",
