@@ -211,6 +211,7 @@ fn is_seen(plan: fn(&SimRandom) -> Plan, violation: &str) -> bool {
 fn a_clock_that_steps_beyond_the_allowance_is_seen_to_make_two_holders() {
     let plan = |random: &_| Plan::broken(random, Broken::ClockStep).without_trust_in_nodes();
     assert!(is_seen(plan, TWO_HOLDERS));
+    assert!(is_seen(plan, "runs its body while"));
 }
 
 #[test]
