@@ -59,7 +59,10 @@ impl Hold {
         terms: &Terms,
         started: Moment,
     ) -> Arc<Self> {
-        let Terms { ttl, timing, node_timeout, schedule, hold_at_least, .. } = *terms;
+        let Terms { ttl, timing, node_timeout, schedule, mut hold_at_least, .. } = *terms;
+        if mutant::is(Mutant::LeastHoldIgnored) {
+            hold_at_least = Duration::ZERO;
+        }
         let hold = Arc::new(Self {
             shared: Arc::clone(shared),
             claim: Arc::clone(claim),
@@ -163,6 +166,9 @@ impl Hold {
     /// Somebody else goes on with the lock.
     pub(super) fn give_away(&self) {
         let mut state = self.state();
+        if mutant::is(Mutant::HandoverToldAsLoss) {
+            state.tenure.expire(Moment::at(Duration::MAX), Duration::ZERO);
+        }
         state.tenure.give_away();
         self.close(state);
     }

@@ -12,7 +12,10 @@ use futures::{FutureExt, future::BoxFuture};
 use super::{hold::Hold, signal::Ended};
 use crate::{
     Resource,
-    proto::{Ending, LossReason},
+    proto::{
+        Ending, LossReason,
+        mutant::{self, Mutant},
+    },
 };
 
 /// Tells the loss of a lock to whom it concerns, apart from its guard. Made by
@@ -105,6 +108,9 @@ impl Future for UntilEnded {
             });
             if ended.poll_unpin(cx).is_pending() && timer.poll_unpin(cx).is_pending() {
                 return Poll::Pending;
+            }
+            if mutant::is(Mutant::LossToldEarly) {
+                return Poll::Ready(Ending::Lost(LossReason::Expired));
             }
             // It has ended, or has been extended meanwhile.
             *waiting = None;

@@ -56,7 +56,8 @@ async fn renew(hold: &Arc<Hold>) {
         return;
     }
     // One extension at a time (R33); a holder who has stopped to poll his is not waited for.
-    let is_busy = hold.state().extending.is_some_and(|until| began < until);
+    let is_busy = hold.state().extending.is_some_and(|until| began < until)
+        && !mutant::is(Mutant::RenewalIntrudes);
     let renewed =
         if is_busy { None } else { Some(extend(hold, hold.ttl, hold.node_timeout).await) };
     let chance = hold.shared.chance();

@@ -1,7 +1,7 @@
 use super::{
     Ballot, Loss, LossReason, Moment, NodeSet, Refusal, Round, Tally, Tenure, Ttl, Verdict, Vote,
     mutant::{self, Mutant},
-    tenure::Phase,
+    tenure::{Phase, Votes},
 };
 
 /// One try to extend a lock.
@@ -62,6 +62,12 @@ impl Tenure {
         if !self.is_valid(now) && !mutant::is(Mutant::ExtendedAfterEnd) {
             return Err(self.lose(LossReason::Expired));
         }
+        // A call that has not healed its node by now may never return. The node is asked as the
+        // others are, and what the call may still do is undone with the rest.
+        let Votes { outstanding, may_hold, healing, .. } = self.votes;
+        self.votes.outstanding = outstanding.without(healing);
+        self.votes.may_hold = may_hold.union(healing);
+        self.votes.healing = NodeSet::EMPTY;
         self.serial = self.serial.wrapping_add(1);
         self.forgotten = self.forgotten.max(self.timing.forgotten(now, ttl));
         Ok(Extension {

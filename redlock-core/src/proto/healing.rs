@@ -21,7 +21,8 @@ impl Tenure {
     ///
     /// A node that is asked has no vote by it (requirement R34): what counts is what it says to
     /// the next extension, as for any other node. Its answer goes to [`late`](Self::late); until
-    /// then its call is [outstanding](Self::outstanding), and it is undone if the lock has ended.
+    /// then, or until the next extension, its call is [outstanding](Self::outstanding); and whenever it
+    /// comes, it is undone if the lock has ended.
     pub fn heal(&mut self, extension: &Extension, gone: NodeSet, now: Moment) -> Option<Healing> {
         if !self.is_valid(now) {
             return None;
@@ -102,6 +103,20 @@ mod tests {
         tenure.heal(&extension, set([2]), at(150)).unwrap();
         assert_eq!(tenure.end(), Some(set([0, 1])), "its call could be overtaken");
         assert_eq!(tenure.late(2, YES), Late::Release);
+    }
+
+    #[test]
+    fn a_node_of_which_nothing_is_heard_is_asked_again_and_released_with_the_rest() {
+        let (mut tenure, extension) = extended();
+        tenure.heal(&extension, set([2]), at(150)).unwrap();
+        let next = tenure.extend(extension.ttl, at(200)).unwrap();
+        assert_eq!(next.asked(), set([0, 1, 2]));
+        assert!(tenure.heal(&next, set([2]), at(210)).is_some(), "the first may be lost");
+        let mut silent = tenure.clone();
+        silent.extend(extension.ttl, at(300)).unwrap();
+        assert_eq!(silent.end(), Some(set([0, 1, 2])));
+        assert_eq!(silent.late(2, YES), Late::Release, "whichever of the two it is");
+        assert_eq!(silent.late(2, YES), Late::Release);
     }
 
     #[test]

@@ -61,6 +61,18 @@ pub enum Mutant {
     RenewedOnce,
     /// A lock goes on being renewed when its guard has gone. Lives in the driver.
     RenewedUnguarded,
+    /// A timer of an earlier end tells the loss of a lock that has been extended since. Lives in the
+    /// driver.
+    LossToldEarly,
+    /// Who hands a lock on is told that it is lost. Lives in the driver.
+    HandoverToldAsLoss,
+    /// A lock is released at once, whatever its shortest hold. Lives in the driver.
+    LeastHoldIgnored,
+    /// A renewal takes the place of an extension that its holder has begun. Lives in the
+    /// driver.
+    RenewalIntrudes,
+    /// Nobody looks at the clock but when a timer is due. Lives in the driver.
+    TimersTrusted,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
     /// A cancelled attempt undoes nothing. Lives in the driver.
@@ -104,6 +116,11 @@ impl Mutant {
         Self::GraceCutShort,
         Self::RenewedOnce,
         Self::RenewedUnguarded,
+        Self::LossToldEarly,
+        Self::HandoverToldAsLoss,
+        Self::LeastHoldIgnored,
+        Self::RenewalIntrudes,
+        Self::TimersTrusted,
         Self::TokenReused,
         Self::CancelledKept,
         Self::DroppedKept,
@@ -119,6 +136,11 @@ impl Mutant {
         Self::GraceCutShort,
         Self::RenewedOnce,
         Self::RenewedUnguarded,
+        Self::LossToldEarly,
+        Self::HandoverToldAsLoss,
+        Self::LeastHoldIgnored,
+        Self::RenewalIntrudes,
+        Self::TimersTrusted,
         Self::CancelledKept,
         Self::DroppedKept,
         Self::ReleaseOvertakes,

@@ -185,9 +185,12 @@ impl State {
         for client in &self.clients {
             match &client.phase {
                 Phase::Asking(attempt) => attempt.tally().ballots()[node].hash(&mut hasher),
-                Phase::Holding { extension: Some(Running { extension, .. }), .. } => {
-                    extension.asked().contains(node).hash(&mut hasher);
-                    extension.tally().ballots()[node].hash(&mut hasher);
+                Phase::Holding { tenure, extension, .. } => {
+                    tenure.outstanding().contains(node).hash(&mut hasher);
+                    if let Some(Running { extension, .. }) = extension {
+                        extension.asked().contains(node).hash(&mut hasher);
+                        extension.tally().ballots()[node].hash(&mut hasher);
+                    }
                 }
                 _ => {}
             }

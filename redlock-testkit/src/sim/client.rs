@@ -25,6 +25,12 @@ impl SimClient {
         self.core.state().set_rate(self.group, rate);
     }
 
+    /// Its clock jumps ahead, and timers that are set do not: what a process sees of a machine that
+    /// was suspended, whose clock counts that time.
+    pub fn step_clock_forward(&self, by: Duration) {
+        self.core.state().step_clock_forward(self.group, by);
+    }
+
     /// For this long none of its tasks runs, while time and everybody else go on: a pause of the
     /// whole process, as by `SIGSTOP` or a long garbage collection.
     pub fn freeze(&self, by: Duration) {

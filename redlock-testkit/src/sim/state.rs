@@ -156,6 +156,13 @@ impl State {
         }
     }
 
+    pub(super) fn step_clock_forward(&mut self, group: GroupId, by: Duration) {
+        let now = self.now;
+        if let Some(group) = self.groups.get_mut(group) {
+            group.clock.step_forward(now, by);
+        }
+    }
+
     /// What the clock of this client shows.
     pub(super) fn client_now(&self, group: GroupId) -> Moment {
         self.groups.get(group).map_or(self.now, |group| {

@@ -100,6 +100,20 @@ fn clients_have_clocks_of_their_own() {
 }
 
 #[test]
+fn a_clock_that_jumps_leaves_timers_as_they_were_set() {
+    let sim = SimRuntime::new(0);
+    let client = sim.client();
+    let (start, shown) = (sim.now(), client.now());
+    let mut timer = pin!(client.sleep(20 * MS));
+    assert!(sim.block_on(futures::future::poll_immediate(&mut timer)).is_none());
+    client.step_clock_forward(15 * MS);
+    assert_eq!(client.now().since(shown), 15 * MS);
+    sim.block_on(timer);
+    assert_eq!(sim.now().since(start), 20 * MS);
+    assert_eq!(client.now().since(shown), 35 * MS);
+}
+
+#[test]
 fn hooks_run_after_every_step_and_see_clocks_that_do_not_stall() {
     let sim = SimRuntime::new(0);
     let client = sim.client();

@@ -26,7 +26,10 @@ mod tokens;
 #[path = "../simulation/watch.rs"]
 mod watch;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use holding::PROMISES;
 use plan::{Broken, Plan};
@@ -50,15 +53,15 @@ fn first_caught(seeds: u64, plan: fn(&SimRandom) -> Plan, kind: &str) -> Option<
 fn first_broken(seeds: u64) -> Option<(u64, String)> {
     (0..seeds).find_map(|seed| {
         PROMISES.iter().find_map(|(name, promise)| {
-            let kept = catch_unwind(AssertUnwindSafe(|| promise(seed)));
-            let what = match kept {
-                Ok(Ok(())) => return None,
-                Ok(Err(what)) => what,
-                Err(_) => "a panic".to_owned(),
-            };
-            Some((seed, format!("{name}: {what}")))
+            Some((seed, format!("{name}: {}", broken(*promise, seed)?)))
         })
     })
+}
+
+/// What is wrong with this promise, if anything is.
+fn broken(promise: fn(u64) -> Result<(), String>, seed: u64) -> Option<String> {
+    let kept = catch_unwind(AssertUnwindSafe(|| promise(seed)));
+    kept.unwrap_or_else(|_| Err("a panic".to_owned())).err()
 }
 
 /// Where to look for a mutant, and for what.
@@ -72,7 +75,16 @@ fn habitat(mutant: Mutant) -> Habitat {
         // While nodes do what they promise no vote of a valid lock is ever gone.
         Mutant::DefiniteNoIgnored => Habitat::Plan(forgetful, "has lost its lock and is not told"),
         Mutant::SignalWithheld => Habitat::Plan(forgetful, "is not told in time"),
-        Mutant::AbsentCounted | Mutant::HealingForgotten | Mutant::RenewedOnce => Habitat::Promises,
+        Mutant::LeastHoldIgnored => Habitat::Plan(Plan::legal, "before the shortest hold was over"),
+        Mutant::LossToldEarly => Habitat::Plan(Plan::told, "too soon"),
+        Mutant::HandoverToldAsLoss => {
+            Habitat::Plan(Plan::told, "told of the loss of what it handed on")
+        }
+        Mutant::AbsentCounted
+        | Mutant::HealingForgotten
+        | Mutant::RenewedOnce
+        | Mutant::RenewalIntrudes
+        | Mutant::TimersTrusted => Habitat::Promises,
         _ => Habitat::Plan(Plan::legal, ""),
     }
 }
@@ -90,6 +102,7 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 #[test]
 fn the_simulation_notices_each_mutant() {
+    let _alone = alone();
     assert_eq!(first_caught(1_000, Plan::legal, ""), None, "without a mutant nothing is wrong");
     assert_eq!(first_broken(100), None, "without a mutant nothing is wrong");
     say(format_args!("\nmutant | after seeds | what was noticed\n---|--:|---"));
@@ -114,6 +127,40 @@ fn the_simulation_notices_each_mutant() {
         }
     }
     assert_eq!(missed, [], "not noticed in {SEEDS} seeds");
+}
+
+/// Each promise of holding is broken by a mutant that lives where it is made.
+#[test]
+fn each_promise_can_be_broken() {
+    let _alone = alone();
+    for (name, promise) in PROMISES {
+        let mutant = match name {
+            "survives single failures" => Mutant::RenewedOnce,
+            "heals again what it hears nothing of" => Mutant::RenewedOnce,
+            "leaves nothing of what was being healed" => Mutant::HealingForgotten,
+            "trusts only what nodes keep" => Mutant::AbsentCounted,
+            "ends what is forgotten" => Mutant::MaxHoldIgnored,
+            "frees what the dead held" => Mutant::GraceTrusted,
+            "holds for its least" => Mutant::LeastHoldIgnored,
+            "hands on" => Mutant::HandoverToldAsLoss,
+            "is renewed whatever its holder extends it by" => Mutant::RenewedOnce,
+            "lets its holder extend" => Mutant::RenewalIntrudes,
+            "ends while the machine sleeps" => Mutant::TimersTrusted,
+            "stops with its guard" => Mutant::RenewedUnguarded,
+            "tells what nodes have lost" => Mutant::SignalWithheld,
+            other => panic!("nothing breaks {other}"),
+        };
+        Mutant::switch_on(Some(mutant));
+        let broken = (0..50).find_map(|seed| broken(promise, seed));
+        Mutant::switch_on(None);
+        assert!(broken.is_some(), "{name} is kept by {mutant:?}");
+    }
+}
+
+/// Mutants are switched on for the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many seeds a mutant may survive.

@@ -24,10 +24,13 @@ impl Actor {
         let overstay = if self.random().chance(0.2) { self.plan.ttl } else { Duration::ZERO };
         let hold = self.random().between(Duration::ZERO, self.plan.ttl / 2) + overstay;
         let hold = if renewed { hold * 2 } else { hold };
-        let before = self.until(&guard);
+        let (before, margin) = (self.until(&guard), guard.margin());
         self.client.sleep(hold).await;
         if renewed && self.until(&guard) > before {
             self.saw("renewed");
+        }
+        if guard.margin() > margin {
+            self.saw("one more node");
         }
         self.give_up(number, guard).await;
         self.watch.end(number);

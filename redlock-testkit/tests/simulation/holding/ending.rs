@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use redlock_core::{Error, LossReason};
+use redlock_core::{Error, LossReason, Renewal};
 
-use super::{NODE_TIMEOUT, PAUSE, TTL, Verdict, World, check};
+use super::{LONG, NODE_TIMEOUT, PAUSE, TTL, Verdict, World, check};
 
 /// A guard that is forgotten keeps its lock until the longest hold is over, and no longer (R35).
 pub(crate) fn ends_what_is_forgotten(seed: u64) -> Verdict {
@@ -105,6 +105,26 @@ pub(crate) fn stops_with_its_guard(seed: u64) -> Verdict {
     let before = world.extends();
     world.sim.advance(TTL * 5);
     check(world.extends() == before, || "renewed after its end".to_owned())
+}
+
+/// A machine that was suspended has lost its locks: who asks knows it at once, and who waits is told
+/// although his timer has not moved (R1).
+pub(crate) fn ends_while_the_machine_sleeps(seed: u64) -> Verdict {
+    let world = World::new(seed, 3);
+    let (client, redlock) = world.client();
+    let renewal = if seed.is_multiple_of(2) { Renewal::off() } else { Renewal::default() };
+    let redlock = redlock.ttl(LONG).renewal(renewal).build().expect("legal");
+    let guard = world.acquired(&redlock);
+    let loss = guard.loss();
+    let told = client.run(async move { loss.lost().await });
+    world.sim.advance(world.random().between(Duration::ZERO, LONG / 2));
+    client.step_clock_forward(LONG + world.random().between(Duration::ZERO, LONG));
+    check(!guard.is_valid(), || "valid after a sleep".to_owned())?;
+    let woken = world.sim.now();
+    let reason = world.sim.block_on(told).expect("the simulation runs");
+    let after = world.sim.now().since(woken);
+    check(reason == Some(LossReason::Expired), || format!("told of a loss for {reason:?}"))?;
+    check(after <= Duration::from_secs(1), || format!("told {after:?} after a sleep"))
 }
 
 /// A loss that a majority of nodes is certain of is told with the next renewal, not with the end

@@ -78,7 +78,7 @@ fn check(holds: bool, what: impl FnOnce() -> String) -> Verdict {
 }
 
 /// All of these.
-pub(crate) const PROMISES: [Promise; 11] = [
+pub(crate) const PROMISES: [Promise; 13] = [
     ("survives single failures", lasting::survives_single_failures),
     ("leaves nothing of what was being healed", lasting::leaves_nothing_of_what_was_being_healed),
     ("ends what is forgotten", ending::ends_what_is_forgotten),
@@ -90,11 +90,14 @@ pub(crate) const PROMISES: [Promise; 11] = [
         lasting::is_renewed_whatever_its_holder_extends_it_by,
     ),
     ("lets its holder extend", lasting::lets_its_holder_extend),
+    ("heals again what it hears nothing of", lasting::heals_again_what_it_hears_nothing_of),
+    ("ends while the machine sleeps", ending::ends_while_the_machine_sleeps),
     ("stops with its guard", ending::stops_with_its_guard),
     ("trusts only what nodes keep", lasting::trusts_only_what_nodes_keep),
     ("tells what nodes have lost", ending::tells_what_nodes_have_lost),
 ];
 
+const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(200);
 const TTL: Duration = Duration::from_secs(3);
 const NODE_TIMEOUT: Duration = Duration::from_millis(100);
