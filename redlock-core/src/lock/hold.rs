@@ -1,8 +1,11 @@
 use std::{
+    future::Future,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use futures::channel::oneshot;
 
 use super::{
     aftermath::{Fate, undo_all},
@@ -132,20 +135,28 @@ impl Hold {
     /// The lock has been declared lost: tells everybody, and only then lets its keys go, when who
     /// was told has had the grace to stop. Returns why it was lost.
     pub(super) fn bury(&self, loss: Loss) -> LossReason {
-        let told = self.shared.now();
-        if mutant::is(Mutant::SignalWithheld) {
-            self.shared.keeper.forget(&self.place);
-        } else {
-            self.close(self.state());
-        }
+        // Whoever is told may wait for the clean-up there and then, so it is under way by then.
+        let (tell, told) = oneshot::channel::<()>();
         if !loss.release.is_empty() {
             let grace = if mutant::is(Mutant::GraceCutShort) {
                 Duration::ZERO
             } else {
                 self.shared.settings.grace
             };
-            self.release_in_background_after(self.keep_until.max(told.after(grace)), loss.release);
+            let start = self.keep_until.max(self.shared.now().after(grace));
+            let undo = self.undo_after(start, loss.release);
+            self.shared.reaper.take(async move {
+                // An error in any case: nothing is ever sent.
+                let _ = told.await;
+                undo.await;
+            });
         }
+        if mutant::is(Mutant::SignalWithheld) {
+            self.shared.keeper.forget(&self.place);
+        } else {
+            self.close(self.state());
+        }
+        drop(tell);
         loss.reason
     }
 
@@ -181,20 +192,22 @@ impl Hold {
 
     /// Asks these nodes to release, when the shortest hold is over.
     pub(super) fn release_in_background(&self, nodes: NodeSet) {
-        self.release_in_background_after(self.keep_until, nodes);
+        self.shared.reaper.take(self.undo_after(self.keep_until, nodes));
     }
 
-    fn release_in_background_after(&self, start: Moment, nodes: NodeSet) {
+    fn undo_after(
+        &self,
+        start: Moment,
+        nodes: NodeSet,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let forgotten = self.state().tenure.forgotten();
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        if start <= self.shared.now() {
-            self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten));
-            return;
-        }
-        self.shared.reaper.take(async move {
-            shared.runtime.sleep_until(start).await;
+        async move {
+            if start > shared.now() {
+                shared.runtime.sleep_until(start).await;
+            }
             undo_all(shared, claim, nodes, forgotten).await;
-        });
+        }
     }
 
     /// The signal of those who wait for the end, which has not come yet.

@@ -2,6 +2,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     future::Future,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
@@ -263,7 +264,9 @@ impl Rounds {
             if let Some(hold) = hold.upgrade() {
                 let agenda = Arc::clone(&self.agenda);
                 self.tending.push(Box::pin(async move {
-                    Arc::clone(&hold).renew().await;
+                    // A runtime or a source of chance that panics must not end the renewal of all.
+                    let renewed = AssertUnwindSafe(Arc::clone(&hold).renew());
+                    let _ = renewed.catch_unwind().await;
                     agenda.take(hold.place());
                     agenda.put(&hold);
                 }));
