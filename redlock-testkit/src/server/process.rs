@@ -209,7 +209,8 @@ impl Server {
             if TcpStream::connect_timeout(&address, ANSWER).is_ok() {
                 let info = self.cmd::<String>(&["INFO"]).unwrap_or_default();
                 let says = |words: &str| info.lines().any(|line| line.trim_end() == words);
-                if says(&ours) && (says("loading:0") || !loaded) {
+                // A sentinel has no data, and does not say that it has loaded them.
+                if says(&ours) && !(loaded && says("loading:1")) {
                     return Ok(());
                 }
             }
