@@ -16,9 +16,11 @@ use crate::{
 /// Connects at the first call, and again when the connection has ended: a server that is down
 /// costs its vote and nothing else. Clones share the connection.
 ///
-/// A call fails after the [response timeout](Self::response_timeout) at the latest. Calls are
+/// No call waits longer for a connection than the [connect timeout](Self::connect_timeout), nor for
+/// one answer than the [response timeout](Self::response_timeout); it takes one answer, two after a
+/// refusal or where a server has forgotten the scripts, and never more than three. Calls are
 /// made on a tokio runtime with time and I/O enabled, which runs one task per connection; a node
-/// that several runtimes use has a connection in each.
+/// that several runtimes use has a connection in each, and calls over different ones are in no order.
 #[derive(Clone)]
 pub struct RedisNode {
     pub(crate) link: Arc<Link>,
