@@ -5,9 +5,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{resource, votes};
+use common::{PATIENCE, resource, votes};
+use futures::{FutureExt, future::join};
 use redlock_core::{Delivery, FailureKind, LockNode};
-use redlock_redis_rs::RedisNode;
+use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::Server;
 
 #[tokio::test]
@@ -26,10 +27,23 @@ async fn a_database_that_a_server_does_not_have_is_a_rejection() {
     assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
 }
 
+#[tokio::test]
+async fn the_nodes_own_timeout_counts_also_for_a_connection_that_was_brought_along() {
+    let server = Server::start().unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let node = RedisNode::from_multiplexed("n", connection).response_timeout(PATIENCE);
+    assert!(votes(&node).await);
+    server.stop();
+    // Longer than the library waits by default.
+    let later = tokio::time::sleep(Duration::from_millis(700));
+    let (voted, ()) = join(votes(&node), later.map(|()| server.cont())).await;
+    assert!(voted);
+}
+
 #[cfg(feature = "deadpool")]
 mod pooled {
     use common::{token, ttl};
-    use futures::future::join;
     use redlock_redis_rs::PooledNode;
 
     use super::*;
