@@ -13,13 +13,14 @@ use futures::{
     future::{self, Either},
 };
 use redlock_core::{Identity, NodeError};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     config::Config,
     error::Cause,
     introduction::introduce,
     link::{Session, Tenancy},
+    replaced::until_replaced,
 };
 
 /// Makes a connection, tells how that went, and keeps it until it ends or is no longer wanted.
@@ -35,17 +36,20 @@ pub(crate) async fn run(
     tenancy: Tenancy,
     report: oneshot::Sender<Result<Session, NodeError>>,
     unwanted: oneshot::Receiver<()>,
+    doubt: Arc<Notify>,
 ) {
     let life = async {
-        let opened = match timeout(config.connect_timeout, open(&config, settings)).await {
+        let opening = open(&config, settings.clone());
+        let opened = match timeout(config.connect_timeout, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(Cause::Late(config.connect_timeout)),
         };
         match opened {
             Ok(Opened { client, identity, mut task }) => {
+                let replaced = pin!(until_replaced(&config, &settings, &client, identity, &doubt));
                 // Nobody waits any more if this fails.
-                let _ = report.send(Ok(tenancy.connected(client, identity)));
-                let _ = (&mut task.0).await;
+                let _ = report.send(Ok(tenancy.connected(client.clone(), identity)));
+                future::select(&mut task.0, replaced).await;
             }
             Err(cause) => {
                 let error = cause.of_connecting(&config.label);
@@ -59,9 +63,9 @@ pub(crate) async fn run(
     // so does dropping this task, when its runtime ends.
 }
 
-struct Opened {
-    client: Client,
-    identity: Option<Identity>,
+pub(crate) struct Opened {
+    pub(crate) client: Client,
+    pub(crate) identity: Option<Identity>,
     task: Task,
 }
 
@@ -74,7 +78,8 @@ impl Drop for Task {
     }
 }
 
-async fn open(config: &Config, settings: Settings) -> Result<Opened, Cause> {
+/// Connects, logs in, and gets acquainted. Dropped, what this gives ends the connection.
+pub(crate) async fn open(config: &Config, settings: Settings) -> Result<Opened, Cause> {
     // The first error is the answer: there is no second attempt that could hide it.
     let settings = Settings { fail_fast: true, ..settings };
     let client = Client::new(settings, None, Some(config.connection()), None);

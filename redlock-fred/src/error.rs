@@ -1,6 +1,6 @@
 //! From the errors of the client library to [`NodeError`].
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use fred::error::{Error, ErrorKind};
 use redlock_core::{Delivery, FailureKind, NodeError};
@@ -43,7 +43,7 @@ impl Cause {
                 };
                 NodeError::new(label, kind(&error, FailureKind::Closed))
                     .with_delivery(delivery)
-                    .with_source(error)
+                    .with_source(Told(error))
                     .into()
             }
         }
@@ -64,9 +64,8 @@ impl Cause {
             Self::Fred(error) if is_of_server(&error) => {
                 return Self::Said(error.details().to_owned()).of_connecting(&label);
             }
-            Self::Fred(error) => {
-                NodeError::new(label, kind(&error, FailureKind::Unreachable)).with_source(error)
-            }
+            Self::Fred(error) => NodeError::new(label, kind(&error, FailureKind::Unreachable))
+                .with_source(Told(error)),
         }
         .with_delivery(Delivery::NotSent)
     }
@@ -131,6 +130,31 @@ fn is_of_server(error: &Error) -> bool {
 /// The first word of a server's error, and the rest.
 fn split(text: &str) -> (&str, &str) {
     text.split_once(' ').unwrap_or((text, ""))
+}
+
+/// What the library tells; of an error of the system, which it keeps in the form of its `Debug`, the
+/// words.
+#[derive(Debug)]
+struct Told(Error);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = self.0.details();
+        let words = details.strip_prefix("Os {").and_then(|fields| {
+            let (_, words) = fields.split_once("message: \"")?;
+            Some(words.split_once('"')?.0)
+        });
+        match words {
+            Some(words) => f.write_str(words),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Told {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
 }
 
 /// The words of the server.
@@ -211,5 +235,14 @@ mod tests {
             "n rejected the request: the resource is the name of a key of another type: \
              WRONGTYPE wrong kind of value"
         );
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_told_in_its_words() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        let error = Cause::Fred(refused.into()).of_connecting(&Arc::from("n")).to_string();
+        assert!(!error.contains('{'), "{error}");
+        let other = fred(ErrorKind::Timeout, "slow").of_connecting(&Arc::from("n")).to_string();
+        assert!(other.ends_with("slow"), "{other}");
     }
 }

@@ -8,6 +8,7 @@ mod introduction;
 mod link;
 mod lock_node;
 mod node;
+mod replaced;
 mod slots;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 mod topologies;

@@ -13,7 +13,7 @@ use fred::{
     },
 };
 use redlock_core::{Identity, NodeError, Resource};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
     attempt,
@@ -35,6 +35,8 @@ pub(crate) struct Link {
     guests: Vec<Arc<Guest>>,
     slots: Slots,
     identity: Mutex<Option<Identity>>,
+    /// Woken when an answer is late: a master may have been replaced.
+    doubt: Arc<Notify>,
 }
 
 /// A connection as a caller uses it.
@@ -72,6 +74,7 @@ impl Link {
             guests,
             slots: Slots::default(),
             identity: Mutex::new(None),
+            doubt: Arc::default(),
         }
     }
 
@@ -109,6 +112,8 @@ impl Link {
                 let answer = send(&session.client, &self.options, command, words).await;
                 if Self::is_useless(&answer) {
                     self.slots.forget(*generation);
+                } else if matches!(answer, Err(Cause::Late(_))) {
+                    self.doubt.notify_waiters();
                 }
                 answer
             }
@@ -169,7 +174,8 @@ impl Link {
                 let tenancy = Tenancy { link: Arc::downgrade(self), generation };
                 let config = Arc::clone(&self.config);
                 let settings = rotated(settings.clone(), generation);
-                runtime.spawn(attempt::run(config, settings, tenancy, report, unwanted));
+                let doubt = Arc::clone(&self.doubt);
+                runtime.spawn(attempt::run(config, settings, tenancy, report, unwanted, doubt));
                 Err(waiting)
             }
         }

@@ -17,9 +17,12 @@ use crate::{
 /// costs its vote and nothing else. Clones share the connection, and the last of them that is
 /// dropped ends it.
 ///
-/// A call fails after the [response timeout](Self::response_timeout) at the latest. Calls are
+/// No call waits longer for a connection than the [connect timeout](Self::connect_timeout), nor for
+/// one answer than the [response timeout](Self::response_timeout); it takes one answer, two after a
+/// refusal or where a server has forgotten the scripts, and never more than three. Calls are
 /// made on a tokio runtime with time and I/O enabled, which runs two tasks per connection; a node
-/// that several runtimes use has a connection in each, which ends with the runtime.
+/// that several runtimes use has a connection in each, which ends with the runtime, and calls over
+/// different ones are in no order.
 #[derive(Clone)]
 pub struct FredNode {
     pub(crate) link: Arc<Link>,

@@ -7,8 +7,9 @@ use fred::types::config::{Config as Settings, Server, ServerConfig};
 use crate::{node::FredNode, url, url::UrlError};
 
 impl FredNode {
-    /// The current master of this name, as these sentinels tell whenever the node connects. The
-    /// label is `sentinel:` and the name.
+    /// The current master of this name, as these sentinels tell whenever the node connects. They are
+    /// asked again when it hangs, and the node leaves it once they name another. The label is
+    /// `sentinel:` and the name.
     ///
     /// The urls are those of [`open`](Self::open), with port 26379 unless another is given, and
     /// with the user and password that the *sentinels* want, the same for all. The master is

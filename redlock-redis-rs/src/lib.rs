@@ -38,7 +38,8 @@
 //! * Calls for one token are carried out in the order in which they were made, as long as the
 //!   connection lasts: in a pool as well, where they keep to one connection while an outcome is
 //!   unknown. Once it was replaced, what was still under way on the old one may be
-//!   carried out after what is sent on the new one.
+//!   carried out after what is sent on the new one. Each runtime that uses a `RedisNode` has a
+//!   connection of its own, and between those there is no order.
 //! * Only masters vote, and only servers that never throw a held lock away: whatever says at the
 //!   connection that it is a replica is refused, and so is a server with a `maxmemory` and a
 //!   `maxmemory-policy` other than `noeviction`, unless

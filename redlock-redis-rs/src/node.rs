@@ -16,9 +16,11 @@ use crate::{
 /// Connects at the first call, and again when the connection has ended: a server that is down
 /// costs its vote and nothing else. Clones share the connection.
 ///
-/// A call fails after the [response timeout](Self::response_timeout) at the latest. Calls are
+/// No call waits longer for a connection than the [connect timeout](Self::connect_timeout), nor for
+/// one answer than the [response timeout](Self::response_timeout); it takes one answer, two after a
+/// refusal or where a server has forgotten the scripts, and never more than three. Calls are
 /// made on a tokio runtime with time and I/O enabled, which runs one task per connection; a node
-/// that several runtimes use has a connection in each.
+/// that several runtimes use has a connection in each, and calls over different ones are in no order.
 #[derive(Clone)]
 pub struct RedisNode {
     pub(crate) link: Arc<Link>,
@@ -69,7 +71,8 @@ impl RedisNode {
     ///
     /// By default a manager waits longer and longer between attempts, up to several seconds, and
     /// notices only by a failed command that a server was restarted: a node
-    /// [from a client](Self::from_client) votes again sooner.
+    /// [from a client](Self::from_client) votes again sooner. The manager's timeouts hold where they
+    /// are shorter than the node's own.
     #[must_use]
     pub fn from_manager(label: impl Into<Arc<str>>, manager: ConnectionManager) -> Self {
         Self::with(Config::new(label, Origin::Manager(manager)))
@@ -78,9 +81,14 @@ impl RedisNode {
     /// The server at the other end of this connection.
     ///
     /// When the connection has ended, the node is out for good: a connection of this kind cannot
-    /// be made again.
+    /// be made again. The node has a [timeout of its own](Self::response_timeout) for answers, and
+    /// the one of this handle does not count.
     #[must_use]
-    pub fn from_multiplexed(label: impl Into<Arc<str>>, connection: MultiplexedConnection) -> Self {
+    pub fn from_multiplexed(
+        label: impl Into<Arc<str>>,
+        mut connection: MultiplexedConnection,
+    ) -> Self {
+        connection.set_response_timeout(Duration::MAX);
         Self::with(Config::new(label, Origin::Multiplexed(connection)))
     }
 

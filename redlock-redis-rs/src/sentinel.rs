@@ -42,6 +42,12 @@ impl Watched {
         Self::new(&self.name, self.sentinels.clone(), by(self.master.clone()))
     }
 
+    /// Where the sentinels are.
+    #[cfg(test)]
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &ConnectionAddr> {
+        self.sentinels.iter().map(|sentinel| sentinel.get_connection_info().addr())
+    }
+
     /// An answer of the master is late.
     pub(crate) fn doubt(&self) {
         self.doubt.notify_waiters();

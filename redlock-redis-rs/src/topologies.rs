@@ -1,5 +1,7 @@
 //! Nodes that are more than one server: [`RedisNode::sentinel`] and [`RedisNode::cluster`].
 
+#[cfg(feature = "sentinel")]
+use redis::ConnectionAddr;
 use redis::ConnectionInfo;
 
 use crate::{
@@ -20,8 +22,8 @@ impl RedisNode {
     /// another, the node connects to the new one, and votes again within about a second of its
     /// promotion. Its label is `sentinel:` and the name.
     ///
-    /// The urls are those of [`open`](Self::open), with the users and passwords that the
-    /// *sentinels* want. The master is connected to without password or TLS: see
+    /// The urls are those of [`open`](Self::open), with port 26379 unless another is given, and with
+    /// the users and passwords that the *sentinels* want. The master is connected to without password or TLS: see
     /// [`sentinel_with`](Self::sentinel_with).
     ///
     /// # What a fail-over means for a lock
@@ -42,7 +44,8 @@ impl RedisNode {
     ///
     /// # Errors
     ///
-    /// [`UrlError`] for the first url that cannot be used, with its place, or if there is none.
+    /// [`UrlError`] for the first url that cannot be used, with its place; if there is none; or if
+    /// the name is empty.
     pub fn sentinel<U: AsRef<str>>(
         name: &str,
         sentinels: impl IntoIterator<Item = U>,
@@ -60,16 +63,23 @@ impl RedisNode {
     ///
     /// # Errors
     ///
-    /// As [`sentinel`](Self::sentinel), and [`UrlError`] without a place if this url is no good.
+    /// As [`sentinel`](Self::sentinel), and [`UrlError`] without a place if this url is no good, or
+    /// that of a socket.
     pub fn sentinel_with<U: AsRef<str>>(
         name: &str,
         sentinels: impl IntoIterator<Item = U>,
         master: &str,
     ) -> Result<Self, UrlError> {
-        let sentinels = parse_all(sentinels)?.into_iter().map(redis::Client::open);
+        if name.is_empty() {
+            return Err(UrlError::NAMELESS);
+        }
+        let sentinels = parse_all(sentinels, SENTINEL_PORT)?.into_iter().map(redis::Client::open);
         let sentinels: Vec<_> =
             sentinels.collect::<Result<_, _>>().map_err(|_| UrlError::UNUSABLE)?;
         let master = tuned(&url::parse(master)?);
+        if let ConnectionAddr::Unix(_) = master.addr() {
+            return Err(UrlError::SOCKET);
+        }
         let watched = crate::sentinel::Watched::new(name, sentinels, master);
         ready_for_tls();
         let label = format!("sentinel:{name}");
@@ -108,7 +118,7 @@ impl RedisNode {
     /// [`UrlError`] for the first url that cannot be used, with its place; if there is none; or if
     /// they cannot be of one cluster.
     pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, UrlError> {
-        let seeds = parse_all(urls)?;
+        let seeds = parse_all(urls, url::DEFAULT_PORT)?;
         let label = seeds.first().map(url::label).unwrap_or_default();
         let seeds = crate::cluster::Seeds::new(seeds).map_err(|_| UrlError::MIXED)?;
         ready_for_tls();
@@ -119,10 +129,28 @@ impl RedisNode {
 /// What these urls say about where to connect; at least one of them.
 fn parse_all<U: AsRef<str>>(
     urls: impl IntoIterator<Item = U>,
+    default_port: u16,
 ) -> Result<Vec<ConnectionInfo>, UrlError> {
     let parsed = urls.into_iter().enumerate().map(|(index, url)| {
-        url::parse(url.as_ref()).map(|info| tuned(&info)).map_err(|error| error.at(index))
+        let info = url::parse_with(url.as_ref(), default_port).map_err(|error| error.at(index))?;
+        Ok(tuned(&info))
     });
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
     if parsed.is_empty() { Err(UrlError::MISSING) } else { Ok(parsed) }
+}
+
+#[cfg(feature = "sentinel")]
+const SENTINEL_PORT: u16 = 26379;
+
+#[cfg(all(test, feature = "sentinel"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentinels_listen_on_a_port_of_their_own_unless_told_otherwise() {
+        let node = RedisNode::sentinel("m", ["redis://a", "redis://b:1"]).unwrap();
+        let Origin::Sentinel(watched) = &node.link.config.origin else { panic!("no sentinels") };
+        let ports: Vec<_> = watched.addresses().map(ToString::to_string).collect();
+        assert_eq!(ports, ["a:26379", "b:1"]);
+    }
 }

@@ -20,6 +20,14 @@ impl UrlError {
     #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub(crate) const MISSING: Self = Self { problem: NONE, position: None };
 
+    /// For a master without a name.
+    #[cfg(feature = "sentinel")]
+    pub(crate) const NAMELESS: Self = Self { problem: NAMELESS, position: None };
+
+    /// For a master that is to be looked for by name, and not where this url says.
+    #[cfg(feature = "sentinel")]
+    pub(crate) const SOCKET: Self = Self { problem: SOCKET, position: None };
+
     /// For several urls that cannot be of one cluster.
     #[cfg(feature = "cluster")]
     pub(crate) const MIXED: Self = Self { problem: DIFFERENT, position: None };
@@ -44,6 +52,11 @@ impl std::error::Error for UrlError {}
 
 /// What a url says about where to connect.
 pub(crate) fn parse(url: &str) -> Result<ConnectionInfo, UrlError> {
+    parse_with(url, DEFAULT_PORT)
+}
+
+/// The same, with a port for urls that name none.
+pub(crate) fn parse_with(url: &str, default_port: u16) -> Result<ConnectionInfo, UrlError> {
     let fail = |problem| UrlError { problem, position: None };
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     let (unix, tls) = match scheme.to_ascii_lowercase().as_str() {
@@ -78,7 +91,15 @@ pub(crate) fn parse(url: &str) -> Result<ConnectionInfo, UrlError> {
     }
     // The library's own text may quote the url.
     let client = Client::open(url).map_err(|_| fail(if unix { PATH } else { SETTINGS }))?;
-    Ok(client.get_connection_info().clone())
+    let info = client.get_connection_info().clone();
+    let port = parsed.port().unwrap_or(default_port);
+    Ok(match info.addr().clone() {
+        ConnectionAddr::Tcp(host, _) => info.set_addr(ConnectionAddr::Tcp(host, port)),
+        ConnectionAddr::TcpTls { host, insecure, tls_params, .. } => {
+            info.set_addr(ConnectionAddr::TcpTls { host, port, insecure, tls_params })
+        }
+        _ => info,
+    })
 }
 
 /// The name of a node in errors and logs: where it is, never who connects there.
@@ -98,6 +119,11 @@ pub(crate) fn label(info: &ConnectionInfo) -> String {
     }
 }
 
+pub(crate) const DEFAULT_PORT: u16 = 6379;
+#[cfg(feature = "sentinel")]
+const NAMELESS: &str = "is for the master of an empty name, which no sentinel knows";
+#[cfg(feature = "sentinel")]
+const SOCKET: &str = "is that of a socket, where sentinels tell a host and port";
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 const NONE: &str = "is missing: there must be at least one";
 #[cfg(feature = "cluster")]

@@ -201,4 +201,8 @@ fn bad_urls_are_named_when_the_node_is_made() {
     assert!(error.starts_with("url 2 does not start with"), "{error}");
     let error = RedisNode::sentinel_with("m", ["redis://h"], "h").unwrap_err().to_string();
     assert!(error.starts_with("the url of the node does not start with"), "{error}");
+    let error = RedisNode::sentinel_with("m", ["redis://h"], "unix:///s").unwrap_err().to_string();
+    assert!(error.starts_with("the url of the node is that of a socket"), "{error}");
+    let error = RedisNode::sentinel("", ["redis://h"]).unwrap_err().to_string();
+    assert!(error.starts_with("the url of the node is for the master of an empty name"), "{error}");
 }

@@ -175,6 +175,13 @@ fn delayed_and_throttled_bytes_take_their_time() {
             took(direction, Flow::Delay(Duration::from_millis(60))) >= Duration::from_millis(60)
         );
     }
+    proxy.set(Direction::Requests, Flow::Delay(Duration::MAX));
+    let before = proxy.traffic().requests;
+    send(&client, "PING");
+    proxy.wait_until(|traffic| traffic.requests.arrived > before.arrived).unwrap();
+    assert_eq!(proxy.traffic().requests.passed, before.passed);
+    proxy.heal().unwrap();
+    assert_eq!(receive(&client, 7), "+PONG\r\n");
     let rate = NonZeroU32::new(100).unwrap();
     assert!(took(Direction::Replies, Flow::Throttle(rate)) >= Duration::from_millis(70));
 }

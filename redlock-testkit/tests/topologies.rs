@@ -46,3 +46,19 @@ fn a_cluster_has_all_slots_and_moves_them_with_their_keys() {
     assert_eq!(cluster[target].cmd::<String>(&["GET", "key"]).unwrap(), "value");
     cluster.wait_until_ok().unwrap();
 }
+
+#[test]
+fn without_sentinels_or_masters_there_is_nothing_to_start() {
+    for error in
+        [Sentinel::start(1, 0).unwrap_err(), Cluster::with(0, &Options::new()).unwrap_err()]
+    {
+        assert!(error.to_string().contains(" needs a "), "{error}");
+    }
+}
+
+#[test]
+fn sentinels_log_in_with_a_password_of_any_text() {
+    let options = Options::new().password("a \"b\" \\ #é");
+    let deployment = Sentinel::with(1, 1, &options, &Options::new()).unwrap();
+    assert!(deployment.master().is_ok());
+}

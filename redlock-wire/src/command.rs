@@ -1,3 +1,5 @@
+use std::fmt;
+
 use redlock_core::{Resource, Token};
 
 use crate::Script;
@@ -13,8 +15,8 @@ pub struct Command<'a> {
     millis: Option<u64>,
 }
 
-/// One word of a [`Command`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One word of a [`Command`]. Its `Debug` tells the length of bytes only: they may be a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Word<'a> {
     /// As it is.
     Bytes(&'a [u8]),
@@ -93,6 +95,15 @@ impl<'a> Command<'a> {
     }
 }
 
+impl fmt::Debug for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Number(number) => write!(f, "Number({number})"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +131,18 @@ mod tests {
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));
+    }
+
+    #[test]
+    fn a_token_is_not_shown_whole() {
+        let token = Token::from_bytes(*b"0123456789abcdef0123").unwrap();
+        let resource = Resource::new("r").unwrap();
+        let command = Command::set(&resource, &token, 1);
+        for shown in [format!("{command:?}"), format!("{:?}", command.words().collect::<Vec<_>>())]
+        {
+            assert!(!shown.contains("abcdef0123"), "{shown}");
+            let numbers = format!("{:?}", token.as_bytes());
+            assert!(!shown.contains(&numbers), "{shown}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use redlock_core::NodeError;
 
@@ -26,8 +26,9 @@ pub trait Exchange: Send {
     -> impl Future<Output = Result<Reply, Trouble>> + Send;
 }
 
-/// What a server answers, as far as a lock can meet it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a server answers, as far as a lock can meet it. Its `Debug` tells the length of a value only:
+/// it is somebody's token.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// Nothing there.
     Nil,
@@ -39,6 +40,18 @@ pub enum Reply {
     Value(Vec<u8>, i64),
     /// Anything else: no answer to what was asked.
     Odd,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nil => f.write_str("Nil"),
+            Self::Okay => f.write_str("Okay"),
+            Self::Int(number) => write!(f, "Int({number})"),
+            Self::Value(value, left) => write!(f, "Value({} bytes, {left})", value.len()),
+            Self::Odd => f.write_str("Odd"),
+        }
+    }
 }
 
 /// Why a command has no answer: an error of the server, or none that came.
@@ -70,5 +83,16 @@ impl From<NodeError> for Trouble {
 impl From<Trouble> for NodeError {
     fn from(trouble: Trouble) -> Self {
         trouble.error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_not_shown() {
+        let shown = format!("{:?}", Reply::Value(b"token".to_vec(), 7));
+        assert_eq!(shown, "Value(5 bytes, 7)");
     }
 }

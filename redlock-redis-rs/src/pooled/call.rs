@@ -105,7 +105,7 @@ impl<'a> Turn<'a> {
         let config = &lanes.config;
         Handle::try_current().map_err(|error| error::no_runtime(&config.label, error))?;
         // The call before may belong to a future that nobody polls.
-        let patience = config.connect_timeout + config.response_timeout;
+        let patience = config.connect_timeout.saturating_add(config.response_timeout);
         match timeout(patience, gate.lock_owned()).await {
             Ok(open) => turn.gate = Some(open),
             Err(_) => {

@@ -94,7 +94,8 @@ async fn watch(config: &Config, tenancy: &Tenancy, lane: &Lane) {
 async fn hand_back(config: &Config, tenancy: &Tenancy, mut held: Held) {
     let lane = Arc::clone(&held.lane);
     let mut quiet = pin!(quiet(tenancy, &lane));
-    let grace = if lane.is_in_doubt() { GRACE } else { config.response_timeout + GRACE };
+    let grace =
+        if lane.is_in_doubt() { GRACE } else { config.response_timeout.saturating_add(GRACE) };
     if timeout(grace, &mut quiet).await.is_ok() {
         return;
     }

@@ -36,8 +36,11 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// As [`Cluster::start`].
+    /// As [`Cluster::start`], and if there are to be none.
     pub fn with(masters: usize, options: &Options) -> Result<Self, ServerError> {
+        if masters == 0 {
+            return Err(ServerError::nothing_to_start("a cluster needs a master"));
+        }
         let started = (0..masters).map(|_| member(options)).collect::<Result<Vec<_>, _>>()?;
         let (buses, servers): (Vec<_>, Vec<_>) = started.into_iter().unzip();
         let cluster = Self(Servers::from(servers));

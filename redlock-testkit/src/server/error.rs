@@ -55,3 +55,10 @@ pub enum ServerError {
         source: redis::RedisError,
     },
 }
+
+impl ServerError {
+    /// Of those that are asked for, none is to be started.
+    pub(super) fn nothing_to_start(why: &'static str) -> Self {
+        Self::NotStarted(Arc::new(io::Error::new(io::ErrorKind::InvalidInput, why)))
+    }
+}

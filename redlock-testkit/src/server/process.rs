@@ -192,9 +192,11 @@ impl Server {
         let mut connection = redis::Client::open(info)?.get_connection_with_timeout(ANSWER)?;
         connection.set_read_timeout(Some(ANSWER))?;
         // The server may notice the end of a connection late: by its name it is still told from
-        // those of clients.
-        redis::cmd("CLIENT").arg("SETNAME").arg(NAME).exec(&mut connection)?;
-        Ok(connection)
+        // those of clients. One that is busy with a script takes no name, and still `SCRIPT KILL`.
+        match redis::cmd("CLIENT").arg("SETNAME").arg(NAME).exec(&mut connection) {
+            Err(error) if error.code().is_none() => Err(error),
+            _ => Ok(connection),
+        }
     }
 
     /// Waits for an answer from this very process, not from a stranger on the same port, and for
@@ -207,7 +209,8 @@ impl Server {
             if TcpStream::connect_timeout(&address, ANSWER).is_ok() {
                 let info = self.cmd::<String>(&["INFO"]).unwrap_or_default();
                 let says = |words: &str| info.lines().any(|line| line.trim_end() == words);
-                if says(&ours) && (says("loading:0") || !loaded) {
+                // A sentinel has no data, and does not say that it has loaded them.
+                if says(&ours) && !(loaded && says("loading:1")) {
                     return Ok(());
                 }
             }

@@ -35,7 +35,8 @@ impl Sentinel {
     ///
     /// # Errors
     ///
-    /// As [`Server::start`], or [`ServerError::NotAgreed`] if they do not find each other.
+    /// As [`Server::start`], which includes that there is to be no sentinel, or
+    /// [`ServerError::NotAgreed`] if they do not find each other.
     pub fn start(replicas: usize, sentinels: usize) -> Result<Self, ServerError> {
         Self::with(replicas, sentinels, &Options::new(), &Options::new())
     }
@@ -52,6 +53,9 @@ impl Sentinel {
         of_servers: &Options,
         of_sentinels: &Options,
     ) -> Result<Self, ServerError> {
+        if sentinels == 0 {
+            return Err(ServerError::nothing_to_start("a deployment needs a sentinel"));
+        }
         let master = secured(of_servers).start()?;
         let follow = format!("127.0.0.1 {}", master.port());
         let replica = secured(of_servers).args(["--replicaof", &follow]);
@@ -228,7 +232,9 @@ fn watch(port: u16, quorum: usize, of_servers: &Options) -> String {
         format!("sentinel rename-command {name} SLAVEOF {SLAVEOF}"),
     ];
     if let Some(password) = &of_servers.password {
-        lines.push(format!("sentinel auth-pass {name} {password}"));
+        // In a file, what is not quoted ends at a space.
+        let quoted: String = password.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+        lines.push(format!("sentinel auth-pass {name} \"{quoted}\""));
     }
     lines.join("\n") + "\n"
 }

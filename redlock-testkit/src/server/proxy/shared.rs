@@ -247,7 +247,7 @@ impl Shared {
                     *state.flow_mut(direction) = Flow::Pass;
                     return Step::Pass { bytes: left, cut: true };
                 }
-                Flow::Delay(by) => (since + by, all),
+                Flow::Delay(by) => (since + by.min(FOREVER), all),
                 Flow::Throttle(rate) => {
                     let one = Step::Pass { bytes: 1, cut: false };
                     (since + Duration::from_secs(1) / rate.get(), one)
@@ -273,3 +273,5 @@ impl Shared {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The end of time must be a time that there is.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);

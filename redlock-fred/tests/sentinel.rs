@@ -1,0 +1,59 @@
+//! A master that hangs, on sentinels that promote.
+#![cfg(feature = "sentinel")]
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
+use redlock_core::{FailureKind, LockNode};
+use redlock_fred::FredNode;
+use redlock_testkit::server::Sentinel;
+use tokio::task::spawn_blocking;
+
+async fn start() -> (Arc<Sentinel>, FredNode) {
+    let deployment = spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap();
+    let node = FredNode::sentinel(Sentinel::NAME, deployment.urls()).unwrap();
+    assert!(votes(&node).await);
+    (Arc::new(deployment), node)
+}
+
+#[tokio::test]
+async fn a_master_that_hangs_is_left_once_another_is_promoted() {
+    let (deployment, node) = start().await;
+    let before = node.identity();
+    let hangs = Arc::clone(&deployment);
+    let happens = spawn_blocking(move || {
+        let master = hangs.master().unwrap();
+        master.stop();
+        hangs.wait_for_promotion(master.port()).unwrap();
+    });
+    while !happens.is_finished() {
+        votes(&node).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    happens.await.unwrap();
+    let waited = until(PATIENCE, || votes(&node)).await;
+    assert!(waited < 2 * RETURN, "{waited:?}");
+    assert_ne!(node.identity(), before);
+}
+
+#[tokio::test]
+async fn a_master_that_hangs_shortly_keeps_its_connection_and_the_order_on_it() {
+    let (deployment, node) = start().await;
+    let node = node.response_timeout(Duration::from_millis(50));
+    assert!(votes(&node).await);
+    let master = deployment.master().unwrap();
+    let (name, mine) = (resource("r"), token("mine"));
+    master.stop();
+    let late = node.acquire(&name, &mine, ttl(60_000)).await.unwrap_err();
+    assert_eq!(late.kind(), FailureKind::TimedOut, "{late}");
+    let late = node.release(&name, &mine).await.unwrap_err();
+    assert_eq!(late.kind(), FailureKind::TimedOut, "{late}");
+    // Long enough for the doubt to be looked into.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    master.cont();
+    until(PATIENCE, || votes(&node)).await;
+    assert!(!exists(master, "r"), "the release was carried out before its acquire");
+}
