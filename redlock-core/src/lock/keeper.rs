@@ -267,7 +267,7 @@ impl Future for Rounds {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.agenda.task.register(cx.waker());
-        loop {
+        for _ in 0..AT_ONE_POLL {
             if self.agenda.state().closed && self.tending.is_empty() {
                 return Poll::Ready(());
             }
@@ -293,6 +293,9 @@ impl Future for Rounds {
             }
             self.timer = None;
         }
+        // There is always something due, and nodes answer at once: others want to run as well.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -307,5 +310,7 @@ impl Drop for Rounds {
 /// How many renewals are under way at once: enough for nodes that take their time, and no storm
 /// when thousands of locks are due.
 const AT_ONCE: usize = 128;
+/// How many rounds are made before others on the thread have their turn.
+const AT_ONE_POLL: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);

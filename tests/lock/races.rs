@@ -1,0 +1,134 @@
+//! What may happen at the very moment at which a lock ends, is handed on or is renewed.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use redlock_testkit::{Fault, MemoryNode, Operation};
+use redlocks::{Guard, LossReason, Redlock, Renewal, Runtime, TokioRuntime};
+use tokio::time::sleep;
+
+use crate::support::{MS, Nodes, SECOND};
+
+fn renewed(nodes: &Nodes) -> Redlock {
+    nodes.builder().ttl(SECOND).node_timeout(50 * MS).build().unwrap()
+}
+
+/// More renewals are due than are begun at once, and the others are handed on before their turn.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_handed_on_while_it_waits_for_its_renewal_is_left_alone() {
+    let nodes = Nodes::new(3);
+    let redlock = renewed(&nodes);
+    let mut guards = Vec::new();
+    for number in 0..300 {
+        // Grants when the lock has been handed on.
+        nodes.script(2, Operation::Acquire, Fault::DelayReply(800 * MS));
+        guards.push(redlock.lock(format!("r{number}")).acquire().await.unwrap());
+    }
+    (0..2).for_each(|node| nodes.memory(node).hang());
+    // Some are being renewed, some wait for it.
+    sleep(SECOND / 3).await;
+    let losses: Vec<_> = guards.iter().map(Guard::loss).collect();
+    let leases: Vec<_> = guards.into_iter().map(Guard::into_lease).collect();
+    (0..2).for_each(|node| nodes.memory(node).resume());
+    sleep(SECOND / 2).await;
+    assert_eq!(losses.iter().filter_map(redlocks::LossSignal::reason).next(), None);
+    for node in 0..3 {
+        assert_eq!(nodes.memory(node).calls().release, 0, "whoever adopted it loses it");
+    }
+    drop(leases);
+}
+
+/// As that of an executor which is gone: there is nobody to give the task to.
+struct Orphaned;
+
+impl Wake for Orphaned {
+    fn wake(self: Arc<Self>) {
+        panic!("nobody takes this task any more");
+    }
+}
+
+/// As an executor does that is shutting down: it drops the task that is to run.
+struct Dropping(Mutex<Option<BoxFuture<'static, ()>>>);
+
+impl Wake for Dropping {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn within<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || done.send(work()));
+    result.recv_timeout(patience).expect("it hangs, or panicked")
+}
+
+#[test]
+fn whoever_is_woken_by_the_end_of_a_lock_may_drop_others_who_wait_for_it() {
+    within(30 * SECOND, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let nodes = Nodes::new(3);
+            let guard = renewed(&nodes).lock("r").acquire().await.unwrap();
+            let mut wakers = Vec::new();
+            for _ in 0..3 {
+                let loss = guard.loss();
+                let mut waiting = async move { loss.lost().await }.map(drop).boxed();
+                let task = Arc::new(Dropping(Mutex::default()));
+                let waker = Waker::from(Arc::clone(&task));
+                assert!(waiting.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+                *task.0.lock().unwrap() = Some(waiting);
+                wakers.push(waker);
+            }
+            drop(guard);
+        });
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_costs_other_locks_and_other_waiters_nothing() {
+    let nodes = Nodes::new(3);
+    let redlock = renewed(&nodes);
+    let kept = redlock.lock("kept").acquire().await.unwrap();
+    let ends = redlock.lock("ends").acquire().await.unwrap();
+    let loss = ends.loss();
+    let mut waiting = async move { loss.lost().await }.map(drop).boxed();
+    let waker = Waker::from(Arc::new(Orphaned));
+    assert!(waiting.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    // Told by the next renewal, and not by the timers of those who wait.
+    (0..2).for_each(|node| nodes.memory(node).evict(ends.resource()));
+    let loss = ends.loss();
+    let told = tokio::spawn(async move { loss.lost().await });
+    assert_eq!(told.await.unwrap(), Some(LossReason::QuorumLost));
+    drop(waiting);
+    sleep(10 * SECOND).await;
+    assert!(kept.is_valid(), "nobody keeps it any more");
+    assert_eq!(nodes.count_keys(), 3, "the lost one has not been released");
+}
+
+/// Nodes that answer at once, and a lock that is always due.
+#[test]
+fn renewals_that_are_always_due_leave_time_for_others() {
+    within(60 * SECOND, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let clock: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
+            let nodes = ["a", "b", "c"].map(|label| MemoryNode::new(label, Arc::clone(&clock)));
+            let redlock = Redlock::builder()
+                .nodes(nodes)
+                .renewal(Renewal::every(Duration::from_nanos(1)))
+                .build()
+                .unwrap();
+            let mut guards = Vec::new();
+            for number in 0..3 {
+                guards.push(redlock.lock(format!("r{number}")).acquire().await.unwrap());
+            }
+            sleep(100 * MS).await;
+            assert!(guards.iter().all(Guard::is_valid));
+        });
+    });
+}
