@@ -132,3 +132,65 @@ fn renewals_that_are_always_due_leave_time_for_others() {
         });
     });
 }
+
+/// Locks that are renewed all the time, in every race with those who hold them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whatever_races_nothing_is_lost_and_nothing_is_left() {
+    let nodes = Nodes::new(3);
+    let builder = nodes.builder().ttl(60 * SECOND).node_timeout(20 * SECOND);
+    let redlock = builder.renewal(Renewal::every(100 * MS / 1000)).build().unwrap();
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut holders = Vec::new();
+    for holder in 0..8 {
+        let redlock = redlock.clone();
+        holders.push(tokio::spawn(async move {
+            for round in 0..300_u32 {
+                let lock = redlock.lock(format!("r{holder}"));
+                let mut guard = lock.acquire_within(30 * SECOND).await.unwrap();
+                let loss = guard.loss();
+                let told = (round % 2 == 0).then(|| {
+                    tokio::spawn({
+                        let loss = loss.clone();
+                        async move { loss.lost().await }
+                    })
+                });
+                if round % 3 == 0 {
+                    // Unavailable if a renewal that began later has taken its place.
+                    let extended = guard.extend(60 * SECOND).await;
+                    assert!(!matches!(extended, Err(redlocks::Error::Lost { .. })), "{extended:?}");
+                }
+                if round % 7 == 0 {
+                    sleep(3 * MS).await;
+                }
+                assert!(guard.is_valid() && guard.check().is_ok());
+                match round % 4 {
+                    0 => drop(guard),
+                    1 => thread::spawn(move || drop(guard)).join().unwrap(),
+                    2 => assert!(guard.release().await.is_released()),
+                    _ => {
+                        let adopted = redlock.adopt(&guard.into_lease()).await.unwrap();
+                        assert!(adopted.release().await.is_released());
+                    }
+                }
+                assert_eq!(loss.reason(), None);
+                if let Some(told) = told {
+                    assert_eq!(told.await.unwrap(), None);
+                }
+            }
+        }));
+    }
+    for holder in holders {
+        holder.await.unwrap();
+    }
+    redlock.settled().await;
+    assert_eq!(nodes.count_keys(), 0);
+    let extended = nodes.memory(0).calls().extend;
+    assert!(extended > 2400, "{extended} extensions are no race");
+    sleep(50 * MS).await;
+    assert_eq!(nodes.memory(0).calls().extend, extended, "renewed after the release");
+    drop(redlock);
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    while alive() > before {
+        sleep(MS).await;
+    }
+}
