@@ -194,3 +194,28 @@ async fn whatever_races_nothing_is_lost_and_nothing_is_left() {
         sleep(MS).await;
     }
 }
+
+/// Its renewal was under way when the runtime ended.
+#[test]
+fn a_lock_that_moves_to_another_runtime_is_kept_there() {
+    let new_runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (first, second) = (new_runtime(), new_runtime());
+    let (nodes, redlock, guard) = first.block_on(async {
+        let nodes = Nodes::new(3);
+        let builder = nodes.builder().ttl(3 * SECOND).node_timeout(SECOND);
+        let redlock = builder.renewal(Renewal::every(50 * MS)).build().unwrap();
+        let guard = redlock.lock("moved").acquire().await.unwrap();
+        (0..3).for_each(|node| nodes.memory(node).hang());
+        sleep(200 * MS).await;
+        (nodes, redlock, guard)
+    });
+    drop(first);
+    second.block_on(async {
+        (0..3).for_each(|node| nodes.memory(node).resume());
+        let other = redlock.lock("other").acquire().await.unwrap();
+        sleep(4 * SECOND).await;
+        assert!(other.is_valid());
+        assert!(guard.is_valid(), "nobody has renewed it");
+    });
+}

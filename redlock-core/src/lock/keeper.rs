@@ -2,6 +2,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
@@ -101,6 +102,7 @@ impl Keeper {
         state.wakes_at = None;
         drop(state);
         let rounds = Rounds {
+            is_new: true,
             runtime: Arc::clone(&self.runtime),
             agenda: Arc::clone(&self.agenda),
             tending: FuturesUnordered::new(),
@@ -122,7 +124,7 @@ impl Keeper {
 
     /// Takes a lock off the agenda, for good.
     pub(super) fn forget(&self, place: &Place) {
-        let before = std::mem::replace(&mut *place.get(), Whereabouts::Gone);
+        let before = mem::replace(&mut *place.get(), Whereabouts::Gone);
         self.agenda.strike_out(before);
     }
 }
@@ -181,7 +183,7 @@ impl Agenda {
         let before = {
             let mut place = place.get();
             match *place {
-                Whereabouts::At(_) => std::mem::take(&mut *place),
+                Whereabouts::At(_) => mem::take(&mut *place),
                 nowhere => nowhere,
             }
         };
@@ -200,7 +202,7 @@ impl Agenda {
         let due: Vec<_> = {
             let mut state = self.state();
             let later = state.locks.split_off(&(now.after(NANOSECOND), 0));
-            std::mem::replace(&mut state.locks, later).into_values().collect()
+            mem::replace(&mut state.locks, later).into_values().collect()
         };
         let due: Vec<_> = due.iter().filter_map(Weak::upgrade).collect();
         for hold in &due {
@@ -225,6 +227,8 @@ impl Agenda {
 
 /// The work of the task.
 struct Rounds {
+    /// It has not looked at the agenda yet, which another may have left when its runtime ended.
+    is_new: bool,
     runtime: Arc<dyn Runtime>,
     agenda: Arc<Agenda>,
     /// Renewals under way.
@@ -235,6 +239,14 @@ struct Rounds {
 }
 
 impl Rounds {
+    /// Takes over from a task before: the renewals that were under way have ended with it, and
+    /// their locks would not be looked at before their loss is to be told.
+    fn take_over(&self) {
+        for hold in self.agenda.take_due(Moment::at(Duration::MAX)) {
+            self.agenda.put(&hold);
+        }
+    }
+
     /// Does what can be done now.
     fn work(&mut self, now: Moment) {
         for hold in self.agenda.take_due(now) {
@@ -267,6 +279,9 @@ impl Future for Rounds {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.agenda.task.register(cx.waker());
+        if mem::take(&mut self.is_new) {
+            self.take_over();
+        }
         for _ in 0..AT_ONE_POLL {
             if self.agenda.state().closed && self.tending.is_empty() {
                 return Poll::Ready(());
