@@ -219,3 +219,22 @@ fn a_lock_that_moves_to_another_runtime_is_kept_there() {
         assert!(guard.is_valid(), "nobody has renewed it");
     });
 }
+
+/// Nodes take their time, and far more renewals are due than are begun at once.
+#[tokio::test(start_paused = true)]
+async fn the_lock_that_would_be_lost_first_is_renewed_first() {
+    let nodes = Nodes::new(3);
+    let redlock = renewed(&nodes);
+    let mut patient = Vec::new();
+    for number in 0..4000 {
+        let lock = redlock.lock(format!("patient{number}")).ttl(60 * SECOND);
+        patient.push(lock.renewal(Renewal::every(SECOND / 4)).acquire().await.unwrap());
+    }
+    let urgent = redlock.lock("urgent").acquire().await.unwrap();
+    for node in &nodes.0 {
+        node.script(Operation::Extend, vec![Fault::DelayReply(45 * MS); 10_000]);
+    }
+    sleep(2 * SECOND).await;
+    assert!(urgent.is_valid(), "it waited behind those that had time");
+    assert!(patient.iter().all(Guard::is_valid));
+}

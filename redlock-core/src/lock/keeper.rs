@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt,
     future::Future,
     mem,
@@ -106,7 +106,8 @@ impl Keeper {
             runtime: Arc::clone(&self.runtime),
             agenda: Arc::clone(&self.agenda),
             tending: FuturesUnordered::new(),
-            waiting: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            numbered: 0,
             timer: None,
         };
         self.runtime.spawn(Box::pin(rounds))?;
@@ -233,8 +234,9 @@ struct Rounds {
     agenda: Arc<Agenda>,
     /// Renewals under way.
     tending: FuturesUnordered<BoxFuture<'static, ()>>,
-    /// Locks to be renewed when there are fewer.
-    waiting: VecDeque<Weak<dyn Kept>>,
+    /// Locks to be renewed when there are fewer: first those that would be lost first.
+    waiting: BTreeMap<Entry, Weak<dyn Kept>>,
+    numbered: u64,
     timer: Option<(Moment, BoxFuture<'static, ()>)>,
 }
 
@@ -254,14 +256,16 @@ impl Rounds {
                 Task::Forget => {}
                 Task::Wait => self.agenda.put(&hold),
                 Task::Renew => {
-                    self.waiting.push_back(Arc::downgrade(&hold));
+                    let tell_at = hold.tell_at();
+                    self.waiting.insert((tell_at, self.numbered), Arc::downgrade(&hold));
+                    self.numbered += 1;
                     // If its turn does not come before, its loss is told on time.
-                    self.agenda.put_at(&hold, hold.tell_at());
+                    self.agenda.put_at(&hold, tell_at);
                 }
             }
         }
         while self.tending.len() < AT_ONCE {
-            let Some(hold) = self.waiting.pop_front() else { break };
+            let Some((_, hold)) = self.waiting.pop_first() else { break };
             if let Some(hold) = hold.upgrade() {
                 let agenda = Arc::clone(&self.agenda);
                 self.tending.push(Box::pin(async move {
