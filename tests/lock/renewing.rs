@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -11,8 +11,8 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{Fault, Operation};
 use redlocks::{
-    ConfigError, Error, LossReason, Moment, NoRuntime, Redlock, ReleaseOutcome, Renewal, Resource,
-    Runtime, TokioRuntime,
+    ConfigError, Error, LossReason, Moment, NoRuntime, OsRandom, Random, RandomError, Redlock,
+    ReleaseOutcome, Renewal, Resource, Runtime, TokioRuntime,
 };
 use tokio::time::{Instant, advance, sleep};
 
@@ -385,4 +385,33 @@ async fn a_lock_does_not_survive_a_suspension_that_outlasts_it_and_soon_everybod
     assert_eq!(reason, Some(LossReason::Expired));
     // A timer set before the suspension would have slept for another fifty seconds.
     assert!(at - resumed <= SECOND, "{:?} after the machine woke up", at - resumed);
+}
+
+/// A source of chance that panics when it is told to.
+#[derive(Debug, Default)]
+struct Moody(AtomicBool);
+
+impl Random for Moody {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        assert!(!self.0.load(Ordering::SeqCst), "in no mood");
+        OsRandom.fill(bytes)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_panics_ends_neither_that_lock_nor_the_others() {
+    let nodes = Nodes::new(3);
+    let moody = Arc::new(Moody::default());
+    let random: Arc<dyn Random> = Arc::<Moody>::clone(&moody);
+    let builder = nodes.builder().ttl(SECOND).node_timeout(50 * MS).random(random);
+    let redlock = builder.build().unwrap();
+    let (one, two) = (redlock.lock("1"), redlock.lock("2"));
+    let guards = [one.acquire().await.unwrap(), two.acquire().await.unwrap()];
+    moody.0.store(true, Ordering::SeqCst);
+    sleep(SECOND / 2).await;
+    moody.0.store(false, Ordering::SeqCst);
+    let asked = nodes.memory(0).calls().extend;
+    assert!((2..50).contains(&asked), "asked {asked} times in half a second");
+    sleep(10 * SECOND).await;
+    assert!(guards.iter().all(redlocks::Guard::is_valid), "nobody renews any more");
 }

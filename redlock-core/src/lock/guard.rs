@@ -79,14 +79,16 @@ impl Guard {
         self.hold.state().tenure.remaining(self.hold.shared.now())
     }
 
-    /// Extends the lock to at least `ttl` from now. It never becomes shorter.
+    /// Extends the lock to at least `ttl` from now, or to the end of its
+    /// [longest hold](super::Lock::max_hold) if that is sooner. It never becomes shorter.
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] if the lock is not held any more: its validity had ended or ended before a
     /// quorum had answered, or so many nodes no longer have it that no quorum is left.
-    /// [`Error::Unavailable`] if too few nodes could be asked: the lock is then held as before,
-    /// until its old end, and extending can be tried again.
+    /// [`Error::Unavailable`] if too few nodes could be asked, or a renewal that began later has taken
+    /// its place, because this future was not polled for long for example: the lock is then held at least until its old end,
+    /// and extending can be tried again.
     /// [`Error::Config`] for a ttl that cannot be.
     ///
     /// # Cancel safety

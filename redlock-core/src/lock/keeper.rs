@@ -1,7 +1,8 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt,
     future::Future,
+    mem,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -108,10 +109,12 @@ impl Keeper {
         state.wakes_at = None;
         drop(state);
         let rounds = Rounds {
+            is_new: true,
             runtime: Arc::clone(&self.runtime),
             agenda: Arc::clone(&self.agenda),
             tending: FuturesUnordered::new(),
-            waiting: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            numbered: 0,
             timer: None,
         };
         self.runtime.spawn(Box::pin(rounds))?;
@@ -129,7 +132,7 @@ impl Keeper {
 
     /// Takes a lock off the agenda, for good.
     pub(super) fn forget(&self, place: &Place) {
-        let before = std::mem::replace(&mut *place.get(), Whereabouts::Gone);
+        let before = mem::replace(&mut *place.get(), Whereabouts::Gone);
         self.agenda.strike_out(before);
     }
 }
@@ -188,7 +191,7 @@ impl Agenda {
         let before = {
             let mut place = place.get();
             match *place {
-                Whereabouts::At(_) => std::mem::take(&mut *place),
+                Whereabouts::At(_) => mem::take(&mut *place),
                 nowhere => nowhere,
             }
         };
@@ -207,7 +210,7 @@ impl Agenda {
         let due: Vec<_> = {
             let mut state = self.state();
             let later = state.locks.split_off(&(now.after(NANOSECOND), 0));
-            std::mem::replace(&mut state.locks, later).into_values().collect()
+            mem::replace(&mut state.locks, later).into_values().collect()
         };
         let due: Vec<_> = due.iter().filter_map(Weak::upgrade).collect();
         for hold in &due {
@@ -236,16 +239,27 @@ impl Agenda {
 
 /// The work of the task.
 struct Rounds {
+    /// It has not looked at the agenda yet, which another may have left when its runtime ended.
+    is_new: bool,
     runtime: Arc<dyn Runtime>,
     agenda: Arc<Agenda>,
     /// Renewals under way.
     tending: FuturesUnordered<BoxFuture<'static, ()>>,
-    /// Locks to be renewed when there are fewer.
-    waiting: VecDeque<Weak<dyn Kept>>,
+    /// Locks to be renewed when there are fewer: first those that would be lost first.
+    waiting: BTreeMap<Entry, Weak<dyn Kept>>,
+    numbered: u64,
     timer: Option<(Moment, BoxFuture<'static, ()>)>,
 }
 
 impl Rounds {
+    /// Takes over from a task before: the renewals that were under way have ended with it, and
+    /// their locks would not be looked at before their loss is to be told.
+    fn take_over(&self) {
+        for hold in self.agenda.take_due(Moment::at(Duration::MAX)) {
+            self.agenda.put(&hold);
+        }
+    }
+
     /// Does what can be done now.
     fn work(&mut self, now: Moment) {
         for hold in self.agenda.take_due(now) {
@@ -253,14 +267,16 @@ impl Rounds {
                 Task::Forget => {}
                 Task::Wait => self.agenda.put(&hold),
                 Task::Renew => {
-                    self.waiting.push_back(Arc::downgrade(&hold));
+                    let tell_at = hold.tell_at();
+                    self.waiting.insert((tell_at, self.numbered), Arc::downgrade(&hold));
+                    self.numbered += 1;
                     // If its turn does not come before, its loss is told on time.
-                    self.agenda.put_at(&hold, hold.tell_at());
+                    self.agenda.put_at(&hold, tell_at);
                 }
             }
         }
         while self.tending.len() < AT_ONCE {
-            let Some(hold) = self.waiting.pop_front() else { break };
+            let Some((_, hold)) = self.waiting.pop_first() else { break };
             if let Some(hold) = hold.upgrade() {
                 let agenda = Arc::clone(&self.agenda);
                 self.tending.push(Box::pin(async move {
@@ -280,7 +296,10 @@ impl Future for Rounds {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.agenda.task.register(cx.waker());
-        loop {
+        if mem::take(&mut self.is_new) {
+            self.take_over();
+        }
+        for _ in 0..AT_ONE_POLL {
             if self.agenda.state().closed && self.tending.is_empty() {
                 return Poll::Ready(());
             }
@@ -306,6 +325,9 @@ impl Future for Rounds {
             }
             self.timer = None;
         }
+        // There is always something due, and nodes answer at once: others want to run as well.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -320,5 +342,7 @@ impl Drop for Rounds {
 /// How many renewals are under way at once: enough for nodes that take their time, and no storm
 /// when thousands of locks are due.
 const AT_ONCE: usize = 128;
+/// How many rounds are made before others on the thread have their turn.
+const AT_ONE_POLL: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);

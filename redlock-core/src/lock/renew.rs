@@ -55,6 +55,8 @@ async fn renew(hold: &Arc<Hold>) {
     if !hold.is_to_be_renewed(began) {
         return;
     }
+    // In case that this ends without a word: by a panic, or with its runtime.
+    hold.state().renew_at = Some(schedule.again(began, 0));
     // One extension at a time (R33); a holder who has stopped to poll his is not waited for.
     let is_busy = hold.state().extending.is_some_and(|until| began < until)
         && !mutant::is(Mutant::RenewalIntrudes);

@@ -231,9 +231,13 @@ impl Tenure {
             LossReason::Expired if self.until == self.limit => LossReason::HeldTooLong,
             reason => reason,
         };
+        let was_held = self.phase == Phase::Held;
         let release = self.end().unwrap_or(NodeSet::EMPTY);
         match self.phase {
             Phase::Ended(Some(reason)) => Loss { reason, release },
+            // Who has released it or handed it on has nothing to lose: what came too late for that
+            // changes nothing.
+            Phase::Ended(None) | Phase::GivenAway if !was_held => Loss { reason, release },
             _ => {
                 self.phase = Phase::Ended(Some(reason));
                 Loss { reason, release }
@@ -366,9 +370,15 @@ mod tests {
         assert_eq!(tenure.late(2, YES), Late::Noted);
         let loss = Loss { reason: LossReason::Expired, release: NodeSet::EMPTY };
         assert_eq!(tenure.extend(ttl(1000), at(1)), Err(loss));
-        // Not even a lost one is deleted by whoever gave it away.
-        tenure.give_away();
+        // Whoever tries to extend it all the same has not lost it either.
+        assert_eq!(tenure.ending(), Some(Ending::GivenAway));
+        assert_eq!(tenure.late(2, YES), Late::Noted);
         assert_eq!(tenure.end(), None);
+
+        let mut tenure = held();
+        tenure.end();
+        assert_eq!(tenure.extend(ttl(1000), at(1)), Err(loss));
+        assert_eq!(tenure.ending(), Some(Ending::Released));
     }
 
     #[test]

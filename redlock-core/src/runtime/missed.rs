@@ -92,8 +92,8 @@ impl Account {
 fn read() -> Leads {
     use rustix::time::{ClockId, Timespec, clock_gettime};
 
-    let nanos =
-        |time: Timespec| time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
+    // The types of its fields differ between targets. A clock before its own origin is at it.
+    let nanos = |time: Timespec| Duration::try_from(time).map_or(0, nanos);
     let ours = nanos(clock_gettime(ClockId::Monotonic));
     let boot = nanos(clock_gettime(ClockId::Boottime));
     let wall = nanos(clock_gettime(ClockId::Realtime));
@@ -107,10 +107,13 @@ fn read() -> Leads {
     use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
     static START: OnceLock<Instant> = OnceLock::new();
-    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     let ours = nanos(START.get_or_init(Instant::now).elapsed());
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
     Leads { boot: 0, wall: wall.saturating_sub(ours) }
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// What may lie between two readings, in nanoseconds: a small part of any drift allowance, which

@@ -70,7 +70,7 @@ impl Default for Network {
 /// ```
 /// use std::time::Duration;
 ///
-/// use redlock_core::Redlock;
+/// use redlock_core::{Redlock, Renewal};
 /// use redlock_testkit::{SimCluster, SimRuntime};
 ///
 /// let sim = SimRuntime::new(42);
@@ -82,7 +82,12 @@ impl Default for Network {
 ///     .build()?;
 ///
 /// let guard = sim.block_on(redlock.lock("orders").try_acquire()).unwrap();
+/// sim.advance(Duration::from_secs(3600)); // it renews itself
 /// assert!(guard.is_valid());
+/// drop(guard);
+///
+/// let lock = redlock.lock("invoices").renewal(Renewal::off());
+/// let guard = sim.block_on(lock.try_acquire()).unwrap();
 /// sim.advance(Duration::from_secs(10));
 /// assert!(!guard.is_valid());
 /// # Ok::<(), redlock_core::ConfigError>(())
