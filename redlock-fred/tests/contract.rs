@@ -175,6 +175,19 @@ async fn one_of_many_who_ask_at_once_is_granted_over_one_connection() {
 }
 
 #[tokio::test]
+async fn a_node_speaks_resp3_if_it_is_told_to() {
+    let server = Server::start().unwrap();
+    for (node, protocol) in [(node(&server), "resp=2"), (node(&server).resp3(), "resp=3")] {
+        assert!(votes(&node).await);
+        let clients: String = server.cmd(&["CLIENT", "LIST"]).unwrap();
+        let own = clients.lines().find(|line| !line.contains("cmd=client")).unwrap();
+        assert!(own.contains(protocol), "{own}");
+        drop(node);
+        until(PATIENCE, || async { common::connections(&server).is_empty() }).await;
+    }
+}
+
+#[tokio::test]
 async fn scripts_that_the_server_forgets_are_sent_again_once() {
     let server = Server::start().unwrap();
     let node = node(&server);
