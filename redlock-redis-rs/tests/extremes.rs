@@ -3,6 +3,9 @@
 
 mod common;
 
+#[path = "../../redlock-wire/tests/adapters/extremes.rs"]
+mod every_adapter;
+
 use std::time::Duration;
 
 use common::{PATIENCE, resource, votes};
@@ -10,22 +13,6 @@ use futures::{FutureExt, future::join};
 use redlock_core::{Delivery, FailureKind, LockNode};
 use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::Server;
-
-#[tokio::test]
-async fn a_timeout_may_be_as_long_as_a_duration_can_be() {
-    let server = Server::start().unwrap();
-    let node = RedisNode::open(&server.url()).unwrap();
-    let node = node.connect_timeout(Duration::MAX).response_timeout(Duration::MAX);
-    assert!(votes(&node).await);
-}
-
-#[tokio::test]
-async fn a_database_that_a_server_does_not_have_is_a_rejection() {
-    let server = Server::start().unwrap();
-    let url = server.url().replace("/0", "/16");
-    let error = RedisNode::open(&url).unwrap().inspect(&resource("r")).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
-}
 
 #[tokio::test]
 async fn the_nodes_own_timeout_counts_also_for_a_connection_that_was_brought_along() {

@@ -18,28 +18,6 @@ pub(crate) fn node(server: &Server) -> Node {
     Node::open(&server.url()).unwrap()
 }
 
-/// How often the server has carried out a command, failed calls included.
-pub(crate) fn calls(server: &Server, command: &str) -> u64 {
-    let stats: String = server.cmd(&["INFO", "commandstats"]).unwrap();
-    let prefix = format!("cmdstat_{command}:calls=");
-    stats
-        .lines()
-        .find_map(|line| line.strip_prefix(&prefix)?.split(',').next()?.parse().ok())
-        .unwrap_or(0)
-}
-
-/// The server's numbers for the connections open now, without the one that asks.
-pub(crate) fn connections(server: &Server) -> Vec<u64> {
-    let clients: String = server.cmd(&["CLIENT", "LIST"]).unwrap();
-    let asks = clients.lines().filter(|line| line.contains("cmd=client"));
-    assert_eq!(asks.count(), 1, "{clients}");
-    clients
-        .lines()
-        .filter(|line| !line.contains("cmd=client"))
-        .map(|line| line[3..].split(' ').next().unwrap().parse().unwrap())
-        .collect()
-}
-
 /// A client of the user's, connected, that does not reconnect.
 pub(crate) async fn connected(server: &Server) -> Client {
     let client = Client::new(settings(server), None, None, None);

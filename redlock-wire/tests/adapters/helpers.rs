@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redlock_core::{LockNode, Resource, Token, Ttl, Vote};
+use redlock_core::{Inspection, LockNode, Resource, Token, Ttl, Vote};
 use redlock_testkit::server::Server;
 
 pub(crate) fn resource(name: &str) -> Resource {
@@ -46,6 +46,39 @@ pub(crate) async fn poll_and_drop<T>(call: impl Future<Output = T>, polls: usize
         tokio::task::yield_now().await;
     }
     false
+}
+
+/// Drops the calls of a lock after so many polls, from none up to as many as they take; `check` is
+/// asked after each time. What they have left can always be released.
+pub(crate) async fn drop_calls_at_any_poll(node: &dyn LockNode, check: impl Fn()) {
+    let (name, mine, theirs) = (resource("r"), token("mine"), token("theirs"));
+    for polls in 0..10_000 {
+        let all_finished = [
+            poll_and_drop(node.acquire(&name, &mine, ttl(60_000)), polls).await,
+            poll_and_drop(node.acquire(&name, &theirs, ttl(60_000)), polls).await,
+            poll_and_drop(node.extend(&name, &mine, ttl(90_000)), polls).await,
+            poll_and_drop(node.inspect(&name), polls).await,
+            poll_and_drop(node.release(&name, &mine), polls).await,
+        ] == [true; 5];
+        // Whatever of those arrived has been carried out before these.
+        node.release(&name, &mine).await.unwrap();
+        node.release(&name, &theirs).await.unwrap();
+        assert_eq!(node.inspect(&name).await.unwrap(), Inspection::Free);
+        check();
+        if all_finished {
+            return;
+        }
+    }
+    panic!("the calls never end");
+}
+
+/// The server cuts the connections of a node, which votes again within a second each time.
+pub(crate) async fn cut_again_and_again(node: &dyn LockNode, server: &Server) {
+    for _ in 0..20 {
+        assert!(votes(node).await);
+        server.cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+        until(RETURN, || votes(node)).await;
+    }
 }
 
 /// Tries again and again, and tells how long it took; panics after `limit`.

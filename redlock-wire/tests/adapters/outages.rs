@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::common::{
-    Node, PATIENCE, RETURN, exists, node, poll_and_drop, resource, token, ttl, until, votes,
+    Node, PATIENCE, RETURN, cut_again_and_again, drop_calls_at_any_poll, exists, node,
+    poll_and_drop, resource, token, ttl, until, votes,
 };
 use futures::future::join_all;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
@@ -106,37 +107,14 @@ async fn a_hung_server_is_late_and_goes_on_in_order_without_a_replay() {
 #[tokio::test]
 async fn a_connection_cut_by_the_server_costs_one_call_at_most() {
     let server = Server::start().unwrap();
-    let node = node(&server);
-    for _ in 0..20 {
-        assert!(votes(&node).await);
-        server.cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
-        until(RETURN, || votes(&node)).await;
-    }
+    cut_again_and_again(&node(&server), &server).await;
 }
 
 #[tokio::test]
 async fn calls_dropped_at_any_poll_leave_the_connection_usable() {
     let server = Server::start().unwrap();
     let node = node(&server);
-    let (name, mine, theirs) = (resource("r"), token("mine"), token("theirs"));
-    let mut all_finished = false;
-    for polls in 0..10_000 {
-        all_finished = [
-            poll_and_drop(node.acquire(&name, &mine, ttl(60_000)), polls).await,
-            poll_and_drop(node.acquire(&name, &theirs, ttl(60_000)), polls).await,
-            poll_and_drop(node.extend(&name, &mine, ttl(90_000)), polls).await,
-            poll_and_drop(node.inspect(&name), polls).await,
-            poll_and_drop(node.release(&name, &mine), polls).await,
-        ] == [true; 5];
-        // Whatever of those arrived has been carried out before these.
-        node.release(&name, &mine).await.unwrap();
-        node.release(&name, &theirs).await.unwrap();
-        assert_eq!(node.inspect(&name).await.unwrap(), Inspection::Free);
-        if all_finished {
-            break;
-        }
-    }
-    assert!(all_finished);
+    drop_calls_at_any_poll(&node, || ()).await;
     assert_eq!(server.connections().unwrap().len(), 1);
 }
 
