@@ -8,9 +8,8 @@ mod every_adapter;
 
 use std::time::Duration;
 
-use common::{PATIENCE, resource, votes};
+use common::{PATIENCE, votes};
 use futures::{FutureExt, future::join};
-use redlock_core::{Delivery, FailureKind, LockNode};
 use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::Server;
 
@@ -30,7 +29,8 @@ async fn the_nodes_own_timeout_counts_also_for_a_connection_that_was_brought_alo
 
 #[cfg(feature = "deadpool")]
 mod pooled {
-    use common::{token, ttl};
+    use common::{resource, token, ttl};
+    use redlock_core::{Delivery, FailureKind, LockNode};
     use redlock_redis_rs::PooledNode;
 
     use super::*;
