@@ -1,3 +1,5 @@
+use std::fmt;
+
 use url::Url;
 
 use crate::{UrlError, UrlProblem};
@@ -8,9 +10,7 @@ use crate::{UrlError, UrlProblem};
 /// `unix:///path?db=…&user=…&pass=…`; `valkey` stands for `redis`.
 ///
 /// It is checked before a library sees it: the libraries take a part of a password that is not
-/// escaped for a host or a path, which they then show, and their own errors may quote the url. Not
-/// `Debug`, since it may have a password.
-#[expect(missing_debug_implementations, reason = "it may have a password")]
+/// escaped for a host or a path, which they then show, and their own errors may quote the url.
 #[derive(Clone)]
 pub struct ServerUrl {
     transport: Transport,
@@ -106,6 +106,16 @@ impl ServerUrl {
     }
 }
 
+/// Nothing of the text: it may have a password.
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerUrl")
+            .field("transport", &self.transport)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
 fn number(text: &str) -> Option<u32> {
     if text.is_empty() { Some(0) } else { text.parse().ok() }
 }
@@ -129,6 +139,7 @@ mod tests {
         ] {
             let url = ServerUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!((url.transport(), url.database()), (transport, database), "{text}");
+            assert!(!format!("{url:?}").contains("se%2F"), "{url:?}");
         }
     }
 
