@@ -2,8 +2,9 @@ use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::Client,
-    types::config::{
-        Config as Settings, ConnectionConfig, Options, Server, ServerConfig, TcpConfig,
+    types::{
+        RespVersion,
+        config::{Config as Settings, ConnectionConfig, Options, Server, ServerConfig, TcpConfig},
     },
 };
 use socket2::TcpKeepalive;
@@ -96,6 +97,19 @@ pub(crate) enum Origin {
     Settings(Box<Settings>),
     /// The user has made them, and takes care of them.
     Clients(Vec<Client>),
+}
+
+impl Origin {
+    /// The same servers, spoken to in RESP3.
+    pub(crate) fn resp3(&self) -> Self {
+        match self {
+            Self::Settings(settings) => {
+                let version = RespVersion::RESP3;
+                Self::Settings(Box::new(Settings { version, ..Settings::clone(settings) }))
+            }
+            brought_along @ Self::Clients(_) => brought_along.clone(),
+        }
+    }
 }
 
 /// The same settings with another server in front.

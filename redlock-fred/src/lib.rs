@@ -15,5 +15,6 @@ mod topologies;
 mod url;
 
 pub use fred;
+pub use redlock_wire::{UrlError, UrlProblem};
 
-pub use self::{config::ConfigError, node::FredNode, url::UrlError};
+pub use self::{config::ConfigError, node::FredNode};

@@ -4,11 +4,12 @@ use fred::{
     clients::{Client, Pool},
     types::config::Config as Settings,
 };
+use redlock_wire::UrlError;
 
 use crate::{
     config::{self, Config, ConfigError, Eviction, Origin},
     link::Link,
-    url::{self, UrlError},
+    url,
 };
 
 /// A Redis or Valkey server as a node.
@@ -122,6 +123,17 @@ impl FredNode {
     #[must_use]
     pub fn allow_eviction(self) -> Self {
         Self::with(Config { eviction: Eviction::Allowed, ..Config::clone(&self.link.config) })
+    }
+
+    /// Speaks RESP3 with the server, which must be Redis 6 or newer, or Valkey: what
+    /// `?protocol=resp3` in a url says.
+    ///
+    /// Nothing that a lock says or hears depends on it. A client that was brought along stays as it
+    /// is.
+    #[must_use]
+    pub fn resp3(self) -> Self {
+        let config = &self.link.config;
+        Self::with(Config { origin: config.origin.resp3(), ..Config::clone(config) })
     }
 
     /// Another name in errors and logs than host, port and database.

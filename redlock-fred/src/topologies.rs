@@ -3,8 +3,9 @@
 #[cfg(feature = "sentinel")]
 use fred::types::RespVersion;
 use fred::types::config::{Config as Settings, Server, ServerConfig};
+use redlock_wire::{UrlError, UrlProblem};
 
-use crate::{node::FredNode, url, url::UrlError};
+use crate::{node::FredNode, url};
 
 impl FredNode {
     /// The current master of this name, as these sentinels tell whenever the node connects. They are
@@ -62,10 +63,10 @@ impl FredNode {
         let (hosts, login) = together(sentinels, SENTINEL_PORT)?;
         let master = url::parse(master)?;
         if !master.server.is_centralized() {
-            return Err(UrlError::new(SOCKET));
+            return Err(UrlProblem::Socket.into());
         }
         if master.uses_tls() != login.uses_tls() {
-            return Err(UrlError::new(HALF));
+            return Err(UrlProblem::HalfTls.into());
         }
         Self::watched(name, hosts, login, master)
     }
@@ -78,7 +79,7 @@ impl FredNode {
         master: Settings,
     ) -> Result<Self, UrlError> {
         if name.is_empty() {
-            return Err(UrlError::new(NAME));
+            return Err(UrlProblem::NamelessMaster.into());
         }
         let server = ServerConfig::Sentinel {
             hosts,
@@ -111,7 +112,7 @@ impl FredNode {
     pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, UrlError> {
         let (hosts, settings) = together(urls, url::DEFAULT_PORT)?;
         if settings.database.is_some() {
-            return Err(UrlError::new(NUMBERED));
+            return Err(UrlError::from(UrlProblem::ClusterDatabase).at(0));
         }
         let server = ServerConfig::Clustered { hosts, policy: Default::default() };
         Ok(Self::of(Settings { server, ..settings }))
@@ -129,7 +130,7 @@ fn together<U: AsRef<str>>(
         let fail = |error: UrlError| error.at(index);
         let settings = url::parse_with(url.as_ref(), default_port).map_err(fail)?;
         let ServerConfig::Centralized { server } = &settings.server else {
-            return Err(fail(UrlError::new(SOCKET)));
+            return Err(fail(UrlProblem::Socket.into()));
         };
         hosts.push(server.clone());
         // All but the server, which is the first's in both.
@@ -138,23 +139,14 @@ fn together<U: AsRef<str>>(
         if (Settings { server, ..settings.clone() }) != *first
             || settings.uses_tls() != first.uses_tls()
         {
-            return Err(fail(UrlError::new(DIFFERENT)));
+            return Err(fail(UrlProblem::Mixed.into()));
         }
     }
-    common.map(|common| (hosts, common)).ok_or(UrlError::new(NONE))
+    common.map(|common| (hosts, common)).ok_or(UrlProblem::Missing.into())
 }
 
 #[cfg(feature = "sentinel")]
 const SENTINEL_PORT: u16 = 26379;
-#[cfg(feature = "sentinel")]
-const NAME: &str = "comes with an empty name of a master";
-#[cfg(feature = "sentinel")]
-const HALF: &str = "is with TLS or without it, unlike those of the sentinels";
-#[cfg(feature = "cluster")]
-const NUMBERED: &str = "names a database, and a cluster has none but 0";
-const NONE: &str = "is missing: not one was given";
-const SOCKET: &str = "is that of a socket, where hosts are needed";
-const DIFFERENT: &str = "differs from the first in more than host and port";
 
 #[cfg(all(test, feature = "cluster", feature = "sentinel"))]
 mod tests {
@@ -167,12 +159,12 @@ mod tests {
     fn several_urls_must_lead_to_hosts_and_say_the_same() {
         let none: [&str; 0] = [];
         for (urls, problem) in [
-            (&none[..], "the url of the node is missing: not one was given"),
-            (&["redis://a", "b"], "url 2 of the nodes does not start with"),
-            (&["redis://:secret@a", "redis://:other@b"], "url 2 of the nodes differs"),
-            (&["redis://a", "redis://b?protocol=resp3"], "url 2 of the nodes differs"),
+            (&none[..], "the url of the node is missing: there must be at least one"),
+            (&["redis://a", "b"], "url 2 does not start with"),
+            (&["redis://:secret@a", "redis://:other@b"], "url 2 differs"),
+            (&["redis://a", "redis://b?protocol=resp3"], "url 2 differs"),
             #[cfg(unix)]
-            (&["unix:///s"], "url 1 of the nodes is that of a socket"),
+            (&["unix:///s"], "url 1 is that of a socket"),
         ] {
             let with = FredNode::sentinel_with("main", urls, "redis://m");
             for node in [FredNode::sentinel("main", urls), with, FredNode::cluster(urls)] {

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    PATIENCE, calls, connected, exists, node, pttl, resource, settings, token, ttl, until, votes,
+    PATIENCE, connected, exists, node, pttl, resource, settings, token, ttl, until, votes,
 };
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Refusal, Ttl, Vote};
 use redlock_fred::{
@@ -130,8 +130,8 @@ async fn an_acquire_is_one_plain_command_in_whole_milliseconds() {
         let sent = log.into_iter().map(|entry| entry.3).find(|words| words[0] == "SET");
         assert_eq!(sent.unwrap(), ["SET", "r", "mine", "NX", "PX", millis]);
     }
-    assert_eq!(calls(&server, "set"), 3);
-    assert_eq!(calls(&server, "evalsha") + calls(&server, "eval"), 0);
+    assert_eq!(server.calls("set").unwrap(), 3);
+    assert_eq!(server.calls("evalsha").unwrap() + server.calls("eval").unwrap(), 0);
 }
 
 #[tokio::test]
@@ -171,7 +171,20 @@ async fn one_of_many_who_ask_at_once_is_granted_over_one_connection() {
     });
     let votes = futures::future::join_all(asked).await;
     assert_eq!(votes.into_iter().filter(|granted| *granted.as_ref().unwrap()).count(), 1);
-    assert_eq!(common::connections(&server).len(), 1);
+    assert_eq!(server.connections().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_speaks_resp3_if_it_is_told_to() {
+    let server = Server::start().unwrap();
+    for (node, protocol) in [(node(&server), "resp=2"), (node(&server).resp3(), "resp=3")] {
+        assert!(votes(&node).await);
+        let clients: String = server.cmd(&["CLIENT", "LIST"]).unwrap();
+        let own = clients.lines().find(|line| !line.contains("cmd=client")).unwrap();
+        assert!(own.contains(protocol), "{own}");
+        drop(node);
+        until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
+    }
 }
 
 #[tokio::test]
@@ -183,7 +196,7 @@ async fn scripts_that_the_server_forgets_are_sent_again_once() {
     server.cmd::<()>(&["SCRIPT", "FLUSH"]).unwrap();
     for _ in 0..2 {
         assert_eq!(node.extend(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-        assert_eq!(calls(&server, "eval"), 1);
+        assert_eq!(server.calls("eval").unwrap(), 1);
     }
     assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
 }
@@ -238,7 +251,7 @@ async fn a_unix_socket_a_user_and_another_database_work_too() {
         // Redis 6 does not tell.
         assert!(ours.contains(version) || !ours.contains(" resp="), "{url}: {ours}");
         drop(node);
-        until(PATIENCE, || async { common::connections(&server).is_empty() }).await;
+        until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
     }
     assert_eq!(server.cmd::<u64>(&["DBSIZE"]).unwrap(), 0);
     let keyspace: String = server.cmd(&["INFO", "keyspace"]).unwrap();

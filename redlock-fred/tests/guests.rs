@@ -17,8 +17,7 @@ use std::{
 };
 
 use common::{
-    PATIENCE, RETURN, calls, connected, connections, exists, node, resource, settings, token, ttl,
-    until, votes,
+    PATIENCE, RETURN, connected, exists, node, resource, settings, token, ttl, until, votes,
 };
 use futures::future::join_all;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
@@ -74,7 +73,11 @@ async fn what_was_sent_and_dropped_is_not_sent_again_to_a_server_that_comes_back
         // In order behind whatever may still be waiting in the client.
         assert_eq!(node.inspect(&resource("r")).await.unwrap(), Inspection::Free);
         let keys: u64 = server.cmd(&["DBSIZE"]).unwrap();
-        assert_eq!(calls(&server, "set"), keys, "a command of before the restart was sent again");
+        assert_eq!(
+            server.calls("set").unwrap(),
+            keys,
+            "a command of before the restart was sent again"
+        );
     }
 }
 
@@ -100,7 +103,7 @@ async fn what_was_dropped_between_two_connections_is_not_sent_when_its_time_is_o
     until(PATIENCE, || votes(&node)).await;
     assert!(!exists(&server, "r"));
     let keys: u64 = server.cmd(&["DBSIZE"]).unwrap();
-    assert_eq!(calls(&server, "set"), keys);
+    assert_eq!(server.calls("set").unwrap(), keys);
 }
 
 /// Stands before a server, and from the word on loses its answers and then the connection.
@@ -162,17 +165,17 @@ async fn a_command_whose_answer_is_lost_is_carried_out_once() {
         assert_eq!(error.kind(), FailureKind::Closed, "{error}");
         assert_eq!(error.delivery(), Delivery::Unknown, "{error}");
         until(PATIENCE, || async { node.inspect(&name).await.is_ok() }).await;
-        assert_eq!(calls(&server, "set"), 1);
+        assert_eq!(server.calls("set").unwrap(), 1);
 
         proxy.lose_the_next_answer();
-        let before = calls(&server, "evalsha");
+        let before = server.calls("evalsha").unwrap();
         let error = node.release(&name, &mine).await.unwrap_err();
         assert_eq!(error.delivery(), Delivery::Unknown, "{error}");
         until(PATIENCE, || async { node.inspect(&name).await.is_ok() }).await;
         assert!(!exists(&server, name.as_str()));
         // The release, and the look after it.
-        assert_eq!(calls(&server, "evalsha"), before + 2);
-        assert_eq!(calls(&server, "eval"), 0);
+        assert_eq!(server.calls("evalsha").unwrap(), before + 2);
+        assert_eq!(server.calls("eval").unwrap(), 0);
     }
 }
 
@@ -214,7 +217,7 @@ async fn in_a_pool_no_release_overtakes_its_acquire() {
     let names: Vec<_> = (0..100).map(|number| resource(&format!("r{number}"))).collect();
     let mine = token("mine");
     join_all(names.iter().map(|name| node.inspect(name))).await;
-    assert_eq!(connections(&server).len(), 8);
+    assert_eq!(server.connections().unwrap().len(), 8);
 
     // All eight connections have something to read when the server goes on.
     server.stop();
@@ -231,7 +234,7 @@ async fn in_a_pool_no_release_overtakes_its_acquire() {
     for name in &names {
         assert_eq!(node.inspect(name).await.unwrap(), Inspection::Free, "{name}");
     }
-    assert_eq!(calls(&server, "set"), 100);
+    assert_eq!(server.calls("set").unwrap(), 100);
 
     // And each connection has its share of the resources.
     server.cmd::<()>(&["CONFIG", "RESETSTAT"]).unwrap();
@@ -267,7 +270,7 @@ async fn a_client_that_is_dropped_with_its_node_hangs_up_when_its_owner_quits() 
     // It is the owner's: the node must not have ended it.
     client.ping::<()>(None).await.unwrap();
     client.quit().await.unwrap();
-    until(PATIENCE, || async { connections(&server).is_empty() }).await;
+    until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn a_client_serves_all_runtimes_until_its_own_has_ended() {
     let error = other.block_on(async { timeout(PATIENCE, node.inspect(&name)).await });
     let error = error.unwrap().unwrap_err();
     assert_eq!(error.kind(), FailureKind::Closed, "{error}");
-    assert_eq!(connections(&server).len(), 0);
+    assert_eq!(server.connections().unwrap().len(), 0);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
     process::{self, Child, Stdio},
 };
 
-use common::{PATIENCE, RETURN, calls, connections, exists, resource, token, ttl, until, votes};
+use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_fred::{
     FredNode,
@@ -125,7 +125,7 @@ async fn the_master_of_a_name_votes_and_after_a_fail_over_the_new_one() {
     let node = master_of([sentinel.url_at(port()), sentinel.url()]);
     assert_eq!(node.inspect(&resource("r")).await.unwrap(), Inspection::Free);
     assert!(votes(&node).await);
-    assert_eq!(calls(&master, "set"), 1);
+    assert_eq!(master.calls("set").unwrap(), 1);
     let before = node.identity();
     assert!(before.is_some());
 
@@ -168,7 +168,7 @@ async fn sentinels_that_are_not_there_or_do_not_know_the_name_are_an_outage() {
         assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
     }
     drop(node);
-    until(PATIENCE, || async { connections(&master).len() <= OF_THE_SENTINEL }).await;
+    until(PATIENCE, || async { master.connections().unwrap().len() <= OF_THE_SENTINEL }).await;
 }
 
 #[tokio::test]
@@ -231,10 +231,10 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
         assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
     }
     for server in &servers {
-        assert!(calls(server, "set") > 0, "a server had no share");
+        assert!(server.calls("set").unwrap() > 0, "a server had no share");
         assert_eq!(server.cmd::<u64>(&["DBSIZE"]).unwrap(), 0);
     }
-    assert_eq!(servers.iter().map(|server| calls(server, "set")).sum::<u64>(), 100);
+    assert_eq!(servers.iter().map(|server| server.calls("set").unwrap()).sum::<u64>(), 100);
     assert_eq!(node.identity(), None);
 
     // A slot that moves takes the resource with it; the node follows.
@@ -261,7 +261,7 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
     until(PATIENCE, || async { !votes(&node).await }).await;
     drop(node);
     for server in &servers[..2] {
-        until(PATIENCE, || async { connections(server).is_empty() }).await;
+        until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
     }
 }
 

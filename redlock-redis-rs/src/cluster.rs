@@ -7,12 +7,12 @@ use futures::{
     future::{self, join_all},
 };
 use redis::{
-    ConnectionInfo, FromRedisValue, RedisResult, Value,
+    ConnectionAddr, ConnectionInfo, FromRedisValue, RedisResult, Value,
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
 };
-use redlock_wire::{Script, Unfit};
+use redlock_wire::{Script, Unfit, UrlError, UrlProblem};
 use tokio::time::timeout;
 
 use crate::{
@@ -28,10 +28,18 @@ pub(crate) struct Seeds(Vec<ConnectionInfo>);
 
 impl Seeds {
     /// Fails if they cannot be of one cluster: with different users, say.
-    pub(crate) fn new(seeds: Vec<ConnectionInfo>) -> RedisResult<Self> {
-        let seeds = Self(seeds);
-        seeds.client(Duration::MAX, Duration::MAX)?;
-        Ok(seeds)
+    pub(crate) fn new(seeds: Vec<ConnectionInfo>) -> Result<Self, UrlError> {
+        for (index, seed) in seeds.iter().enumerate() {
+            if let ConnectionAddr::Unix(_) = seed.addr() {
+                return Err(UrlError::from(UrlProblem::Socket).at(index));
+            }
+            // The library tells whether they go together, and not which of them does not.
+            let so_far = Self(seeds.iter().take(index + 1).cloned().collect());
+            if so_far.client(Duration::MAX, Duration::MAX).is_err() {
+                return Err(UrlError::from(UrlProblem::Mixed).at(index));
+            }
+        }
+        Ok(Self(seeds))
     }
 
     /// The same servers, connected to in another way.

@@ -74,7 +74,8 @@ mod url;
 #[cfg(feature = "deadpool")]
 pub use deadpool_redis;
 pub use redis;
+pub use redlock_wire::{UrlError, UrlProblem};
 
+pub use self::node::RedisNode;
 #[cfg(feature = "deadpool")]
 pub use self::pooled::PooledNode;
-pub use self::{node::RedisNode, url::UrlError};

@@ -4,11 +4,12 @@ use redis::{
     Client,
     aio::{ConnectionManager, MultiplexedConnection},
 };
+use redlock_wire::{UrlError, UrlProblem};
 
 use crate::{
     config::{Config, Eviction, Origin, ready_for_tls, tuned},
     link::Link,
-    url::{self, UrlError},
+    url,
 };
 
 /// A Redis or Valkey server as a node.
@@ -37,7 +38,7 @@ impl RedisNode {
         let info = url::parse(url)?;
         let label = url::label(&info);
         // Cannot fail: these very settings have just made a client.
-        let client = Client::open(tuned(&info)).map_err(|_| UrlError::UNUSABLE)?;
+        let client = Client::open(tuned(&info)).map_err(|_| UrlProblem::Settings)?;
         Ok(Self::with(Config::new(label, origin(client))))
     }
 

@@ -3,11 +3,12 @@
 #[cfg(feature = "sentinel")]
 use redis::ConnectionAddr;
 use redis::ConnectionInfo;
+use redlock_wire::{UrlError, UrlProblem};
 
 use crate::{
     config::{Config, Origin, ready_for_tls, tuned},
     node::RedisNode,
-    url::{self, UrlError},
+    url,
 };
 
 #[cfg(feature = "sentinel")]
@@ -71,14 +72,14 @@ impl RedisNode {
         master: &str,
     ) -> Result<Self, UrlError> {
         if name.is_empty() {
-            return Err(UrlError::NAMELESS);
+            return Err(UrlProblem::NamelessMaster.into());
         }
         let sentinels = parse_all(sentinels, SENTINEL_PORT)?.into_iter().map(redis::Client::open);
         let sentinels: Vec<_> =
-            sentinels.collect::<Result<_, _>>().map_err(|_| UrlError::UNUSABLE)?;
+            sentinels.collect::<Result<_, _>>().map_err(|_| UrlProblem::Settings)?;
         let master = tuned(&url::parse(master)?);
         if let ConnectionAddr::Unix(_) = master.addr() {
-            return Err(UrlError::SOCKET);
+            return Err(UrlProblem::Socket.into());
         }
         let watched = crate::sentinel::Watched::new(name, sentinels, master);
         ready_for_tls();
@@ -120,7 +121,7 @@ impl RedisNode {
     pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, UrlError> {
         let seeds = parse_all(urls, url::DEFAULT_PORT)?;
         let label = seeds.first().map(url::label).unwrap_or_default();
-        let seeds = crate::cluster::Seeds::new(seeds).map_err(|_| UrlError::MIXED)?;
+        let seeds = crate::cluster::Seeds::new(seeds)?;
         ready_for_tls();
         Ok(Self::with(Config::new(format!("cluster:{label}"), Origin::Cluster(seeds))))
     }
@@ -135,8 +136,8 @@ fn parse_all<U: AsRef<str>>(
         let info = url::parse_with(url.as_ref(), default_port).map_err(|error| error.at(index))?;
         Ok(tuned(&info))
     });
-    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-    if parsed.is_empty() { Err(UrlError::MISSING) } else { Ok(parsed) }
+    let parsed = parsed.collect::<Result<Vec<_>, UrlError>>()?;
+    if parsed.is_empty() { Err(UrlProblem::Missing.into()) } else { Ok(parsed) }
 }
 
 #[cfg(feature = "sentinel")]

@@ -3,29 +3,15 @@
 
 mod common;
 
+#[path = "../../redlock-wire/tests/adapters/extremes.rs"]
+mod every_adapter;
+
 use std::time::Duration;
 
-use common::{PATIENCE, resource, votes};
+use common::{PATIENCE, votes};
 use futures::{FutureExt, future::join};
-use redlock_core::{Delivery, FailureKind, LockNode};
 use redlock_redis_rs::{RedisNode, redis};
 use redlock_testkit::server::Server;
-
-#[tokio::test]
-async fn a_timeout_may_be_as_long_as_a_duration_can_be() {
-    let server = Server::start().unwrap();
-    let node = RedisNode::open(&server.url()).unwrap();
-    let node = node.connect_timeout(Duration::MAX).response_timeout(Duration::MAX);
-    assert!(votes(&node).await);
-}
-
-#[tokio::test]
-async fn a_database_that_a_server_does_not_have_is_a_rejection() {
-    let server = Server::start().unwrap();
-    let url = server.url().replace("/0", "/16");
-    let error = RedisNode::open(&url).unwrap().inspect(&resource("r")).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
-}
 
 #[tokio::test]
 async fn the_nodes_own_timeout_counts_also_for_a_connection_that_was_brought_along() {
@@ -43,7 +29,8 @@ async fn the_nodes_own_timeout_counts_also_for_a_connection_that_was_brought_alo
 
 #[cfg(feature = "deadpool")]
 mod pooled {
-    use common::{token, ttl};
+    use common::{resource, token, ttl};
+    use redlock_core::{Delivery, FailureKind, LockNode};
     use redlock_redis_rs::PooledNode;
 
     use super::*;

@@ -7,13 +7,15 @@ mod gate;
 
 use std::{
     error::Error,
-    future::Future,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use common::{PATIENCE, RETURN, exists, pttl, resource, token, ttl, until, votes};
+use common::{
+    PATIENCE, RETURN, cut_again_and_again, drop_calls_at_any_poll, exists, pttl, resource, token,
+    ttl, until, votes,
+};
 use futures::future::join_all;
 use gate::Gate;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Refusal, Vote};
@@ -342,52 +344,18 @@ async fn a_hung_server_keeps_few_connections_busy_and_votes_within_a_second_of_i
 #[tokio::test]
 async fn a_connection_cut_by_the_server_costs_one_call_at_most() {
     let server = Server::start().unwrap();
-    let node = node(&server);
-    for _ in 0..20 {
-        assert!(votes(&node).await);
-        server.cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
-        until(RETURN, || votes(&node)).await;
-    }
-}
-
-/// Polls a call so many times, then drops it. Tells whether it had finished.
-async fn poll_and_drop<T>(call: impl Future<Output = T>, polls: usize) -> bool {
-    let mut call = pin!(call);
-    for _ in 0..polls {
-        if futures::poll!(&mut call).is_ready() {
-            return true;
-        }
-        tokio::task::yield_now().await;
-    }
-    false
+    cut_again_and_again(&node(&server), &server).await;
 }
 
 #[tokio::test]
 async fn calls_dropped_at_any_poll_leave_no_key_and_no_connection() {
     let server = Server::start().unwrap();
     let node = node(&server);
-    let (name, mine, theirs) = (resource("r"), token("mine"), token("theirs"));
-    let mut all_finished = false;
-    for polls in 0..10_000 {
-        all_finished = [
-            poll_and_drop(node.acquire(&name, &mine, ttl(60_000)), polls).await,
-            poll_and_drop(node.acquire(&name, &theirs, ttl(60_000)), polls).await,
-            poll_and_drop(node.extend(&name, &mine, ttl(90_000)), polls).await,
-            poll_and_drop(node.inspect(&name), polls).await,
-            poll_and_drop(node.release(&name, &mine), polls).await,
-        ] == [true; 5];
-        node.release(&name, &mine).await.unwrap();
-        node.release(&name, &theirs).await.unwrap();
-        assert_eq!(node.inspect(&name).await.unwrap(), Inspection::Free);
-        assert!(server.connections().unwrap().len() <= 4 + 4);
-        if all_finished {
-            break;
-        }
-    }
-    assert!(all_finished);
-    until(PATIENCE, || async { server.connections().unwrap().len() <= 4 }).await;
+    let connections = || server.connections().unwrap().len();
+    drop_calls_at_any_poll(&node, || assert!(connections() <= 4 + 4)).await;
+    until(PATIENCE, || async { connections() <= 4 }).await;
     drop(node);
-    until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
+    until(PATIENCE, || async { connections() == 0 }).await;
 }
 
 #[test]

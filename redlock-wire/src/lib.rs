@@ -8,6 +8,7 @@
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`failure`]: what an error of the server means for a lock.
 //! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
+//! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod ask;
 mod command;
@@ -16,6 +17,8 @@ mod failure;
 mod fitness;
 mod identity;
 mod script;
+mod server_url;
+mod url_error;
 
 pub use self::{
     ask::{acquire, extend, inspect, release},
@@ -25,4 +28,6 @@ pub use self::{
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,
     script::Script,
+    server_url::{ServerUrl, Transport},
+    url_error::{UrlError, UrlProblem},
 };

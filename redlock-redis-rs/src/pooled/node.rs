@@ -1,12 +1,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{Manager, Pool, Runtime};
+use redlock_wire::{UrlError, UrlProblem};
 
 use super::lanes::Lanes;
 use crate::{
     config::{CONNECT_TIMEOUT, Eviction, RESPONSE_TIMEOUT, ready_for_tls, tuned},
     dial::untimed,
-    url::{self, UrlError},
+    url,
 };
 
 /// A Redis or Valkey server as a node, over connections from a pool of [`deadpool_redis`].
@@ -70,13 +71,13 @@ impl PooledNode {
         // Neither can fail: these very settings have just made a client, and the runtime that
         // timeouts need is named.
         let manager =
-            Manager::new_with_config(tuned(&info), untimed()).map_err(|_| UrlError::UNUSABLE)?;
+            Manager::new_with_config(tuned(&info), untimed()).map_err(|_| UrlProblem::Settings)?;
         let pool = Pool::builder(manager)
             .max_size(SIZE)
             .recycle_timeout(Some(RECYCLE_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|_| UrlError::UNUSABLE)?;
+            .map_err(|_| UrlProblem::Settings)?;
         Ok(Self::from_pool(label, pool))
     }
 

@@ -1,68 +1,28 @@
 //! What the tests on real servers share.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+#[path = "../../../redlock-wire/tests/adapters/helpers.rs"]
+mod helpers;
 
-use redlock_core::{LockNode, Resource, Token, Ttl, Vote};
-use redlock_redis_rs::RedisNode;
+pub(crate) use helpers::*;
+use redlock_core::Delivery;
+pub(crate) use redlock_redis_rs::RedisNode as Node;
+use redlock_redis_rs::redis::{Client, IntoConnectionInfo};
 use redlock_testkit::server::Server;
 
-pub(crate) fn resource(name: &str) -> Resource {
-    Resource::new(name).unwrap()
-}
-
-pub(crate) fn token(bytes: impl AsRef<[u8]>) -> Token {
-    Token::from_bytes(bytes.as_ref()).unwrap()
-}
-
-pub(crate) fn ttl(millis: u64) -> Ttl {
-    Ttl::new(Duration::from_millis(millis)).unwrap()
-}
-
 /// A node over the protocol that this test crate is about.
-pub(crate) fn node(server: &Server) -> RedisNode {
-    let node = RedisNode::open(&server.url()).unwrap();
+pub(crate) fn node(server: &Server) -> Node {
+    let node = Node::open(&server.url()).unwrap();
     if module_path!().starts_with("resp3::") { node.resp3() } else { node }
 }
 
-/// Milliseconds that a key has left, as the server tells: -1 for ever, -2 no such key.
-pub(crate) fn pttl(server: &Server, key: &str) -> i64 {
-    server.cmd(&["PTTL", key]).unwrap()
+/// A node made from settings of the client library.
+pub(crate) fn configured(server: &Server, password: &str) -> Node {
+    let info = format!("redis://127.0.0.1:{}", server.port()).into_connection_info().unwrap();
+    let settings = info.redis_settings().clone().set_password(password);
+    Node::from_client(Client::open(info.set_redis_settings(settings)).unwrap())
 }
 
-pub(crate) fn exists(server: &Server, key: &str) -> bool {
-    server.cmd(&["EXISTS", key]).unwrap()
-}
-
-/// Whether the node votes for a new token on a resource of its own.
-pub(crate) async fn votes(node: &dyn LockNode) -> bool {
-    let name = resource(&format!("probe:{:?}", Instant::now()));
-    matches!(node.acquire(&name, &token("probe"), ttl(1_000)).await, Ok(Vote::Granted { .. }))
-}
-
-/// Tries again and again, and tells how long it took; panics after `limit`.
-pub(crate) async fn until<F, P>(limit: Duration, mut probe: P) -> Duration
-where
-    F: Future<Output = bool>,
-    P: FnMut() -> F,
-{
-    let start = Instant::now();
-    loop {
-        let done = probe().await;
-        let waited = start.elapsed();
-        assert!(waited < limit, "not within {limit:?}");
-        if done {
-            return waited;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Far more than anything takes that works.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Within what a node must vote again after its server's return.
-pub(crate) const RETURN: Duration = Duration::from_secs(1);
+/// What a node tells of a request to a server that refuses every command: the client library does
+/// not mind that its greeting is refused, so the request is sent.
+pub(crate) const UNWELCOME: Delivery = Delivery::Refused;
