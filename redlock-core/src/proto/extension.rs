@@ -96,12 +96,12 @@ impl Tenure {
             return ExtensionStep::Ignored;
         }
         self.note(node, ballot);
-        let counted = match ballot {
-            Ballot::Cast(Vote::Refused(Refusal::NotHeld)) if mutant::is(Mutant::AbsentCounted) => {
-                Ballot::Cast(Vote::granted())
-            }
-            ballot => ballot,
-        };
+        let mut counted = ballot;
+        if mutant::is(Mutant::AbsentCounted)
+            && let Ballot::Cast(Vote::Refused(Refusal::NotHeld)) = ballot
+        {
+            counted = Ballot::Cast(Vote::granted());
+        }
         extension.round.enter(node, counted, now);
         let answered = self.quorum.all().without(extension.round.silent());
         if extension.asked.without(answered).is_empty() {

@@ -149,7 +149,10 @@ impl Tenure {
         self.votes.healing.remove(node);
         let had_it = self.votes.may_hold.contains(node);
         let may_hold = ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)));
-        if mutant::is(Mutant::StragglerKept) || (healed && mutant::is(Mutant::HealingForgotten)) {
+        if mutant::is(Mutant::StragglerKept) {
+            return Late::Noted;
+        }
+        if healed && mutant::is(Mutant::HealingForgotten) {
             return Late::Noted;
         }
         if mutant::is(Mutant::LateYesRevives) && may_hold {
@@ -570,9 +573,11 @@ mod tests {
         let timing = Timing::new(Drift::default()).max_hold(Duration::from_millis(1500));
         let mut tenure = Tenure::begin(Quorum::of(3).unwrap(), timing, ttl(1000), at(0), votes);
         assert_eq!(tenure.until(), at(END));
+        assert!(!tenure.is_at_its_limit());
         let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
         let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(910));
         assert_eq!(step, ExtensionStep::Extended(at(1500)));
+        assert!(tenure.is_at_its_limit());
         let loss = tenure.extend(ttl(1000), at(1500)).unwrap_err();
         assert_eq!(loss.reason, LossReason::HeldTooLong);
         assert_eq!(tenure.ending(), Some(Ending::Lost(LossReason::HeldTooLong)));
