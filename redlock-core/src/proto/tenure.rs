@@ -250,35 +250,35 @@ impl Tenure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::{
-        Delivery, Drift, Extension, ExtensionStep, Failure, FailureKind, Tally, Verdict,
-    };
+pub(super) mod fixture {
+    //! A lock that is held, for the tests of what becomes of it.
 
-    const YES: Ballot = Ballot::Cast(Vote::granted());
-    const GONE: Ballot = Ballot::Cast(Vote::not_held());
-    const OTHER: Ballot = Ballot::Cast(Vote::held_by_another(None));
-    const FAILED: Ballot =
+    use super::*;
+    use crate::proto::{Delivery, Drift, Extension, ExtensionStep, Failure, FailureKind};
+
+    pub(crate) const YES: Ballot = Ballot::Cast(Vote::granted());
+    pub(crate) const GONE: Ballot = Ballot::Cast(Vote::not_held());
+    pub(crate) const OTHER: Ballot = Ballot::Cast(Vote::held_by_another(None));
+    pub(crate) const FAILED: Ballot =
         Ballot::Failed(Failure { kind: FailureKind::Closed, delivery: Delivery::Unknown });
 
     /// The end of validity of [`held`]: 1000 ms less 1 % less 2 ms.
-    const END: u64 = 988;
+    pub(crate) const END: u64 = 988;
 
-    fn at(millis: u64) -> Moment {
+    pub(crate) fn at(millis: u64) -> Moment {
         Moment::at(Duration::from_millis(millis))
     }
 
-    fn ttl(millis: u64) -> Ttl {
+    pub(crate) fn ttl(millis: u64) -> Ttl {
         Ttl::new(Duration::from_millis(millis)).unwrap()
     }
 
-    fn set<const N: usize>(nodes: [usize; N]) -> NodeSet {
+    pub(crate) fn set<const N: usize>(nodes: [usize; N]) -> NodeSet {
         nodes.into_iter().collect()
     }
 
     /// A lock over three nodes, asked for at 0 with a ttl of a second; node 2 is outstanding.
-    fn held() -> Tenure {
+    pub(crate) fn held() -> Tenure {
         let quorum = Quorum::of(3).unwrap();
         let votes = Votes {
             held: set([0, 1]),
@@ -289,7 +289,7 @@ mod tests {
         Tenure::begin(quorum, Drift::default().into(), ttl(1000), at(0), votes)
     }
 
-    fn answer(
+    pub(crate) fn answer(
         tenure: &mut Tenure,
         extension: &mut Extension,
         ballots: &[(usize, Ballot)],
@@ -301,6 +301,12 @@ mod tests {
         }
         step
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fixture::*, *};
+    use crate::proto::{Delivery, Failure, FailureKind};
 
     #[test]
     fn validity_ends_by_the_clock_alone() {
@@ -365,179 +371,6 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_was_given_away_is_neither_valid_nor_deleted() {
-        let mut tenure = held();
-        tenure.give_away();
-        assert!(!tenure.is_valid(at(1)));
-        assert_eq!(tenure.end(), None);
-        assert_eq!(tenure.late(2, YES), Late::Noted);
-        let loss = Loss { reason: LossReason::Expired, release: NodeSet::EMPTY };
-        assert_eq!(tenure.extend(ttl(1000), at(1)), Err(loss));
-        // Whoever tries to extend it all the same has not lost it either.
-        assert_eq!(tenure.ending(), Some(Ending::GivenAway));
-        assert_eq!(tenure.late(2, YES), Late::Noted);
-        assert_eq!(tenure.end(), None);
-
-        let mut tenure = held();
-        tenure.end();
-        assert_eq!(tenure.extend(ttl(1000), at(1)), Err(loss));
-        assert_eq!(tenure.ending(), Some(Ending::Released));
-    }
-
-    #[test]
-    fn an_extension_counts_from_its_own_start() {
-        let mut tenure = held();
-        tenure.late(2, YES);
-        let mut extension = tenure.extend(ttl(1000), at(300)).unwrap();
-        assert_eq!(extension.asked(), set([0, 1, 2]));
-        assert_eq!(answer(&mut tenure, &mut extension, &[(0, YES)], at(400)), ExtensionStep::Open);
-        let step = answer(&mut tenure, &mut extension, &[(2, YES)], at(500));
-        assert_eq!(step, ExtensionStep::Extended(at(300 + END)));
-        assert!(tenure.is_valid(at(300 + END - 1)));
-    }
-
-    #[test]
-    fn a_shorter_extension_never_shortens() {
-        let mut tenure = held();
-        let mut extension = tenure.extend(ttl(100), at(0)).unwrap();
-        let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(1));
-        assert_eq!(step, ExtensionStep::Extended(at(END)));
-    }
-
-    #[test]
-    fn nodes_whose_acquire_is_outstanding_are_not_asked_to_extend() {
-        let mut tenure = held();
-        assert_eq!(tenure.extend(ttl(1000), at(0)).unwrap().asked(), set([0, 1]));
-    }
-
-    #[test]
-    fn an_extension_is_decided_when_every_node_that_was_asked_has_answered() {
-        // Node 2 is outstanding: it was not asked, and no answer of it is to come.
-        for (last, verdict) in
-            [(YES, Verdict::Unreachable), (FAILED, Verdict::Unreachable), (GONE, Verdict::Refused)]
-        {
-            let mut tenure = held();
-            let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
-            let ballots = [(0, FAILED), (1, last)];
-            let step = answer(&mut tenure, &mut extension, &ballots, at(101));
-            assert_eq!(step, ExtensionStep::Unchanged(verdict));
-            assert_eq!(tenure.until(), at(END));
-        }
-    }
-
-    #[test]
-    fn an_expired_lock_is_not_extended_but_lost_and_cleaned_up_once() {
-        let mut tenure = held();
-        let loss = Loss { reason: LossReason::Expired, release: set([0, 1]) };
-        assert_eq!(tenure.extend(ttl(1000), at(END)), Err(loss));
-        assert!(!tenure.is_valid(at(0)));
-        let again = Loss { release: NodeSet::EMPTY, ..loss };
-        assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
-        assert_eq!(tenure.end(), None);
-    }
-
-    #[test]
-    fn a_quorum_that_is_complete_only_at_the_old_end_is_too_late() {
-        let mut tenure = held();
-        let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
-        let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(END));
-        let loss = Loss { reason: LossReason::Expired, release: set([0, 1]) };
-        assert_eq!(step, ExtensionStep::Lost(loss));
-    }
-
-    #[test]
-    fn failures_leave_the_lock_as_it_was() {
-        let mut tenure = held();
-        let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
-        let step = answer(&mut tenure, &mut extension, &[(0, FAILED), (1, FAILED)], at(200));
-        assert_eq!(step, ExtensionStep::Unchanged(Verdict::Unreachable));
-        assert_eq!(tenure.until(), at(END));
-        assert!(tenure.is_valid(at(END - 1)));
-        assert_eq!(tenure.held(), set([0, 1]));
-
-        let mut extension = tenure.extend(ttl(1000), at(300)).unwrap();
-        let step = answer(&mut tenure, &mut extension, &[(0, FAILED), (1, GONE)], at(400));
-        assert_eq!(step, ExtensionStep::Unchanged(Verdict::Refused));
-        assert!(tenure.is_valid(at(END - 1)));
-
-        let mut extension = tenure.extend(ttl(1000), at(500)).unwrap();
-        let step = tenure.extension_timed_out(&mut extension, at(600));
-        assert_eq!(step, ExtensionStep::Unchanged(Verdict::Unreachable));
-        let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
-        let step = tenure.extension_timed_out(&mut extension, at(END));
-        assert!(matches!(step, ExtensionStep::Lost(Loss { reason: LossReason::Expired, .. })));
-    }
-
-    #[test]
-    fn a_blocking_minority_of_definite_noes_is_a_loss_at_once() {
-        for (one, other) in [(GONE, GONE), (OTHER, GONE), (OTHER, OTHER)] {
-            let mut tenure = held();
-            tenure.late(2, YES);
-            let mut extension = tenure.extend(ttl(1000), at(100)).unwrap();
-            let step = answer(&mut tenure, &mut extension, &[(0, one), (2, other)], at(101));
-            let loss = Loss { reason: LossReason::QuorumLost, release: set([0, 1, 2]) };
-            assert_eq!(step, ExtensionStep::Lost(loss));
-            assert!(!tenure.is_valid(at(102)));
-            // The first reason stands, also when the clock agrees later on.
-            let again = Loss { release: NodeSet::EMPTY, ..loss };
-            assert_eq!(tenure.extend(ttl(1000), at(END)), Err(again));
-        }
-    }
-
-    #[test]
-    fn definite_noes_after_the_verdict_are_a_loss_all_the_same() {
-        let mut tenure = held();
-        let mut returned = Tally::new(Quorum::of(3).unwrap());
-        returned.enter(0, FAILED);
-        returned.enter(1, GONE);
-        assert_eq!(tenure.extension_returned(&returned), None);
-        assert!(tenure.is_valid(at(1)));
-        returned.enter(2, OTHER);
-        let loss = Loss { reason: LossReason::QuorumLost, release: set([0, 1]) };
-        assert_eq!(tenure.extension_returned(&returned), Some(loss));
-        assert!(!tenure.is_valid(at(1)));
-        assert_eq!(tenure.extension_returned(&returned), None, "only once");
-    }
-
-    #[test]
-    fn answers_to_an_earlier_extension_or_after_the_end_are_ignored() {
-        let mut tenure = held();
-        let mut first = tenure.extend(ttl(1000), at(100)).unwrap();
-        let mut second = tenure.extend(ttl(1000), at(200)).unwrap();
-        let before = tenure.clone();
-        let step = answer(&mut tenure, &mut first, &[(0, YES), (1, YES)], at(300));
-        assert_eq!(step, ExtensionStep::Ignored);
-        assert_eq!(tenure.extension_timed_out(&mut first, at(300)), ExtensionStep::Ignored);
-        assert_eq!(tenure, before);
-        tenure.end();
-        let step = answer(&mut tenure, &mut second, &[(0, YES), (1, YES)], at(300));
-        assert_eq!(step, ExtensionStep::Ignored);
-        assert!(!tenure.is_valid(at(301)));
-    }
-
-    #[test]
-    fn late_answers_to_an_extension_tell_who_holds() {
-        let mut tenure = held();
-        tenure.extension_late(1, GONE);
-        tenure.extension_late(2, YES);
-        tenure.extension_late(0, FAILED);
-        assert_eq!(tenure.held(), set([0, 2]));
-        tenure.end();
-        tenure.extension_late(1, YES);
-        assert_eq!(tenure.held(), set([0, 2]));
-    }
-
-    #[test]
-    fn nodes_are_asked_to_release_for_as_long_as_they_may_remember() {
-        let mut tenure = held();
-        assert_eq!(tenure.forgotten(), at(2012));
-        tenure.extend(ttl(1000), at(500)).unwrap();
-        assert_eq!(tenure.forgotten(), at(2512));
-        tenure.extend(ttl(100), at(600)).unwrap();
-        assert_eq!(tenure.forgotten(), at(2512));
-    }
-
-    #[test]
     fn a_lock_is_declared_lost_a_little_before_its_end_and_once() {
         let mut tenure = held();
         let lead = Duration::from_millis(2);
@@ -560,26 +393,5 @@ mod tests {
             assert_eq!(tenure.expire(at(END), Duration::ZERO), None);
             assert_eq!(tenure.ending(), Some(ending));
         }
-    }
-
-    #[test]
-    fn a_lock_is_held_for_no_longer_than_its_longest_hold() {
-        let votes = Votes {
-            held: set([0, 1]),
-            may_hold: set([0, 1]),
-            outstanding: NodeSet::EMPTY,
-            healing: NodeSet::EMPTY,
-        };
-        let timing = Timing::new(Drift::default()).max_hold(Duration::from_millis(1500));
-        let mut tenure = Tenure::begin(Quorum::of(3).unwrap(), timing, ttl(1000), at(0), votes);
-        assert_eq!(tenure.until(), at(END));
-        assert!(!tenure.is_at_its_limit());
-        let mut extension = tenure.extend(ttl(1000), at(900)).unwrap();
-        let step = answer(&mut tenure, &mut extension, &[(0, YES), (1, YES)], at(910));
-        assert_eq!(step, ExtensionStep::Extended(at(1500)));
-        assert!(tenure.is_at_its_limit());
-        let loss = tenure.extend(ttl(1000), at(1500)).unwrap_err();
-        assert_eq!(loss.reason, LossReason::HeldTooLong);
-        assert_eq!(tenure.ending(), Some(Ending::Lost(LossReason::HeldTooLong)));
     }
 }
