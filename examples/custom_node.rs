@@ -18,8 +18,8 @@ use std::{
 
 use futures::channel::oneshot;
 use redlocks::{
-    Delivery, Error, FailureKind, Identity, Inspection, LockNode, NodeError, Redlock, Resource,
-    Token, Ttl, Vote, async_trait,
+    Delivery, Error, FailureKind, Identity, Inspection, LockNode, NodeError, Notifications,
+    Redlock, Resource, Token, Ttl, Vote, async_trait,
 };
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
@@ -92,6 +92,10 @@ impl LockNode for SqliteNode {
     /// A random number in the file, so two paths to one file are found out.
     fn identity(&self) -> Option<Identity> {
         Some(self.identity)
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

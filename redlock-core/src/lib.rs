@@ -12,10 +12,11 @@ pub use lock::{
     Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
     ReentrantGuard, Release, Report,
 };
-pub use node::{Identity, Inspection, LockNode, NodeError};
+pub use node::{Announced, Identity, Inspection, LockNode, NodeError, Notice, Notifications};
 pub use proto::{
-    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Lease, LossReason, Moment,
-    Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token, Ttl, Vote,
+    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fingerprint, Lease,
+    LossReason, Moment, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token, Ttl,
+    Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

@@ -1,9 +1,12 @@
 //! The port to a store: [`LockNode`], its contract, and what goes over it.
 
+mod notifications;
+
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub use self::notifications::{Announced, Notice, Notifications};
 use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 
 /// One independent store that votes on who holds a lock: a Redis server, a table, a map.
@@ -40,7 +43,8 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use redlock_core::{
-///     Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote, async_trait,
+///     Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+///     async_trait,
 /// };
 ///
 /// /// Keeps locks for ever: enough to show the shape.
@@ -53,10 +57,7 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///         "forever"
 ///     }
 ///
-///     fn identity(&self) -> Option<Identity> {
-///         None
-///     }
-///
+/// XX///
 ///     async fn acquire(&self, resource: &Resource, token: &Token, _: Ttl) -> Result<Vote, NodeError> {
 ///         let mut held = self.0.lock().expect("nothing panics under this lock");
 ///         let holder = held.entry(resource.clone()).or_insert_with(|| token.clone());
@@ -104,6 +105,12 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     /// votes. `None` while it is not known, or if the store has nothing of the kind. Asked at each
     /// grant, so it must be cheap: what the last connection told, not a request.
     fn identity(&self) -> Option<Identity>;
+
+    /// The node as one that tells of releases, if it can.
+    ///
+    /// Without that, whoever waits for a resource looks again by the retry policy, and when the
+    /// holder's time is over.
+    fn notifications(&self) -> Option<&dyn Notifications>;
 
     /// Takes the resource for this token if it is free or already this token's.
     ///

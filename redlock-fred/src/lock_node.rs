@@ -7,7 +7,9 @@ use fred::{
     types::{ClusterHash, CustomCommand, Resp3Frame, Value},
     util::redis_keyslot,
 };
-use redlock_core::{Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+};
 use redlock_wire::{Command, Exchange, Reply, Trouble, Word};
 
 use crate::{
@@ -24,6 +26,10 @@ impl LockNode for FredNode {
 
     fn identity(&self) -> Option<Identity> {
         self.link.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

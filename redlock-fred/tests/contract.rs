@@ -22,7 +22,7 @@ use redlock_testkit::server::{Options, Server};
 
 fn left(vote: Vote) -> Option<Duration> {
     match vote {
-        Vote::Refused(Refusal::HeldByAnother { remaining }) => remaining,
+        Vote::Refused(Refusal::HeldByAnother { remaining, .. }) => remaining,
         other => panic!("{other:?} is not a refusal for another holder"),
     }
 }

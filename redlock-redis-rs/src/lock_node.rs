@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redlock_core::{Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+};
 use redlock_wire::{Command, Exchange, Reply, Trouble};
 
 use crate::{
@@ -20,6 +22,10 @@ impl LockNode for RedisNode {
 
     fn identity(&self) -> Option<Identity> {
         self.link.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

@@ -50,7 +50,7 @@ async fn calls_do_what_the_contract_says() {
         node.extend(&name, &theirs, ttl(90_000)).await.unwrap(),
         node.release(&name, &theirs).await.unwrap(),
     ] {
-        assert!(matches!(vote, Vote::Refused(Refusal::HeldByAnother { remaining: Some(_) })));
+        assert!(matches!(vote, Vote::Refused(Refusal::HeldByAnother { remaining: Some(_), .. })));
     }
     assert_eq!(node.extend(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
     assert!(pttl(&server, "r") > 50_000);

@@ -17,7 +17,9 @@ mod broken {
     //! The suite finds out nodes that do what they must not.
 
     use async_trait::async_trait;
-    use redlock_core::{Delivery, Identity, Inspection, NodeError, Resource, Token, Ttl, Vote};
+    use redlock_core::{
+        Delivery, Identity, Inspection, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    };
     use redlock_testkit::outages::{Outage, run};
 
     use super::{Arc, Failed, LockNode, RedisNode};
@@ -47,6 +49,10 @@ mod broken {
 
         fn identity(&self) -> Option<Identity> {
             self.0.identity()
+        }
+
+        fn notifications(&self) -> Option<&dyn Notifications> {
+            None
         }
 
         async fn acquire(

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use redlock_core::{
-    Delivery, FailureKind, Identity, Inspection, LockNode, NodeError, Resource, Runtime, Token,
-    Ttl, Vote,
+    Delivery, FailureKind, Identity, Inspection, LockNode, NodeError, Notifications, Resource,
+    Runtime, Token, Ttl, Vote,
 };
 
 use self::fault::Plan;
@@ -155,6 +155,10 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
 
     fn identity(&self) -> Option<Identity> {
         self.inner.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

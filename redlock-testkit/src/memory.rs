@@ -14,8 +14,8 @@ use std::{
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use redlock_core::{
-    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Resource, Runtime,
-    Token, Ttl, Vote,
+    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Notifications,
+    Resource, Runtime, Token, Ttl, Vote,
 };
 
 pub use self::controls::{CallCounts, Key};
@@ -166,6 +166,10 @@ impl LockNode for MemoryNode {
     fn identity(&self) -> Option<Identity> {
         let starts = self.state().starts();
         Some(Identity::new(u128::from(self.0.number) << 64 | u128::from(starts)))
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

@@ -4,7 +4,9 @@
 #![allow(missing_docs, clippy::all, unnameable_types, unreachable_pub)]
 
 use async_trait::async_trait;
-use redlock_core::{Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+};
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
@@ -32,6 +34,7 @@ mockall::mock! {
     impl LockNode for LockNode {
         fn label(&self) -> &str;
         fn identity(&self) -> Option<Identity>;
+        fn notifications<'a>(&'a self) -> Option<&'a dyn Notifications>;
         async fn acquire(
             &self,
             resource: &Resource,

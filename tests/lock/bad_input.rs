@@ -6,8 +6,8 @@ use crate::support::{MS, Nodes, SECOND};
 use async_trait::async_trait;
 use redlock_testkit::MemoryNode;
 use redlocks::{
-    ConfigError, Drift, Error, Identity, Inspection, LockNode, NodeError, Random, RandomError,
-    Redlock, Resource, Token, Ttl, Vote,
+    ConfigError, Drift, Error, Identity, Inspection, LockNode, NodeError, Notifications, Random,
+    RandomError, Redlock, Resource, Token, Ttl, Vote,
 };
 
 fn told(error: &ConfigError, sentence: &str) {
@@ -92,6 +92,10 @@ impl LockNode for Alias {
 
     fn identity(&self) -> Option<Identity> {
         self.0.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {

@@ -5,7 +5,9 @@ use std::fmt;
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{MemoryNode, Operation};
-use redlocks::{Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote};
+use redlocks::{
+    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+};
 
 pub(crate) type Answer = BoxFuture<'static, Result<Vote, NodeError>>;
 
@@ -36,6 +38,10 @@ impl<F: Fn(Operation, Answer) -> Answer + Send + Sync + 'static> LockNode for Cu
     }
 
     fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
         None
     }
 

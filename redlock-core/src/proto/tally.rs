@@ -91,7 +91,7 @@ impl Tally {
 fn free_in(ballot: &Ballot) -> Option<Duration> {
     match ballot {
         Ballot::Cast(Vote::Granted {} | Vote::Refused(Refusal::NotHeld)) => Some(Duration::ZERO),
-        Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { remaining })) => *remaining,
+        Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { remaining, .. })) => *remaining,
         Ballot::Silent | Ballot::Failed(_) => None,
     }
 }

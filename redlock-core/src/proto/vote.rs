@@ -1,5 +1,7 @@
 use std::{fmt, time::Duration};
 
+use super::Fingerprint;
+
 /// What a node answered: an outcome, never an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -22,7 +24,13 @@ impl Vote {
     /// The key belongs to another token, for so long more as far as the node can tell.
     #[must_use]
     pub const fn held_by_another(remaining: Option<Duration>) -> Self {
-        Self::Refused(Refusal::HeldByAnother { remaining })
+        Self::Refused(Refusal::HeldByAnother { remaining, holder: None })
+    }
+
+    /// The key belongs to this holder's token, for so long more as far as the node can tell.
+    #[must_use]
+    pub const fn held_by(holder: Fingerprint, remaining: Option<Duration>) -> Self {
+        Self::Refused(Refusal::HeldByAnother { remaining, holder: Some(holder) })
     }
 
     /// There is no such key: what was asked for needs one.
@@ -37,9 +45,13 @@ impl Vote {
 #[non_exhaustive]
 pub enum Refusal {
     /// The key belongs to another token.
+    #[non_exhaustive]
     HeldByAnother {
         /// How much longer the node will keep it, if the node can tell.
         remaining: Option<Duration>,
+        /// Whose it is, if the node tells: so that a lock that somebody holds can be told from votes
+        /// that several contenders have split between them.
+        holder: Option<Fingerprint>,
     },
     /// There is no such key.
     NotHeld,

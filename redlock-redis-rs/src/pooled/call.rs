@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use redlock_core::{
-    Delivery, Identity, Inspection, LockNode, NodeError, Resource, Token, Ttl, Vote,
+    Delivery, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
 };
 use redlock_wire::{Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -29,6 +29,10 @@ impl LockNode for PooledNode {
 
     fn identity(&self) -> Option<Identity> {
         self.lanes.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

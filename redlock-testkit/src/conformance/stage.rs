@@ -133,7 +133,7 @@ impl From<Lacking> for Stop {
 /// A refusal because of another holder, with what it tells of how much longer.
 pub(super) fn refused(vote: Vote) -> Result<Option<Duration>, Stop> {
     match vote {
-        Vote::Refused(Refusal::HeldByAnother { remaining }) => Ok(remaining),
+        Vote::Refused(Refusal::HeldByAnother { remaining, .. }) => Ok(remaining),
         other => Err(Stop::Broken(format!("another's lock was answered with {other:?}."))),
     }
 }

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use redlock_core::{
-    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Resource, Token, Ttl,
-    Vote,
+    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Notifications,
+    Resource, Token, Ttl, Vote,
 };
 
 use super::{Network, SimRuntime};
@@ -195,6 +195,10 @@ impl LockNode for SimLink {
 
     fn identity(&self) -> Option<Identity> {
         self.0.node.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(

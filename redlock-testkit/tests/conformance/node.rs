@@ -10,8 +10,8 @@ use std::{
 };
 
 use redlock_core::{
-    FailureKind, Identity, Inspection, LockNode, NodeError, Refusal, Resource, Token, Ttl, Vote,
-    async_trait,
+    FailureKind, Identity, Inspection, LockNode, NodeError, Notifications, Refusal, Resource,
+    Token, Ttl, Vote, async_trait,
 };
 use redlock_testkit::MemoryNode;
 
@@ -141,6 +141,10 @@ impl LockNode for Node {
             Some(IdentityOfTheProgram) => Some(Identity::new(0)),
             _ => self.store.locks.identity(),
         }
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        None
     }
 
     async fn acquire(
