@@ -1,16 +1,22 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::{
     backlog::Backlog,
     keeper::Keeper,
+    pulse::Pulse,
+    queue::Queues,
     reaper::Reaper,
     settings::{Settings, Terms},
 };
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
-    Token, Ttl,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, NodeError, Observer, Quorum, Random,
+    RandomError, Runtime, Token, Ttl, Warning, proto::NodeSet,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -24,6 +30,10 @@ pub(super) struct Shared {
     pub(super) reaper: Reaper,
     pub(super) keeper: Keeper,
     pub(super) backlog: Backlog,
+    pub(super) queues: Queues,
+    pub(super) pulse: Pulse,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) warned: Warned,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
@@ -61,6 +71,36 @@ impl Shared {
         self.random.fill(&mut bits).map_or(0, |()| u32::from_ne_bytes(bits))
     }
 
+    /// How long nodes take to answer.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.pulse.round_trip()
+    }
+
+    /// How long others need who were told that a lock is free, and come first.
+    pub(super) fn courtesy(&self, listeners: u32) -> Duration {
+        match listeners {
+            0 => Duration::ZERO,
+            some => MOST_COURTESY.min(self.round_trip().saturating_mul(some.saturating_add(2))),
+        }
+    }
+
+    /// When to subscribe again at a node after so many failures in a row.
+    pub(super) fn again(&self, failures: u32) -> Moment {
+        let longest = SOONEST_AGAIN.saturating_mul(1 << failures.min(16)).min(LATEST_AGAIN);
+        let random = longest.mul_f64(f64::from(self.chance()) / f64::from(u32::MAX) / 2.0);
+        self.now().after(longest.saturating_sub(random))
+    }
+
+    /// This node does not tell of releases, which is said once.
+    pub(super) fn warn_deaf(&self, place: usize, error: Option<NodeError>) {
+        if self.warned.first(place)
+            && let Some(label) = self.labels.get(place)
+        {
+            let label = Arc::clone(label);
+            self.observer.warned(&Warning::NoNotifications { label, error });
+        }
+    }
+
     /// The most that nodes get to answer, whatever the ttl.
     pub(super) fn longest_node_timeout(&self) -> Duration {
         self.settings.node_timeout(Ttl::MAX)
@@ -89,8 +129,27 @@ impl Shared {
     }
 }
 
+/// The nodes about which something was said that is said once.
+#[derive(Debug, Default)]
+pub(super) struct Warned(Mutex<NodeSet>);
+
+impl Warned {
+    fn first(&self, place: usize) -> bool {
+        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = !nodes.contains(place);
+        nodes.insert(place);
+        first
+    }
+}
+
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("nodes", &self.labels).finish_non_exhaustive()
     }
 }
+
+/// Others have had their chance by then, however many they are.
+const MOST_COURTESY: Duration = Duration::from_millis(50);
+
+const SOONEST_AGAIN: Duration = Duration::from_millis(20);
+const LATEST_AGAIN: Duration = Duration::from_secs(30);
