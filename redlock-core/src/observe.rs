@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::NodeError;
+use crate::node::NodeError;
 
 /// Somebody who wants to know what happens around locks.
 ///

@@ -25,7 +25,7 @@ const IMPURE: [&str; 12] = [
 ];
 
 /// The modules of the ports, which may know `proto` and nothing else of this crate.
-const PORTS: [&str; 3] = ["node", "random", "runtime"];
+const PORTS: [&str; 4] = ["node", "observe", "random", "runtime"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Floor {

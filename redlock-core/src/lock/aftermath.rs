@@ -1,4 +1,4 @@
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, task::Poll, time::Duration};
+use std::{future::Future, sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -10,10 +10,7 @@ use super::{
     calls::{Answer, Ask, Claim, Timer, call},
     shared::Shared,
 };
-use crate::{
-    Resource,
-    proto::{Ballot, Moment, NodeSet, Undo, UndoStep},
-};
+use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
 
 /// Calls that nobody waits for any more: finishes them, and undoes what they turn out to have done.
 pub(super) struct Aftermath<F> {
@@ -92,18 +89,6 @@ pub(super) async fn undo_all(
         .iter()
         .map(|node| undo(Arc::clone(&shared), Arc::clone(&claim), node, give_up, release));
     undoing.collect::<FuturesUnordered<_>>().collect::<()>().await;
-}
-
-/// Tells those who wait for a resource that it may be free.
-pub(super) async fn tell_all(shared: Arc<Shared>, resource: Resource) {
-    let telling = shared.nodes.iter().filter_map(|node| {
-        let node = node.notifications()?;
-        Some(AssertUnwindSafe(node.notify(&resource)).catch_unwind())
-    });
-    let telling = telling.collect::<FuturesUnordered<_>>().collect::<Vec<_>>();
-    // It is a hint: a node that fails or hangs costs somebody a little time.
-    let time = Timer::new(&shared, shared.now().after(shared.longest_node_timeout()));
-    select(telling, time).await;
 }
 
 async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Moment, release: Ask) {

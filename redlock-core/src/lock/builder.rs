@@ -1,14 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backlog::Backlog,
-    keeper::Keeper,
-    pulse::Pulse,
-    queue::Queues,
-    reaper::Reaper,
-    redlock::Redlock,
-    settings::Settings,
-    shared::{Shared, Warned},
+    backlog::Backlog, ears::Hearing, keeper::Keeper, pulse::Pulse, queue::Queues, reaper::Reaper,
+    redlock::Redlock, settings::Settings, shared::Shared,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Quorum, Random, Renewal, Retry, Runtime,
@@ -178,20 +172,28 @@ impl RedlockBuilder {
         }
         settings.check(settings.wishes)?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
+        let reaper = Reaper::new(Arc::clone(&runtime));
+        let (pulse, hearing) =
+            (Arc::<Pulse>::default(), Arc::new(Hearing::new(&nodes, &runtime, &random, observer)));
+        let queues = Queues::new(
+            settings.handovers,
+            Arc::clone(&pulse),
+            Arc::clone(&hearing),
+            reaper.clone(),
+        );
         Ok(Redlock::from_shared(Shared {
             backlog: Backlog::new(nodes.len()),
-            warned: Warned::default(),
             nodes,
             labels,
             quorum,
             settings,
-            reaper: Reaper::new(Arc::clone(&runtime)),
+            reaper,
             keeper: Keeper::new(Arc::clone(&runtime)),
             runtime,
             random,
-            observer,
-            queues: Queues::default(),
-            pulse: Pulse::default(),
+            queues: Arc::new(queues),
+            pulse,
+            hearing,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         }))

@@ -103,7 +103,7 @@ impl Lock {
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
         let terms = self.terms()?;
-        let turn = Turn::enter_alone(&self.shared, &terms.resource);
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
         attempt::acquire(&self.shared, &terms, None, turn).await
     }
 

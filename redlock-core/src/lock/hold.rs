@@ -11,7 +11,7 @@ use super::{
     aftermath::Fate,
     calls::Claim,
     keeper::{Kept, Place},
-    queue::Turn,
+    queue::{Turn, Watched},
     release::{Asked, release_fully},
     settings::Terms,
     shared::Shared,
@@ -94,7 +94,8 @@ impl Hold {
             hold.keep();
         }
         if let Some(turn) = turn {
-            turn.held(&hold);
+            let lock: Arc<dyn Watched> = Arc::<Self>::clone(&hold);
+            turn.held(Arc::downgrade(&lock));
         }
         hold
     }
@@ -242,6 +243,12 @@ impl Hold {
         drop(state);
         self.shared.keeper.forget(&self.place);
         drop(signal);
+    }
+}
+
+impl Watched for Hold {
+    fn watch(self: Arc<Self>) {
+        self.keep();
     }
 }
 

@@ -45,14 +45,15 @@ impl Persistence<'_> {
     {
         let Some(patience) = self.patience else {
             if self.retry.is_single() {
-                return once(None, Turn::enter_alone(self.shared, &self.terms.resource)).await;
+                return once(None, Turn::enter_alone(&self.shared.queues, &self.terms.resource))
+                    .await;
             }
             let pace = Pace::by_policy(self.retry);
             return self.go_on(None, pace, once, beside).await;
         };
         let (shared, terms) = (self.shared, self.terms);
         let done = if patience.is_zero() {
-            once(None, Turn::enter_alone(shared, &terms.resource)).await
+            once(None, Turn::enter_alone(&shared.queues, &terms.resource)).await
         } else {
             let deadline = shared.now().after(patience);
             // What the last attempt needs: all that nodes may take, unless that would eat the
@@ -76,7 +77,7 @@ impl Persistence<'_> {
     {
         let Self { shared, terms, .. } = self;
         let mut last = None;
-        let turn = match Turn::enter(shared, &terms.resource) {
+        let turn = match Turn::enter(&shared.queues, &terms.resource) {
             Entered::Now(turn) => turn,
             Entered::Behind(mut queued) => loop {
                 let next = match pace.last_start() {
@@ -169,8 +170,9 @@ impl<'a> Contender<'a> {
         let ears = match &mut self.ears {
             Some(ears) => ears,
             none => {
-                let ears = none.insert(Ears::open(shared, &self.terms.resource));
-                ears.settle(shared, enough, now.after(self.terms.node_timeout).min(poll)).await;
+                let ears = none.insert(Ears::open(&shared.hearing, &self.terms.resource));
+                ears.settle(&shared.hearing, enough, now.after(self.terms.node_timeout).min(poll))
+                    .await;
                 // What was given up before somebody listened is told to nobody, so the attempt that
                 // is slept on is made afterwards (requirement R48).
                 if ears.live() > 0 && !mutant::is(Mutant::ListensTooLate) {

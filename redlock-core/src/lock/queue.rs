@@ -7,11 +7,16 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{FutureExt, channel::oneshot};
 
-use super::{aftermath::tell_all, ears::Ears, hold::Hold, shared::Shared};
+use super::{
+    ears::{Ears, Hearing},
+    pulse::Pulse,
+    reaper::Reaper,
+};
 use crate::{
     Resource,
     proto::{
@@ -26,8 +31,21 @@ use crate::{
 /// A resource is in here while somebody has it or asks for it, and a moment longer if others were told that it is
 /// free. It knows nothing of those who try without waiting and found somebody here: they ask the
 /// nodes beside the queue.
-#[derive(Debug, Default)]
-pub(super) struct Queues(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Queues {
+    state: Mutex<State>,
+    /// How often in a row a lock goes to the next of this process without others being told.
+    handovers: u32,
+    pulse: Arc<Pulse>,
+    hearing: Arc<Hearing>,
+    reaper: Reaper,
+}
+
+/// A lock that somebody has, as those behind him see it.
+pub(super) trait Watched: Send + Sync {
+    /// Has the clock looked at now and then, which tells when the lock has ended by itself.
+    fn watch(self: Arc<Self>);
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -51,7 +69,7 @@ enum Place {
 pub(super) struct Turn(Arc<Inner>);
 
 struct Inner {
-    shared: Arc<Shared>,
+    queues: Arc<Queues>,
     resource: Resource,
     /// Not before this others have had the time to take what they were told of.
     not_before: Moment,
@@ -62,7 +80,7 @@ struct Inner {
     /// The lock was given up quietly for whoever has this turn, and he has not asked for it yet.
     owed: AtomicBool,
     /// The lock that has come of it.
-    hold: OnceLock<Weak<Hold>>,
+    lock: OnceLock<Weak<dyn Watched>>,
     rest: Mutex<Rest>,
 }
 
@@ -89,7 +107,7 @@ pub(super) enum Entered {
 
 /// One who waits for his turn. Dropped, he has left the queue.
 pub(super) struct Queued {
-    shared: Arc<Shared>,
+    queues: Arc<Queues>,
     resource: Resource,
     number: u64,
     turn: oneshot::Receiver<Turn>,
@@ -97,10 +115,10 @@ pub(super) struct Queued {
 
 impl Turn {
     /// Takes a place in the queue of this resource.
-    pub(super) fn enter(shared: &Arc<Shared>, resource: &Resource) -> Entered {
-        let mut state = shared.queues.state();
+    pub(super) fn enter(queues: &Arc<Queues>, resource: &Resource) -> Entered {
+        let mut state = queues.state();
         if let Some(not_before) = state.free_after(resource) {
-            return Entered::Now(state.take(shared, resource, not_before));
+            return Entered::Now(state.take(queues, resource, not_before));
         }
         state.numbered += 1;
         let number = state.numbered;
@@ -117,15 +135,15 @@ impl Turn {
             // Nobody looks at the end of a lock that is not renewed, and its guard may be forgotten.
             turn.watch();
         }
-        let (shared, resource) = (Arc::clone(shared), resource.clone());
-        Entered::Behind(Queued { shared, resource, number, turn: receiver })
+        let (queues, resource) = (Arc::clone(queues), resource.clone());
+        Entered::Behind(Queued { queues, resource, number, turn: receiver })
     }
 
     /// The turn, if it is nobody's.
-    pub(super) fn enter_alone(shared: &Arc<Shared>, resource: &Resource) -> Option<Self> {
-        let mut state = shared.queues.state();
+    pub(super) fn enter_alone(queues: &Arc<Queues>, resource: &Resource) -> Option<Self> {
+        let mut state = queues.state();
         let not_before = state.free_after(resource)?;
-        Some(state.take(shared, resource, not_before))
+        Some(state.take(queues, resource, not_before))
     }
 
     /// Until when others come first.
@@ -140,9 +158,9 @@ impl Turn {
     }
 
     /// The lock has been had.
-    pub(super) fn held(&self, hold: &Arc<Hold>) {
+    pub(super) fn held(&self, lock: Weak<dyn Watched>) {
         // Nobody else sets it: a turn is had once.
-        let _ = self.0.hold.set(Arc::downgrade(hold));
+        let _ = self.0.lock.set(lock);
         if self.0.has_followers() {
             self.0.watch();
         }
@@ -163,7 +181,7 @@ impl Turn {
     /// Whether the lock goes to the next of this process, so that nobody else need be told that it
     /// is given up.
     pub(super) fn goes_on_quietly(&self) -> bool {
-        let quietly = self.0.has_followers() && self.0.handovers < self.0.shared.settings.handovers;
+        let quietly = self.0.has_followers() && self.0.handovers < self.0.queues.handovers;
         if quietly {
             self.0.rest().given_up = Some(GivenUp::Quietly);
         }
@@ -193,8 +211,8 @@ impl Inner {
 
     /// Has the clock looked at now and then, which tells when the lock has ended by itself.
     fn watch(&self) {
-        if let Some(hold) = self.hold.get().and_then(Weak::upgrade) {
-            hold.keep();
+        if let Some(lock) = self.lock.get().and_then(Weak::upgrade) {
+            lock.watch();
         }
     }
 }
@@ -203,15 +221,15 @@ impl Drop for Inner {
     /// The next one's turn. Whoever has stopped waiting is passed over.
     fn drop(&mut self) {
         let Rest { ears, given_up } = mem::take(&mut *self.rest());
-        let now = self.shared.now();
+        let now = self.queues.hearing.now();
         let (handovers, courtesy) = match given_up {
             Some(GivenUp::Quietly) => (self.handovers.saturating_add(1), now),
-            Some(GivenUp::Told(listeners)) => (0, now.after(self.shared.courtesy(listeners))),
+            Some(GivenUp::Told(listeners)) => (0, now.after(self.queues.courtesy(listeners))),
             None => (self.handovers, self.not_before),
         };
         let owed = matches!(given_up, Some(GivenUp::Quietly)) || *self.owed.get_mut();
         let next = Handover { not_before: courtesy, handovers, owed, ears };
-        next.to_the_next(&self.shared, &self.resource);
+        next.give(&self.queues, &self.resource);
     }
 }
 
@@ -224,27 +242,27 @@ struct Handover {
 }
 
 impl Handover {
-    fn to_the_next(self, shared: &Arc<Shared>, resource: &Resource) {
-        let mut state = shared.queues.state();
+    fn give(self, queues: &Arc<Queues>, resource: &Resource) {
+        let mut state = queues.state();
         let Some(Place::Taken { turn, behind }) = state.places.get_mut(resource) else {
             return;
         };
         let Some((_, sender)) = behind.pop_first() else {
-            state.leave(resource, self.not_before, shared.now());
+            state.leave(resource, self.not_before, queues.hearing.now());
             drop(state);
             if self.owed && !mutant::is(Mutant::HandoverForgotten) {
-                shared.reaper.take(tell_all(Arc::clone(shared), resource.clone()));
+                queues.reaper.take(Arc::clone(&queues.hearing).tell_all(resource.clone()));
             }
             return;
         };
         let inner = Arc::new(Inner {
-            shared: Arc::clone(shared),
+            queues: Arc::clone(queues),
             resource: resource.clone(),
             not_before: self.not_before,
             handovers: self.handovers,
             behind: AtomicUsize::new(behind.len()),
             owed: AtomicBool::new(self.owed),
-            hold: OnceLock::new(),
+            lock: OnceLock::new(),
             rest: Mutex::new(Rest { ears: self.ears, given_up: None }),
         });
         *turn = Arc::downgrade(&inner);
@@ -264,15 +282,15 @@ impl State {
         }
     }
 
-    fn take(&mut self, shared: &Arc<Shared>, resource: &Resource, not_before: Moment) -> Turn {
+    fn take(&mut self, queues: &Arc<Queues>, resource: &Resource, not_before: Moment) -> Turn {
         let inner = Arc::new(Inner {
-            shared: Arc::clone(shared),
+            queues: Arc::clone(queues),
             resource: resource.clone(),
             not_before,
             handovers: 0,
             behind: AtomicUsize::new(0),
             owed: AtomicBool::new(false),
-            hold: OnceLock::new(),
+            lock: OnceLock::new(),
             rest: Mutex::default(),
         });
         let place = Place::Taken { turn: Arc::downgrade(&inner), behind: BTreeMap::new() };
@@ -300,10 +318,30 @@ impl State {
 }
 
 impl Queues {
+    pub(super) fn new(
+        handovers: u32,
+        pulse: Arc<Pulse>,
+        hearing: Arc<Hearing>,
+        reaper: Reaper,
+    ) -> Self {
+        Self { state: Mutex::default(), handovers, pulse, hearing, reaper }
+    }
+
+    /// How long others need who were told that a lock is free, and come first.
+    fn courtesy(&self, listeners: u32) -> Duration {
+        match listeners {
+            0 => Duration::ZERO,
+            some => {
+                let round_trips = some.saturating_add(2);
+                MOST_COURTESY.min(self.pulse.round_trip().saturating_mul(round_trips))
+            }
+        }
+    }
+
     /// No invariant spans a panic here: each use is a few statements that cannot panic. Nothing is
     /// dropped under it that could come back here.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -313,7 +351,7 @@ impl Future for Queued {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
         match self.turn.poll_unpin(cx) {
             Poll::Ready(Ok(turn)) => Poll::Ready(turn),
-            // Not while the queue is there, and that is for as long as `shared` is.
+            // Not while the queue is there, and that is for as long as this is.
             Poll::Ready(Err(oneshot::Canceled)) | Poll::Pending => Poll::Pending,
         }
     }
@@ -321,7 +359,7 @@ impl Future for Queued {
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        let mut state = self.shared.queues.state();
+        let mut state = self.queues.state();
         let mut left = None;
         if let Some(Place::Taken { turn, behind }) = state.places.get_mut(&self.resource) {
             left = behind.remove(&self.number);
@@ -353,3 +391,6 @@ impl fmt::Debug for Turn {
         self.0.fmt(f)
     }
 }
+
+/// Others have had their chance by then, however many they are.
+const MOST_COURTESY: Duration = Duration::from_millis(50);

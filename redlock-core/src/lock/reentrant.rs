@@ -97,7 +97,7 @@ impl Reentrant {
     /// Dropped at any point, whatever was taken for this call alone is released in the background.
     pub async fn try_acquire(&self) -> Result<ReentrantGuard, Error> {
         let terms = self.lock.terms()?;
-        let turn = Turn::enter_alone(self.lock.shared(), &terms.resource);
+        let turn = Turn::enter_alone(&self.lock.shared().queues, &terms.resource);
         self.once(&terms, None, turn).await
     }
 

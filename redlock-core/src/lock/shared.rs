@@ -1,11 +1,8 @@
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     backlog::Backlog,
+    ears::Hearing,
     keeper::Keeper,
     pulse::Pulse,
     queue::Queues,
@@ -15,8 +12,8 @@ use super::{
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, NoRuntime, NodeError, Observer, Quorum, Random,
-    RandomError, Runtime, Token, Ttl, Warning, proto::NodeSet,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
+    Token, Ttl, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -30,10 +27,9 @@ pub(super) struct Shared {
     pub(super) reaper: Reaper,
     pub(super) keeper: Keeper,
     pub(super) backlog: Backlog,
-    pub(super) queues: Queues,
-    pub(super) pulse: Pulse,
-    pub(super) observer: Arc<dyn Observer>,
-    pub(super) warned: Warned,
+    pub(super) queues: Arc<Queues>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) hearing: Arc<Hearing>,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
@@ -65,40 +61,14 @@ impl Shared {
         Ok(Token::from_random(bits))
     }
 
-    /// Random bits for jitter. Without any, everybody waits the full pause: slower, never wrong.
+    /// Random bits for jitter.
     pub(super) fn chance(&self) -> u32 {
-        let mut bits = [0; 4];
-        self.random.fill(&mut bits).map_or(0, |()| u32::from_ne_bytes(bits))
+        chance(&*self.random)
     }
 
     /// How long nodes take to answer.
     pub(super) fn round_trip(&self) -> Duration {
         self.pulse.round_trip()
-    }
-
-    /// How long others need who were told that a lock is free, and come first.
-    pub(super) fn courtesy(&self, listeners: u32) -> Duration {
-        match listeners {
-            0 => Duration::ZERO,
-            some => MOST_COURTESY.min(self.round_trip().saturating_mul(some.saturating_add(2))),
-        }
-    }
-
-    /// When to subscribe again at a node after so many failures in a row.
-    pub(super) fn again(&self, failures: u32) -> Moment {
-        let longest = SOONEST_AGAIN.saturating_mul(1 << failures.min(16)).min(LATEST_AGAIN);
-        let random = longest.mul_f64(f64::from(self.chance()) / f64::from(u32::MAX) / 2.0);
-        self.now().after(longest.saturating_sub(random))
-    }
-
-    /// This node does not tell of releases, which is said once.
-    pub(super) fn warn_deaf(&self, place: usize, error: Option<NodeError>) {
-        if self.warned.first(place)
-            && let Some(label) = self.labels.get(place)
-        {
-            let label = Arc::clone(label);
-            self.observer.warned(&Warning::NoNotifications { label, error });
-        }
     }
 
     /// The most that nodes get to answer, whatever the ttl.
@@ -129,27 +99,8 @@ impl Shared {
     }
 }
 
-/// The nodes about which something was said that is said once.
-#[derive(Debug, Default)]
-pub(super) struct Warned(Mutex<NodeSet>);
-
-impl Warned {
-    fn first(&self, place: usize) -> bool {
-        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = !nodes.contains(place);
-        nodes.insert(place);
-        first
-    }
-}
-
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("nodes", &self.labels).finish_non_exhaustive()
     }
 }
-
-/// Others have had their chance by then, however many they are.
-const MOST_COURTESY: Duration = Duration::from_millis(50);
-
-const SOONEST_AGAIN: Duration = Duration::from_millis(20);
-const LATEST_AGAIN: Duration = Duration::from_secs(30);

@@ -176,7 +176,7 @@ fn backoff(round_trip: Duration, splits: u32, random: u32) -> Duration {
 /// The part of a time that these random bits stand for.
 fn part(whole: Duration, random: u32) -> Duration {
     let nanos = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX);
-    let part = u128::from(nanos).saturating_mul(random.into()) / u128::from(u32::MAX);
+    let part = u128::from(nanos).saturating_mul(random.into()) / MOST_RANDOM;
     Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX))
 }
 
@@ -189,3 +189,4 @@ const LONGEST: Duration = Duration::from_secs(5);
 const SHORTEST_BACKOFF: Duration = Duration::from_micros(500);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
 const MOST_LISTENERS: u32 = 100;
+const MOST_RANDOM: u128 = u32::MAX as u128;
