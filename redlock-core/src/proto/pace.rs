@@ -48,3 +48,37 @@ impl Pace {
         self.last_start
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(millis: u32) -> Moment {
+        Moment::ORIGIN.after(MS * millis)
+    }
+
+    #[test]
+    fn the_policy_ends_after_its_attempts() {
+        let retry = Retry::fixed(MS * 10).jitter(0.0).unwrap().attempts(3).unwrap();
+        let mut pace = Pace::by_policy(retry);
+        assert_eq!(pace.last_start(), None);
+        assert_eq!(pace.next(at(0), 0), Some(at(10)));
+        assert_eq!(pace.next(at(12), 0), Some(at(22)));
+        assert_eq!(pace.next(at(22), 0), None);
+        assert_eq!(pace.next(at(22), 0), None);
+    }
+
+    #[test]
+    fn a_deadline_ends_when_nodes_would_have_no_time_left() {
+        let retry = Retry::fixed(MS * 40).jitter(0.0).unwrap().attempts(1).unwrap();
+        let mut pace = Pace::until(at(100), MS * 30, retry);
+        assert_eq!(pace.last_start(), Some(at(70)));
+        assert_eq!(pace.next(at(0), 0), Some(at(40)), "however many attempts the policy has");
+        assert_eq!(pace.next(at(40), 0), Some(at(70)), "a shorter pause for the last attempt");
+        assert_eq!(pace.next(at(70), 0), None);
+        let mut late = Pace::until(at(100), MS * 200, retry);
+        assert_eq!(late.next(at(0), 0), None);
+    }
+}
