@@ -79,7 +79,7 @@ async fn every_kind_of_node_takes_keeps_extends_and_gives_up() {
 
         server.cmd::<()>(&["SET", key, "theirs"]).unwrap();
         let vote = node.acquire(&name, &mine, ttl(1_000)).await.unwrap();
-        assert_eq!(vote, Vote::held_by_another(None));
+        assert_eq!(vote, Vote::held_by(token("theirs").fingerprint(), None));
 
         assert!(node.identity().is_some(), "{key}");
         assert_eq!(node.identity(), nodes[0].identity(), "{key}");
