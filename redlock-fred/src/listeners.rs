@@ -3,7 +3,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::channel::oneshot;
 use redlock_core::NodeError;
 use redlock_wire::{Channel, Operator, Subscription, Switchboard};
 use tokio::runtime::Id;
@@ -29,8 +28,6 @@ struct Listener {
     runtime: Id,
     switchboard: Switchboard,
     failure: Arc<Failure>,
-    /// Dropped with the node, which ends the task of the connection.
-    _wanted: oneshot::Sender<()>,
 }
 
 impl Listener {
@@ -68,8 +65,6 @@ pub(crate) enum Joined {
 pub(crate) struct Duty {
     pub(crate) operator: Operator,
     pub(crate) failure: Arc<Failure>,
-    /// Completes when the node is gone.
-    pub(crate) unwanted: oneshot::Receiver<()>,
     /// How many have been made before.
     pub(crate) attempt: u64,
 }
@@ -98,13 +93,11 @@ impl Listeners {
             .extract_if(.., |known| known.runtime == runtime || known.is_outdated())
             .collect();
         let (switchboard, operator) = Switchboard::new(Arc::clone(label));
-        let (wanted, unwanted) = oneshot::channel();
         let failure = Arc::<Failure>::default();
-        let duty =
-            Duty { operator, failure: Arc::clone(&failure), unwanted, attempt: state.attempts };
+        let duty = Duty { operator, failure: Arc::clone(&failure), attempt: state.attempts };
         let place = switchboard.join(channel);
         state.attempts += 1;
-        state.listeners.push(Listener { runtime, switchboard, failure, _wanted: wanted });
+        state.listeners.push(Listener { runtime, switchboard, failure });
         drop(state);
         drop(outdated);
         // Its operator is here, so there is a place.

@@ -35,28 +35,22 @@ use crate::{
 pub(crate) async fn run(
     config: Arc<Config>,
     settings: Settings,
-    Duty { operator, failure, unwanted, attempt }: Duty,
+    Duty { operator, failure, attempt }: Duty,
 ) {
     let mut service = Service { config, operator, granted: HashSet::new() };
-    let life = async {
-        let (client, mut task) = match service.connect(rotated(settings, attempt)).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                failure.set(error.clone());
-                return Err(error);
-            }
-        };
-        let served = match future::select(pin!(service.serve(client)), &mut task.0).await {
-            Either::Left((served, _)) => served,
-            Either::Right((ended, _)) => Err(Cause::of_end(ended)),
-        };
-        served.map_err(|cause| cause.of_command(&service.config.label).into())
+    let ended = match service.connect(rotated(settings, attempt)).await {
+        Ok((client, mut task)) => {
+            let ended = match future::select(pin!(service.serve(client)), &mut task.0).await {
+                Either::Left((served, _)) => served,
+                Either::Right((ended, _)) => Err(Cause::of_end(ended)),
+            };
+            ended.map_err(|cause| cause.of_command(&service.config.label).into())
+        }
+        Err(error) => {
+            failure.set(error.clone());
+            Err(error)
+        }
     };
-    let ended = match future::select(pin!(life), unwanted).await {
-        Either::Left((ended, _)) => ended,
-        Either::Right(_) => Ok(()),
-    };
-    // What is dropped here ends what is left of the connection, and of the service.
     if let Err(error) = ended {
         service.operator.end(&error);
     }

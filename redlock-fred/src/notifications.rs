@@ -1,16 +1,19 @@
 //! How a node tells those who wait, and waits itself: [`Notifications`] for [`FredNode`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use redlock_core::{Announced, NodeError, Notice, Notifications, Resource, Token};
 use redlock_wire::{Audience, Channel};
+use tokio::time::timeout;
 
-use crate::node::FredNode;
+use crate::{config::Config, node::FredNode};
 
-/// Told over the connection for commands, and heard on one of its own, which is made when somebody
-/// begins to listen and left a second after nobody does. Without a word for a second, its server is
-/// asked whether it is still there: the streams of one that hangs, or that nobody can reach, end
-/// after that and the [response timeout](FredNode::response_timeout).
+/// Told over the connection for commands, and heard on another one, which is made when somebody
+/// begins to listen and left a second after the last has gone. When nothing has been heard for a second,
+/// the server is asked whether it is still there: if it hangs or cannot be reached, the streams end
+/// after the [response timeout](FredNode::response_timeout).
 #[async_trait]
 impl Notifications for FredNode {
     async fn release_and_notify(
@@ -35,7 +38,12 @@ impl Notifications for FredNode {
         resource: &Resource,
     ) -> Result<BoxStream<'static, Notice>, NodeError> {
         let subscription = self.link.listen(Channel::of(resource))?;
-        subscription.subscribed().await?;
-        Ok(subscription.boxed())
+        let Config { label, connect_timeout, response_timeout, .. } = &*self.link.config;
+        // Others may be before this one, who each may take that long.
+        let patience = connect_timeout.saturating_add(*response_timeout);
+        match timeout(patience, subscription.subscribed()).await {
+            Ok(subscribed) => subscribed.map(|()| subscription.boxed()),
+            Err(_) => Err(NodeError::timed_out(Arc::clone(label), patience)),
+        }
     }
 }
