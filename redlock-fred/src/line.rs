@@ -54,8 +54,12 @@ impl Line {
             Err(said @ Cause::Said(_)) => {
                 // The answer to the `PING` is still to come, or has come and was thrown away.
                 let all: Vec<_> = wanted.iter().chain(unwanted).cloned().collect();
-                self.catch_up(&all).await?;
-                Ok(Answer::Refused(said))
+                match self.catch_up(&all).await {
+                    Ok(()) => Ok(Answer::Refused(said)),
+                    // Who may not even `PING` should read what he has asked for.
+                    Err(Cause::Said(_)) => Err(said),
+                    Err(other) => Err(other),
+                }
             }
             Err(other) => Err(other),
         }

@@ -98,9 +98,10 @@ impl Service {
     }
 
     async fn next(&mut self, messages: &mut Receiver<Message>) -> Event {
+        let patience = if self.operator.is_idle() { GRACE } else { QUIET };
         let heard = pin!(messages.recv());
         let errand = pin!(self.operator.errand());
-        match timeout(QUIET, future::select(heard, errand)).await {
+        match timeout(patience, future::select(heard, errand)).await {
             Ok(Either::Left((heard, _))) => Event::Heard(heard),
             Ok(Either::Right((errand, _))) => Event::Errand(errand),
             Err(_) => Event::Quiet,
@@ -191,6 +192,8 @@ impl Service {
 /// How many messages the library keeps while this task is not polled.
 const HEARD_AT_ONCE: usize = 256;
 
-/// After so long without a word a server is asked whether it is still there, and one that nobody
-/// listens to is left.
+/// After so long without a word a server is asked whether it is still there.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a connection stays after its last listener: the next often comes at once.
+const GRACE: Duration = Duration::from_millis(500);

@@ -11,7 +11,9 @@ use common::{
     Node, PATIENCE, connected, node, poll_and_drop, resource, settings, token, ttl, until,
 };
 use futures::{StreamExt, future::join_all, stream::BoxStream};
-use redlock_core::{Delivery, FailureKind, LockNode, NodeError, Notice, Notifications, Vote};
+use redlock_core::{
+    Delivery, FailureKind, Inspection, LockNode, NodeError, Notice, Notifications, Vote,
+};
 use redlock_fred::{
     FredNode,
     fred::{
@@ -74,6 +76,40 @@ async fn a_subscription_that_is_refused_disturbs_none_that_is_not() {
         assert_eq!(server.connections().unwrap().len(), 2);
         drop((node, notices));
         until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_tell_releases_and_who_may_not_listen_is_told_so() {
+    let server = Server::start().unwrap();
+    let with = |name: &str, rights: &[&str]| {
+        let user = ["ACL", "SETUSER", name, "on", ">p", "resetchannels"];
+        server.cmd::<()>(&[&user[..], rights].concat()).unwrap();
+        Node::open(&format!("redis://{name}:p@127.0.0.1:{}", server.port())).unwrap()
+    };
+    let lock = ["~*", "+set", "+get", "+del", "+pttl", "+pexpire", "+eval", "+evalsha"];
+    let tell = ["&redlocks:*", "+publish", "+pubsub|numsub"];
+    let tells = with("tells", &[&lock[..], &tell].concat());
+    let mute = with("mute", &lock);
+    let listens = with("listens", &["&redlocks:*", "+subscribe", "+unsubscribe", "+ping"]);
+
+    let mut notices = subscribe(&listens, "r").await.unwrap();
+    is_heard(&tells, "r", &mut notices).await;
+    notifications(&tells).notify(&resource("r")).await.unwrap();
+    assert_eq!(next(&mut notices).await.unwrap().holder, None);
+    drop((notices, subscribe(&listens, "other").await.unwrap()));
+
+    let (name, mine) = (resource("r"), token("mine"));
+    assert_eq!(mute.acquire(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+    let told = notifications(&mute).release_and_notify(&name, &mine).await.unwrap();
+    assert_eq!(told.vote, Vote::granted());
+    assert_eq!(mute.inspect(&name).await.unwrap(), Inspection::Free);
+    let error = notifications(&mute).notify(&name).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
+    for node in [mute, tells] {
+        let error = subscribe(&node, "r").await.err().unwrap();
+        assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
+        assert!(error.to_string().contains("'subscribe'"), "{error}");
     }
 }
 
