@@ -58,8 +58,10 @@ mod config;
 mod connection;
 mod dial;
 mod error;
+mod hearing;
 mod introduction;
 mod link;
+mod listening;
 mod lock_node;
 mod node;
 mod packing;
@@ -67,6 +69,7 @@ mod packing;
 mod pooled;
 #[cfg(feature = "sentinel")]
 mod sentinel;
+mod subscriptions;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 mod topologies;
 mod url;
