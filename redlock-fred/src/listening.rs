@@ -197,3 +197,34 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// How long a connection stays after its last listener: the next often comes at once.
 const GRACE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use redlock_core::{Notice, Resource};
+    use redlock_wire::Switchboard;
+
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn who_may_have_missed_something_is_told_that_much() {
+        let config = Arc::new(Config::new("n", Origin::Settings(Box::default())));
+        let (switchboard, operator) = Switchboard::new(Arc::clone(&config.label));
+        let mut service = Service { config, operator, granted: HashSet::new() };
+        let channel = |name| Channel::of(&Resource::new(name).unwrap());
+        let [mut first, mut second, mut gone] =
+            ["a", "b", "c"].map(|name| switchboard.join(channel(name)).unwrap());
+        while service.operator.errand().now_or_never().is_some() {}
+        ["a", "b", "c"].into_iter().for_each(|name| service.subscribed(channel(name)));
+        service.unsubscribed(&channel("c"));
+
+        service.deliver(Err(RecvError::Lagged(1)));
+        let unnamed = Notice { holder: None, listeners: 1 };
+        for subscription in [&mut first, &mut second] {
+            assert_eq!(subscription.next().now_or_never(), Some(Some(unnamed)));
+            assert_eq!(subscription.next().now_or_never(), None);
+        }
+        assert_eq!(gone.next().now_or_never(), None);
+    }
+}
