@@ -11,6 +11,7 @@ use crate::Script;
 pub struct Command<'a> {
     verb: Verb,
     resource: &'a Resource,
+    companion: Option<&'a Resource>,
     token: Option<&'a Token>,
     millis: Option<u64>,
 }
@@ -34,12 +35,24 @@ enum Verb {
 impl<'a> Command<'a> {
     /// `SET resource token NX PX millis`: takes the resource if it is free.
     pub(crate) const fn set(resource: &'a Resource, token: &'a Token, millis: u64) -> Self {
-        Self { verb: Verb::Set, resource, token: Some(token), millis: Some(millis) }
+        Self {
+            verb: Verb::Set,
+            resource,
+            companion: None,
+            token: Some(token),
+            millis: Some(millis),
+        }
     }
 
     /// `EVALSHA`: runs a script that the server should know.
     pub(crate) const fn script(script: Script, resource: &'a Resource) -> Self {
-        Self { verb: Verb::ByDigest(script), resource, token: None, millis: None }
+        Self { verb: Verb::ByDigest(script), resource, companion: None, token: None, millis: None }
+    }
+
+    /// With a second key, for scripts that take two.
+    pub(crate) const fn companion(mut self, key: &'a Resource) -> Self {
+        self.companion = Some(key);
+        self
     }
 
     pub(crate) const fn token(mut self, token: &'a Token) -> Self {
@@ -70,7 +83,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The one key that it is about, for clients that must know where a command goes.
+    /// The key that it is about, for clients that must know where a command goes: the first of two.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
         self.resource
@@ -78,16 +91,17 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, token, millis } = *self;
+        let Self { verb, resource, companion, token, millis } = *self;
         let text = |text: &'static str| Word::Bytes(text.as_bytes());
         let (before, after) = match verb {
             Verb::Set => (None, [Some(text("NX")), Some(text("PX"))]),
             Verb::ByDigest(script) => (Some(text(script.sha1())), [None; 2]),
             Verb::ByText(script) => (Some(text(script.body())), [None; 2]),
         };
-        let keys = before.map(|_| Word::Number(1));
+        let keys = before.map(|_| Word::Number(1 + u64::from(companion.is_some())));
+        let key = |resource: &'a Resource| Word::Bytes(resource.as_str().as_bytes());
         let token = token.map(|token| Word::Bytes(token.as_bytes()));
-        [before, keys, Some(Word::Bytes(resource.as_str().as_bytes())), token]
+        [before, keys, Some(key(resource)), companion.map(key), token]
             .into_iter()
             .chain(after)
             .chain([millis.map(Word::Number)])
@@ -128,6 +142,11 @@ mod tests {
         assert_eq!(spoken(extend), format!("EVALSHA {} 1 r t 7", Script::EXTEND.sha1()));
         let text = Script::EXTEND.body();
         assert_eq!(spoken(extend.by_text()), format!("EVAL {text} 1 r t 7"));
+
+        let other = Resource::new("s").unwrap();
+        let two = Command::script(Script::EXTEND, &resource).companion(&other).token(&token);
+        assert_eq!(spoken(two), format!("EVALSHA {} 2 r s t", Script::EXTEND.sha1()));
+        assert_eq!(two.key(), &resource);
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

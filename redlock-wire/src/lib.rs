@@ -6,6 +6,7 @@
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
+//! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
 //! * [`failure`]: what an error of the server means for a lock.
 //! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
@@ -16,6 +17,7 @@ mod exchange;
 mod failure;
 mod fitness;
 mod identity;
+mod python_lock;
 mod script;
 mod server_url;
 mod url_error;
@@ -27,6 +29,7 @@ pub use self::{
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,
+    python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},
     url_error::{UrlError, UrlProblem},

@@ -44,6 +44,10 @@ impl Script {
     /// Every script there is, to load when a connection is made.
     pub const ALL: [Self; 3] = [Self::INSPECT, Self::EXTEND, Self::RELEASE];
 
+    pub(crate) const fn new(body: &'static str, sha1: &'static str) -> Self {
+        Self { body, sha1 }
+    }
+
     /// What `EVAL` and `SCRIPT LOAD` take.
     #[must_use]
     pub const fn body(&self) -> &'static str {
