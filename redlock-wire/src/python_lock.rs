@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use redlock_core::{Inspection, NodeError, Resource, Token, Ttl, Vote};
 
-use crate::{Command, Exchange, Reply, Script, ask};
+use crate::{Command, Exchange, Reply, Script, Trouble, ask};
 
 /// A lock as the Python package [python-redis-lock] keeps it: the calls of a lock, so that both
 /// exclude and wake each other.
@@ -149,17 +149,17 @@ impl PythonLock {
     ///
     /// # Errors
     ///
-    /// [`NodeError`] if the server did not answer, or answered that it cannot: so it does if the
-    /// key is of another type, and nothing is changed.
+    /// [`Trouble`] if the server did not answer, or answered that it cannot: with `WRONGTYPE` if the
+    /// key is of another type. It is left as it is.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the outcome is unknown.
-    pub async fn reset(&self, server: &mut impl Exchange) -> Result<Vote, NodeError> {
+    pub async fn reset(&self, server: &mut impl Exchange) -> Result<Vote, Trouble> {
         match ask::run(server, self.both_keys(RESET)).await? {
             Reply::Okay => Ok(Vote::granted()),
             Reply::Nil => Ok(Vote::not_held()),
-            _ => Err(ask::odd_answer(server.label())),
+            _ => Err(ask::odd_answer(server.label()).into()),
         }
     }
 
