@@ -252,7 +252,7 @@ async fn a_lock_that_ends_without_a_signal_is_noticed() {
     // Without an end, so that no refusal tells when to look.
     server.cmd::<()>(&["SET", "lock:r", "theirs"]).unwrap();
     let vote = node.acquire(&resource("r"), &token("mine"), ttl(1_000)).await.unwrap();
-    assert_eq!(vote, Vote::held_by_another(None));
+    assert_eq!(vote, Vote::held_by(token("theirs").fingerprint(), None));
     let mut notices = waiting(&node, &server).await;
     server.cmd::<()>(&["DEL", "lock:r"]).unwrap();
     next(&mut notices).await;

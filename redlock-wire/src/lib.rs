@@ -5,6 +5,9 @@
 //!
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
+//! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
+//!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
+//! * [`companion`]: names beside a resource, in its slot.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
 //! * [`failure`]: what an error of the server means for a lock.
@@ -12,19 +15,25 @@
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod ask;
+mod channel;
 mod command;
+mod companion;
 mod exchange;
 mod failure;
 mod fitness;
 mod identity;
+mod mailbox;
 mod python_lock;
 mod script;
 mod server_url;
+mod switchboard;
 mod url_error;
 
 pub use self::{
-    ask::{acquire, extend, inspect, release},
+    ask::{Audience, acquire, extend, inspect, notify, release, release_and_notify},
+    channel::Channel,
     command::{Command, Word},
+    companion::companion,
     exchange::{Exchange, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
@@ -32,5 +41,6 @@ pub use self::{
     python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},
+    switchboard::{Errand, Operator, Subscription, Switchboard},
     url_error::{UrlError, UrlProblem},
 };

@@ -165,7 +165,7 @@ impl PythonLock {
 
     fn both_keys(&self, script: Script) -> Command<'_> {
         let lifetime = self.signal_lifetime.as_millis();
-        Command::script(script, &self.lock).companion(&self.signal).millis(lifetime)
+        Command::script(script, &self.lock).second_key(&self.signal).millis(lifetime)
     }
 }
 

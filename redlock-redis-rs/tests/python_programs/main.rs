@@ -49,6 +49,8 @@ async fn asleep(server: &Server, count: u64) {
 
 /// One that is waited for until the server knows of it.
 async fn waiting(node: &PythonLockNode, server: &Server) -> BoxStream<'static, Notice> {
+    // What an earlier release has left would be heard first.
+    server.cmd::<()>(&["DEL", "lock-signal:r"]).unwrap();
     let notices = node.subscribe(&resource("r")).await.unwrap();
     asleep(server, 1).await;
     notices
