@@ -44,6 +44,13 @@ fn blocked(server: &Server) -> u64 {
     line.trim_end().parse().unwrap()
 }
 
+/// Waits until whoever has listened is gone, and has put back what he had to: the task that is left
+/// is that of the connection for everything else.
+async fn settled() {
+    let tasks = tokio::runtime::Handle::current();
+    until(PATIENCE, async || tasks.metrics().num_alive_tasks() == 1).await;
+}
+
 async fn subscribed(node: &PythonLockNode) -> BoxStream<'static, Notice> {
     node.notifications().unwrap().subscribe(&resource("r")).await.unwrap()
 }
@@ -171,7 +178,7 @@ async fn a_waiter_that_goes_without_using_its_signal_puts_it_back() {
         assert!(!sleeper.is_finished());
         drop(notices);
         assert!(timeout(PATIENCE, sleeper).await.unwrap().unwrap());
-        until(PATIENCE, async || blocked(&server) == 0).await;
+        settled().await;
         assert_eq!(server.keys().unwrap(), Vec::<String>::new(), "nothing is left behind");
     }
 }
@@ -186,7 +193,7 @@ async fn a_signal_that_was_used_is_not_put_back() {
     next(&mut notices).await;
     take(&node, "b").await;
     drop(notices);
-    until(PATIENCE, async || server.connections().unwrap().len() == 1).await;
+    settled().await;
     assert_eq!(server.keys().unwrap(), ["lock:r"]);
 }
 
@@ -223,7 +230,7 @@ async fn a_subscription_dropped_at_any_poll_loses_no_wake_up() {
         // A signal that subscribing itself takes.
         let_go(&node, "mine").await;
         finished = common::poll_and_drop(subscribed(&node), polls).await;
-        until(PATIENCE, async || server.connections().unwrap().len() == 1).await;
+        settled().await;
         assert_eq!(signals(&server), 1, "lost or doubled after {polls} polls");
         if finished {
             break;
@@ -240,7 +247,8 @@ async fn nothing_is_connected_when_nobody_waits() {
     let streams = [waiting(&node, &server).await, waiting(&node, &server).await];
     assert_eq!(server.connections().unwrap().len(), 3);
     drop(streams);
-    until(PATIENCE, async || server.connections().unwrap().len() == 1).await;
+    settled().await;
+    assert_eq!(server.connections().unwrap().len(), 1);
     assert!(server.calls("client|unblock").unwrap() >= 2, "they have waited for their time to end");
     assert_eq!(server.keys().unwrap(), ["lock:r"]);
 }
@@ -259,7 +267,7 @@ async fn a_lock_that_ends_without_a_signal_is_noticed() {
     // Nobody has taken it: that is told again, and still no signal made of it.
     next(&mut notices).await;
     drop(notices);
-    until(PATIENCE, async || server.connections().unwrap().len() == 1).await;
+    settled().await;
     assert_eq!(server.keys().unwrap(), Vec::<String>::new());
 }
 
@@ -340,7 +348,7 @@ async fn reset_frees_anybodys_lock_and_wakes_one() {
     assert_eq!(node.reset(&resource("r")).await.unwrap(), Vote::granted());
     next(&mut notices).await;
     drop(notices);
-    until(PATIENCE, async || server.connections().unwrap().len() == 1).await;
+    settled().await;
     assert_eq!(server.cmd::<u64>(&["DEL", "lock-signal:r"]).unwrap(), 1, "put back");
     assert_eq!(node.reset(&resource("r")).await.unwrap(), Vote::not_held());
     assert_eq!(signals(&server), 1, "whoever sleeps although it is free is woken");
