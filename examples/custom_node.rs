@@ -18,8 +18,8 @@ use std::{
 
 use futures::channel::oneshot;
 use redlocks::{
-    Delivery, Error, FailureKind, Identity, Inspection, LockNode, NodeError, Notifications,
-    Redlock, Resource, Token, Ttl, Vote, async_trait,
+    Delivery, Error, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError,
+    Notifications, Redlock, Resource, Token, Ttl, Vote, async_trait,
 };
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
@@ -95,6 +95,10 @@ impl LockNode for SqliteNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -13,10 +13,10 @@ pub use lock::{
     Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
     ReentrantGuard, Release, Report,
 };
-pub use node::{Announced, Identity, Inspection, LockNode, NodeError, Notifications};
+pub use node::{Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notifications};
 pub use observe::{Observer, Warning};
 pub use proto::{
-    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fingerprint, Lease,
+    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fingerprint, Lease,
     LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token,
     Ttl, Vote,
 };

@@ -13,6 +13,7 @@ mod calls;
 mod ears;
 mod error;
 mod extend;
+mod fences;
 mod guard;
 mod handle;
 mod hold;

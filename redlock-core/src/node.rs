@@ -1,12 +1,16 @@
 //! The port to a store: [`LockNode`], its contract, and what goes over it.
 
+mod fencing;
 mod notifications;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-pub use self::notifications::{Announced, Notifications};
+pub use self::{
+    fencing::Fencing,
+    notifications::{Announced, Notifications},
+};
 use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 
 /// One independent store that votes on who holds a lock: a Redis server, a table, a map.
@@ -43,7 +47,7 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use redlock_core::{
-///     Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
 ///     async_trait,
 /// };
 ///
@@ -111,6 +115,12 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     /// Without that, whoever waits for a resource looks again by the retry policy, and when the
     /// holder's time is over.
     fn notifications(&self) -> Option<&dyn Notifications>;
+
+    /// The node as one that counts holders, if it can.
+    ///
+    /// Without that on every node, locks cannot have [fencing tokens](Fencing), and asking for them
+    /// is an error.
+    fn fencing(&self) -> Option<&dyn Fencing>;
 
     /// Takes the resource for this token if it is free or already this token's.
     ///

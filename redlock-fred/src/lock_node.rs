@@ -8,7 +8,7 @@ use fred::{
     util::redis_keyslot,
 };
 use redlock_core::{
-    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
 };
 use redlock_wire::{Command, Exchange, Reply, Trouble, Word};
 
@@ -29,6 +29,10 @@ impl LockNode for FredNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -18,7 +18,8 @@ mod broken {
 
     use async_trait::async_trait;
     use redlock_core::{
-        Delivery, Identity, Inspection, NodeError, Notifications, Resource, Token, Ttl, Vote,
+        Delivery, Fencing, Identity, Inspection, NodeError, Notifications, Resource, Token, Ttl,
+        Vote,
     };
     use redlock_testkit::outages::{Outage, run};
 
@@ -52,6 +53,10 @@ mod broken {
         }
 
         fn notifications(&self) -> Option<&dyn Notifications> {
+            None
+        }
+
+        fn fencing(&self) -> Option<&dyn Fencing> {
             None
         }
 

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use redlock_core::{
-    Delivery, FailureKind, Identity, Inspection, LockNode, NodeError, Notifications, Resource,
-    Runtime, Token, Ttl, Vote,
+    Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
+    Resource, Runtime, Token, Ttl, Vote,
 };
 
 use self::fault::Plan;
@@ -158,6 +158,10 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

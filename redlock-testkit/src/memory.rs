@@ -14,8 +14,8 @@ use std::{
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use redlock_core::{
-    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Notifications,
-    Resource, Runtime, Token, Ttl, Vote,
+    Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, Moment, NodeError,
+    Notifications, Resource, Runtime, Token, Ttl, Vote,
 };
 
 pub use self::controls::{CallCounts, Key};
@@ -169,6 +169,10 @@ impl LockNode for MemoryNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use redlock_core::{
-    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
 };
 
 mockall::mock! {
@@ -35,6 +35,7 @@ mockall::mock! {
         fn label(&self) -> &str;
         fn identity(&self) -> Option<Identity>;
         fn notifications<'a>(&'a self) -> Option<&'a dyn Notifications>;
+        fn fencing<'a>(&'a self) -> Option<&'a dyn Fencing>;
         async fn acquire(
             &self,
             resource: &Resource,

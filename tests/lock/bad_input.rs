@@ -6,8 +6,8 @@ use crate::support::{MS, Nodes, SECOND};
 use async_trait::async_trait;
 use redlock_testkit::MemoryNode;
 use redlocks::{
-    ConfigError, Drift, Error, Identity, Inspection, LockNode, NodeError, Notifications, Random,
-    RandomError, Redlock, Resource, Token, Ttl, Vote,
+    ConfigError, Drift, Error, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
+    Random, RandomError, Redlock, Resource, Token, Ttl, Vote,
 };
 
 fn told(error: &ConfigError, sentence: &str) {
@@ -95,6 +95,10 @@ impl LockNode for Alias {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{MemoryNode, Operation};
 use redlocks::{
-    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
 };
 
 pub(crate) type Answer = BoxFuture<'static, Result<Vote, NodeError>>;
@@ -42,6 +42,10 @@ impl<F: Fn(Operation, Answer) -> Answer + Send + Sync + 'static> LockNode for Cu
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -1,10 +1,15 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use futures::stream::FuturesUnordered;
+use futures::{future::BoxFuture, stream::FuturesUnordered};
 
 use super::{
     aftermath::{Aftermath, Fate, OrReaper, undo_all},
-    calls::{Answer, Ask, Calls, Claim, Event, ask},
+    calls::{Answer, Ask, Calls, Claim, Event, ask, ask_boxed},
     error::Error,
     guard::Guard,
     hold::Hold,
@@ -14,7 +19,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    Lease, NodeError,
+    Fence, Lease, NodeError,
     proto::{
         Attempt, LossReason, Moment, NodeSet, Progress, Tenure, Verdict,
         mutant::{self, Mutant},
@@ -37,13 +42,23 @@ pub(super) async fn acquire(
     let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
     // Before the first byte is sent, and anew for each attempt (R2): validity counts from here.
     let started = shared.now();
-    let attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);
-    let asked = Ask::Acquire(terms.timing.lifetime(terms.ttl));
+    let mut attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);
+    let mut asked = Ask::Acquire(terms.timing.lifetime(terms.ttl));
+    let mut before = Fence::default();
+    if terms.fencing {
+        let known = shared.fences.known(&terms.resource);
+        attempt = attempt.fenced();
+        asked = Ask::AcquireCounted(terms.timing.lifetime(terms.ttl), known.hint);
+        before = known.had;
+    }
     let mut pursuit = pursue(shared, claim, attempt, asked, terms, deadline);
     pursuit.turn = turn;
     match pursuit.decide().await {
-        Ok(guard) => guard.of_distinct_servers().await,
+        Ok(guard) => guard.of_distinct_servers().await?.fenced_after(before).await,
         Err(verdict) => {
+            if let Some(counter) = pursuit.attempt.tally().largest_counter() {
+                shared.fences.seen(&terms.resource, counter);
+            }
             let error = pursuit.error(verdict);
             pursuit.clean_up(deadline, terms.node_timeout).await;
             Err(error)
@@ -71,6 +86,7 @@ pub(super) async fn adopt(
     let attempt = Attempt::resume(shared.quorum, terms.ttl, terms.timing, started, lease.until());
     let asked = Ask::Extend(terms.timing.lifetime(terms.ttl));
     let mut pursuit = pursue(shared, claim, attempt, asked, terms, None);
+    pursuit.fence = lease.fencing_token();
     match pursuit.decide().await {
         Ok(guard) => match shared.same_server() {
             None => Ok(guard),
@@ -105,8 +121,12 @@ struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
     /// `None` once they have been handed on.
     calls: Option<Calls<F>>,
     errors: Vec<(usize, NodeError)>,
+    /// The calls to raise counts.
+    raises: Option<Calls<BoxFuture<'static, Answer>>>,
     /// For the lock that may come of it.
     turn: Option<Turn>,
+    /// What it was numbered before, if it is had already.
+    fence: Option<Fence>,
 }
 
 fn pursue(
@@ -126,13 +146,22 @@ fn pursue(
         shared: Arc::clone(shared),
         claim,
         attempt,
-        undo: matches!(what, Ask::Acquire(_)),
+        undo: matches!(what, Ask::Acquire(_) | Ask::AcquireCounted(..)),
         what,
         terms: terms.clone(),
         patience: stop.since(started),
         errors: Vec::new(),
+        raises: None,
         turn: None,
+        fence: None,
     }
+}
+
+/// What happened to an attempt.
+enum Happened {
+    Answered(Answer),
+    Raised(Answer),
+    Over,
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
@@ -140,30 +169,60 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// the slowest node's (R24).
     async fn decide(&mut self) -> Result<Guard, Verdict> {
         loop {
-            let event = match &mut self.calls {
-                Some(calls) => calls.next().await,
-                None => Event::Over,
-            };
+            let event = std::future::poll_fn(|cx| self.poll_next(cx)).await;
             // Read after the answer is in hand (R5).
             let now = self.shared.now();
             let progress = match event {
-                Event::Answered(answer) => {
-                    let progress = self.enter(answer, now);
-                    if !matches!(progress, Progress::Open) {
-                        self.shared.pulse.beat(now.since(self.attempt.started()));
-                    }
-                    progress
-                }
-                Event::Over => self.attempt.timed_out(now),
+                Happened::Answered(answer) => self.enter(answer, now),
+                Happened::Raised(answer) => self.attempt.raised(answer.node, answer.ballot(), now),
+                Happened::Over => self.attempt.timed_out(now),
             };
             match progress {
                 Progress::Open => {}
-                Progress::Granted(tenure) => return Ok(self.hold(tenure)),
+                Progress::Raise(nodes, fence) => self.raise(nodes, fence),
+                Progress::Granted(tenure) => {
+                    self.shared.pulse.beat(now.since(self.attempt.started()));
+                    return Ok(self.hold(tenure));
+                }
                 Progress::Failed(verdict) => {
+                    if verdict == Verdict::Refused {
+                        self.shared.pulse.beat(now.since(self.attempt.started()));
+                    }
                     self.drain();
                     return Err(verdict);
                 }
             }
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        let raising = self.raises.as_mut().filter(|raises| !raises.is_empty());
+        let asking = self.calls.as_mut().filter(|calls| !calls.is_empty());
+        if raising.is_none() && asking.is_none() {
+            return Poll::Ready(Happened::Over);
+        }
+        if let Some(raises) = raising
+            && let Poll::Ready(event) = raises.poll_next(cx)
+        {
+            return Poll::Ready(match event {
+                Event::Answered(answer) => Happened::Raised(answer),
+                Event::Over => Happened::Over,
+            });
+        }
+        let Some(calls) = asking else { return Poll::Pending };
+        calls.poll_next(cx).map(|event| match event {
+            Event::Answered(answer) => Happened::Answered(answer),
+            Event::Over => Happened::Over,
+        })
+    }
+
+    /// Asks these nodes to raise their count, in what is left of the time.
+    fn raise(&mut self, nodes: NodeSet, fence: Fence) {
+        let stop = self.attempt.started().after(self.patience);
+        let more = ask_boxed(&self.shared, nodes, &self.claim, Ask::Raise(fence), stop);
+        match &mut self.raises {
+            Some(raises) => raises.join(more),
+            none => *none = Some(more),
         }
     }
 
@@ -185,6 +244,9 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// Makes the guard, and leaves the calls that have not returned to the reaper: their yeses
     /// join the lock while it is held, and are released afterwards.
     fn hold(&mut self, mut tenure: Tenure) -> Guard {
+        if self.fence.is_some() {
+            tenure = tenure.numbered(self.fence);
+        }
         let mut unfinished = None;
         if let Some(mut calls) = self.calls.take() {
             while let Some(answer) = calls.ready() {
@@ -210,7 +272,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         let report = Report::new(
             &self.shared,
             match self.what {
-                Ask::Acquire(_) => Action::Acquire,
+                Ask::Acquire(_) | Ask::AcquireCounted(..) | Ask::Raise(_) => Action::Acquire,
                 Ask::Extend(_) => Action::Extend,
                 Ask::Release | Ask::ReleaseAndTell => Action::Release,
             },

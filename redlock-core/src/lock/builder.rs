@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backlog::Backlog, ears::Hearing, keeper::Keeper, pulse::Pulse, queue::Queues, reaper::Reaper,
-    redlock::Redlock, settings::Settings, shared::Shared,
+    backlog::Backlog, ears::Hearing, fences::Fences, keeper::Keeper, pulse::Pulse, queue::Queues,
+    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Quorum, Random, Renewal, Retry, Runtime,
@@ -20,6 +20,7 @@ use crate::{
 /// | [`renewal`](Self::renewal) | every third of the ttl |
 /// | [`max_hold`](Self::max_hold) | 24 hours |
 /// | [`grace`](Self::grace) | none |
+/// | [`fencing`](Self::fencing) | off |
 /// | [`handovers`](Self::handovers) | 8 |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
@@ -137,6 +138,17 @@ impl RedlockBuilder {
         self
     }
 
+    /// Whether locks have a [fencing token](crate::Lease::fencing_token), unless the lock says
+    /// [otherwise](super::Lock::fencing): a number that grows with every holder, for the resource
+    /// to refuse those who were one before.
+    ///
+    /// Every node must be able to [count](crate::Fencing). Of a resource's holders all that want a
+    /// number must be fenced; plain ones exclude them, and are excluded by them, all the same.
+    pub fn fencing(mut self, fencing: bool) -> Self {
+        self.settings.wishes.fencing = fencing;
+        self
+    }
+
     /// Who is told what happens around the locks; nobody, if nothing is said.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
@@ -181,7 +193,7 @@ impl RedlockBuilder {
             Arc::clone(&hearing),
             reaper.clone(),
         );
-        Ok(Redlock::from_shared(Shared {
+        let shared = Shared {
             backlog: Backlog::new(nodes.len()),
             nodes,
             labels,
@@ -193,10 +205,15 @@ impl RedlockBuilder {
             random,
             queues: Arc::new(queues),
             pulse,
+            fences: Fences::default(),
             hearing,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
-        }))
+        };
+        match shared.uncounted(settings.wishes) {
+            Some(error) => Err(error),
+            None => Ok(Redlock::from_shared(shared)),
+        }
     }
 }
 

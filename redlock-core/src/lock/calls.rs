@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 
 use super::shared::Shared;
 use crate::{
-    FailureKind, LockNode, NodeError, Resource, Token, Ttl, Vote,
+    Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, Resource, Token, Ttl, Vote,
     proto::{Ballot, Moment, NodeSet},
 };
 
@@ -25,6 +25,10 @@ pub(super) struct Claim {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ask {
     Acquire(Ttl),
+    /// And to count, from this number at least.
+    AcquireCounted(Ttl, Fence),
+    /// To raise its count to this.
+    Raise(Fence),
     Extend(Ttl),
     /// Without telling anybody.
     Release,
@@ -79,6 +83,23 @@ pub(super) fn ask(
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
 }
 
+/// [`ask`], where that is rare enough for boxes.
+pub(super) fn ask_boxed(
+    shared: &Arc<Shared>,
+    nodes: NodeSet,
+    claim: &Arc<Claim>,
+    what: Ask,
+    deadline: Moment,
+) -> Calls<BoxFuture<'static, Answer>> {
+    let calls = Calls { in_flight: FuturesUnordered::new(), timer: Timer::new(shared, deadline) };
+    for node in nodes.iter() {
+        if let Some(asked) = shared.nodes.get(node) {
+            calls.in_flight.push(call(asked, node, claim, what).boxed());
+        }
+    }
+    calls
+}
+
 /// One call to one node. A node that panics has failed like any other: it costs its vote, and what
 /// it may have done is undone.
 pub(super) fn call(
@@ -94,6 +115,10 @@ pub(super) fn call(
             let Claim { resource, token } = &*claim;
             match (what, node.notifications()) {
                 (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await,
+                (Ask::AcquireCounted(ttl, hint), _) => {
+                    fencing(&*node)?.acquire_counted(resource, token, ttl, hint).await
+                }
+                (Ask::Raise(fence), _) => fencing(&*node)?.raise(resource, token, fence).await,
                 (Ask::Extend(ttl), _) => node.extend(resource, token, ttl).await,
                 (Ask::ReleaseAndTell, Some(node)) => {
                     let announced = node.release_and_notify(resource, token).await?;
@@ -111,7 +136,18 @@ pub(super) fn call(
     }
 }
 
+/// A redlock whose nodes cannot all count has no fenced locks, so this fails for none.
+fn fencing(node: &dyn LockNode) -> Result<&dyn Fencing, NodeError> {
+    node.fencing().ok_or_else(|| {
+        NodeError::new(node.label(), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
+    })
+}
+
 impl<F: Future<Output = Answer>> Calls<F> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     /// Waits for the next event. Answers that are there come before the end of the time.
     ///
     /// # Cancel safety
@@ -131,12 +167,19 @@ impl<F: Future<Output = Answer>> Calls<F> {
         self.in_flight
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         match self.in_flight.poll_next_unpin(cx) {
             Poll::Ready(Some(answer)) => Poll::Ready(Event::Answered(answer)),
             Poll::Ready(None) => Poll::Ready(Event::Over),
             Poll::Pending => self.timer.poll_unpin(cx).map(|()| Event::Over),
         }
+    }
+}
+
+impl Calls<BoxFuture<'static, Answer>> {
+    /// More calls, whose time is that of these.
+    pub(super) fn join(&mut self, others: Self) {
+        self.in_flight.extend(others.in_flight);
     }
 }
 

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use super::report::Report;
 use crate::{
-    ConfigError, NoRuntime, RandomError, Resource,
+    ConfigError, Fence, NoRuntime, RandomError, Resource,
     proto::{LossReason, Verdict},
 };
 
@@ -47,6 +47,18 @@ pub enum Error {
     /// A call of the blocking API was made inside an async runtime, one of whose threads it would
     /// have held up. No node was asked.
     InsideRuntime,
+    /// The fencing token is not larger than one that was had here before: counters of nodes were
+    /// lost, and their clocks set back. The lock has been given up; the resource would have
+    /// refused its holder.
+    #[non_exhaustive]
+    FenceRegression {
+        /// What was locked.
+        resource: Resource,
+        /// The fence that the nodes agreed on.
+        fence: Fence,
+        /// The fence that this process had before.
+        had: Fence,
+    },
     /// No token could be made. No node was asked.
     Random(RandomError),
 }
@@ -61,7 +73,11 @@ impl Error {
             }
             Self::Lost { report, .. } => report.as_deref(),
             Self::TimedOut { last, .. } => last.report(),
-            Self::Config(_) | Self::NoRuntime(_) | Self::InsideRuntime | Self::Random(_) => None,
+            Self::Config(_)
+            | Self::FenceRegression { .. }
+            | Self::NoRuntime(_)
+            | Self::InsideRuntime
+            | Self::Random(_) => None,
         }
     }
 
@@ -103,6 +119,11 @@ impl fmt::Display for Error {
             Self::TimedOut { resource, patience, last } => {
                 write!(f, "gave up on {resource:?} after {patience:?}; {last}")
             }
+            Self::FenceRegression { resource, fence, had } => write!(
+                f,
+                "the fencing token {fence} of {resource:?} is not larger than {had}, which was had \
+                 before: nodes have lost their counters"
+            ),
             Self::Config(error) => error.fmt(f),
             Self::NoRuntime(error) => error.fmt(f),
             Self::InsideRuntime => f.write_str(

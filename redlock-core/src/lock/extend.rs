@@ -114,7 +114,12 @@ fn heal(hold: &Arc<Hold>, extension: &Extension, gone: NodeSet) {
         return;
     };
     let give_up = hold.state().tenure.forgotten();
-    let calls = ask(shared, nodes, &hold.claim, Ask::Acquire(lifetime), give_up);
+    let asked = match hold.state().tenure.fence() {
+        // Whoever comes next at these nodes must have a larger one.
+        Some(fence) => Ask::AcquireCounted(lifetime, fence.before()),
+        None => Ask::Acquire(lifetime),
+    };
+    let calls = ask(shared, nodes, &hold.claim, asked, give_up);
     let aftermath = Aftermath {
         release: Ask::Release,
         shared: Arc::clone(shared),

@@ -9,7 +9,7 @@ use super::{
     settings::{Checked, Wishes},
 };
 use crate::{
-    Lease, Renewal, Resource, Token,
+    Fence, Lease, Renewal, Resource, Token,
     proto::{
         Ending, LossReason,
         mutant::{self, Mutant},
@@ -43,6 +43,19 @@ impl Guard {
         }
     }
 
+    /// This guard, unless its fencing token is not larger than one that was had before, which the
+    /// resource would refuse (R45). Then it is released.
+    pub(super) async fn fenced_after(self, before: Fence) -> Result<Self, Error> {
+        let Some(fence) = self.fencing_token() else { return Ok(self) };
+        if fence > before {
+            self.hold.shared.fences.had(self.resource(), fence);
+            return Ok(self);
+        }
+        let resource = self.resource().clone();
+        self.release().await;
+        Err(Error::FenceRegression { resource, fence, had: before })
+    }
+
     /// What is locked.
     #[must_use]
     pub fn resource(&self) -> &Resource {
@@ -63,8 +76,18 @@ impl Guard {
     pub fn lease(&self) -> Lease {
         let now = self.hold.shared.now();
         let state = self.hold.state();
-        Lease::new(self.resource().clone(), self.token().clone(), state.ttl)
-            .valid(state.tenure.remaining(now), state.tenure.until())
+        let lease = Lease::new(self.resource().clone(), self.token().clone(), state.ttl)
+            .valid(state.tenure.remaining(now), state.tenure.until());
+        match state.tenure.fence() {
+            Some(fence) => lease.fenced(fence),
+            None => lease,
+        }
+    }
+
+    /// The lock's fencing token: [`Lease::fencing_token`].
+    #[must_use]
+    pub fn fencing_token(&self) -> Option<Fence> {
+        self.hold.state().tenure.fence()
     }
 
     /// Whether the lock is held at this instant. Reads the clock each time (requirement R6).

@@ -75,6 +75,13 @@ impl Lock {
         self
     }
 
+    /// With a [fencing token](Lease::fencing_token), or without.
+    #[must_use]
+    pub const fn fencing(mut self, fencing: bool) -> Self {
+        self.wishes.fencing = fencing;
+        self
+    }
+
     /// With this policy of when [`acquire`](Self::acquire) tries again, and how often.
     #[must_use]
     pub const fn retry(mut self, retry: Retry) -> Self {
@@ -187,7 +194,8 @@ impl Lock {
     }
 
     pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
-        self.shared.settings.terms(self.resource.clone()?, self.wishes)
+        let terms = self.shared.settings.terms(self.resource.clone()?, self.wishes)?;
+        self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
     pub(super) const fn shared(&self) -> &Arc<Shared> {

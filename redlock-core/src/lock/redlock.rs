@@ -76,6 +76,7 @@ impl Redlock {
             renewal: Renewal::off(),
             max_hold: Some(Duration::MAX),
             hold_at_least: Duration::ZERO,
+            fencing: false,
         };
         let terms = self.shared.settings.terms(lease.resource().clone(), wishes)?;
         let extended = attempt::adopt(&self.shared, lease, &terms).await?.into_lease();

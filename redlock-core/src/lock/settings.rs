@@ -26,6 +26,8 @@ pub(super) struct Wishes {
     /// A day, or the ttl if that is longer, unless it is set.
     pub(super) max_hold: Option<Duration>,
     pub(super) hold_at_least: Duration,
+    /// Whether the lock is to have a fencing token.
+    pub(super) fencing: bool,
 }
 
 /// What one attempt is to achieve.
@@ -38,6 +40,7 @@ pub(super) struct Terms {
     /// When to renew what has been acquired; `None` for never.
     pub(super) schedule: Option<Schedule>,
     pub(super) hold_at_least: Duration,
+    pub(super) fencing: bool,
 }
 
 impl Settings {
@@ -49,8 +52,8 @@ impl Settings {
     /// Checks what belongs together for one lock, before a byte is sent (R4).
     pub(super) fn terms(&self, resource: Resource, wishes: Wishes) -> Result<Terms, ConfigError> {
         let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
-        let hold_at_least = wishes.hold_at_least;
-        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least })
+        let Wishes { hold_at_least, fencing, .. } = wishes;
+        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing })
     }
 
     pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {
@@ -99,6 +102,7 @@ impl Default for Settings {
                 renewal: Renewal::default(),
                 max_hold: None,
                 hold_at_least: Duration::ZERO,
+                fencing: false,
             },
             retry: Retry::default(),
             drift: Drift::default(),

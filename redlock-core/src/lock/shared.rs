@@ -3,11 +3,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     backlog::Backlog,
     ears::Hearing,
+    fences::Fences,
     keeper::Keeper,
     pulse::Pulse,
     queue::Queues,
     reaper::Reaper,
-    settings::{Settings, Terms},
+    settings::{Settings, Terms, Wishes},
 };
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) backlog: Backlog,
     pub(super) queues: Arc<Queues>,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) fences: Fences,
     pub(super) hearing: Arc<Hearing>,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
@@ -64,6 +66,14 @@ impl Shared {
     /// Random bits for jitter.
     pub(super) fn chance(&self) -> u32 {
         chance(&*self.random)
+    }
+
+    /// A node that does not count holders, if one is asked to.
+    pub(super) fn uncounted(&self, wishes: Wishes) -> Option<ConfigError> {
+        let (_, node) = wishes
+            .fencing
+            .then(|| self.nodes.iter().enumerate().find(|(_, node)| node.fencing().is_none()))??;
+        Some(ConfigError::NoFencing { label: node.label().to_owned() })
     }
 
     /// How long nodes take to answer.

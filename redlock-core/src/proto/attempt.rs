@@ -1,6 +1,7 @@
 use super::{
-    Ballot, Moment, NodeSet, Quorum, Round, Tally, Tenure, Timing, Ttl, Verdict,
+    Ballot, Fence, Moment, NodeSet, Quorum, Round, Tally, Tenure, Timing, Ttl, Verdict, Vote,
     mutant::{self, Mutant},
+    numbering::Numbering,
     tenure::Votes,
 };
 
@@ -19,6 +20,10 @@ pub struct Attempt {
     returned: Tally,
     /// Nodes that may have a key with this token from before: none, unless a lease is resumed.
     before: NodeSet,
+    /// Whether the lock is to have a fencing token; and how far that is, once a quorum has voted.
+    numbering: Option<Option<Numbering>>,
+    /// The time for answers is over.
+    is_over: bool,
 }
 
 /// Where an attempt stands.
@@ -26,6 +31,8 @@ pub struct Attempt {
 pub enum Progress {
     /// Undecided.
     Open,
+    /// Undecided: these nodes have granted, and are now to be asked to raise their count to this.
+    Raise(NodeSet, Fence),
     /// The lock is held.
     Granted(Tenure),
     /// It is not, for the reason the verdict gives; now [`Attempt::give_up`] is due.
@@ -57,7 +64,16 @@ impl Attempt {
             round: Round::new(quorum, (!mutant::is(Mutant::LateGrant)).then_some(until)),
             returned: Tally::new(quorum),
             before: NodeSet::EMPTY,
+            numbering: None,
+            is_over: false,
         }
+    }
+
+    /// The same, for a lock that is to have a fencing token. The nodes are asked to count.
+    #[must_use]
+    pub const fn fenced(mut self) -> Self {
+        self.numbering = Some(None);
+        self
     }
 
     /// Starts to take over a lease that was granted before: the nodes are asked to extend it.
@@ -90,14 +106,31 @@ impl Attempt {
         }
         self.returned.enter(node, ballot);
         self.round.enter(node, ballot, now);
-        self.progress()
+        if let Some(Some(numbering)) = &mut self.numbering
+            && let Ballot::Cast(Vote::Granted { counter: Some(counter) }) = ballot
+        {
+            numbering.voted(node, counter);
+        }
+        self.progress(now)
+    }
+
+    /// A node has answered the request to raise its count; `now` is read after that.
+    pub fn raised(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
+        if let Some(Some(numbering)) = &mut self.numbering {
+            numbering.raised(node, ballot);
+        }
+        self.progress(now)
     }
 
     /// The time that nodes had is over: all that are still silent have failed, though their calls
     /// have not returned. After this the attempt is decided.
     pub fn timed_out(&mut self, now: Moment) -> Progress {
         self.round.close(now);
-        self.progress()
+        if let Some(Some(numbering)) = &mut self.numbering {
+            numbering.close();
+        }
+        self.is_over = true;
+        self.progress(now)
     }
 
     /// Ends the attempt without a lock, at whatever point it is.
@@ -151,22 +184,55 @@ impl Attempt {
         self.timing.forgotten(self.started, self.ttl)
     }
 
-    fn progress(&self) -> Progress {
+    fn progress(&mut self, now: Moment) -> Progress {
         match self.round.verdict() {
             Verdict::Open => Progress::Open,
-            Verdict::Carried => {
-                let outstanding = self.returned.silent();
-                let votes = Votes {
-                    held: self.returned.granted(),
-                    may_hold: self.holding().without(outstanding.without(self.before)),
-                    outstanding,
-                    healing: NodeSet::EMPTY,
-                };
-                let quorum = self.returned.quorum();
-                Progress::Granted(Tenure::begin(quorum, self.timing, self.ttl, self.started, votes))
-            }
+            Verdict::Carried => match self.number(now) {
+                Ok(fence) => Progress::Granted(self.tenure(fence)),
+                Err(undecided) => undecided,
+            },
             verdict => Progress::Failed(verdict),
         }
+    }
+
+    /// The fence, once it is confirmed, or none if there is to be none.
+    fn number(&mut self, now: Moment) -> Result<Option<Fence>, Progress> {
+        let Some(numbering) = &mut self.numbering else { return Ok(None) };
+        let numbering = numbering.get_or_insert_with(|| Numbering::of(self.round.tally()));
+        if numbering.is_confirmed() {
+            // The second round takes time as well.
+            let until = self.started.after(self.timing.validity(self.ttl));
+            let worthless = now >= until && !mutant::is(Mutant::LateGrant);
+            return if worthless {
+                Err(Progress::Failed(Verdict::TooLate))
+            } else {
+                Ok(Some(numbering.fence()))
+            };
+        }
+        let silent = if self.is_over { NodeSet::EMPTY } else { self.returned.silent() };
+        if !numbering.is_possible(silent) {
+            let failed = self.is_over || !self.returned.failed().is_empty();
+            let verdict = if failed { Verdict::Unreachable } else { Verdict::Refused };
+            return Err(Progress::Failed(verdict));
+        }
+        let lower = numbering.raise();
+        Err(if lower.is_empty() {
+            Progress::Open
+        } else {
+            Progress::Raise(lower, numbering.fence())
+        })
+    }
+
+    fn tenure(&self, fence: Option<Fence>) -> Tenure {
+        let outstanding = self.returned.silent();
+        let votes = Votes {
+            held: self.returned.granted(),
+            may_hold: self.holding().without(outstanding.without(self.before)),
+            outstanding,
+            healing: NodeSet::EMPTY,
+        };
+        let quorum = self.returned.quorum();
+        Tenure::begin(quorum, self.timing, self.ttl, self.started, votes).numbered(fence)
     }
 }
 

@@ -111,6 +111,12 @@ pub enum ConfigError {
         "no runtime was given, and the feature `tokio` is off that would have been the default"
     )]
     NoRuntime,
+    /// Locks are to have fencing tokens, and a node cannot count.
+    #[error("{label} cannot count holders, so locks over it have no fencing tokens")]
+    NoFencing {
+        /// The label of the node.
+        label: String,
+    },
     /// A node that gets no time to answer never votes.
     #[error("the node timeout is zero, no node could answer in time")]
     ZeroNodeTimeout,

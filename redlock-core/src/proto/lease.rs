@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Moment, Resource, Token, Ttl};
+use super::{Fence, Moment, Resource, Token, Ttl};
 
 /// A held lock as plain data: what to name and what to show in order to extend or release it.
 ///
@@ -14,6 +14,7 @@ pub struct Lease {
     ttl: Ttl,
     validity: Duration,
     until: Option<Moment>,
+    fence: Option<Fence>,
 }
 
 impl Lease {
@@ -21,7 +22,7 @@ impl Lease {
     /// another client of the same nodes.
     #[must_use]
     pub const fn new(resource: Resource, token: Token, ttl: Ttl) -> Self {
-        Self { resource, token, ttl, validity: Duration::ZERO, until: None }
+        Self { resource, token, ttl, validity: Duration::ZERO, until: None, fence: None }
     }
 
     /// The same lease, known to be valid for `validity` from `now`, until `until`.
@@ -30,6 +31,21 @@ impl Lease {
         self.validity = validity;
         self.until = Some(until);
         self
+    }
+
+    /// The same lease with this fencing token, as its holder had it.
+    #[must_use]
+    pub const fn fenced(mut self, fence: Fence) -> Self {
+        self.fence = Some(fence);
+        self
+    }
+
+    /// A number that is larger than that of every holder before, for the resource to compare: who
+    /// comes with a smaller one than it has seen is no holder any more. `None` unless the lock was
+    /// taken with [`fencing`](crate::Lock::fencing).
+    #[must_use]
+    pub const fn fencing_token(&self) -> Option<Fence> {
+        self.fence
     }
 
     /// What is locked.
@@ -72,7 +88,7 @@ mod plain {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use super::{Duration, Lease, Resource, Token, Ttl};
+    use super::{Duration, Fence, Lease, Resource, Token, Ttl};
 
     /// The token is text if it is UTF-8, as those made here are, and a list of bytes otherwise.
     #[derive(Serialize, Deserialize)]
@@ -90,6 +106,8 @@ mod plain {
         ttl_ms: u64,
         #[serde(default)]
         validity_ms: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fence: Option<u64>,
     }
 
     impl Serialize for Lease {
@@ -104,6 +122,7 @@ mod plain {
                 token,
                 ttl_ms: self.ttl.as_millis(),
                 validity_ms: u64::try_from(self.validity.as_millis()).unwrap_or(u64::MAX),
+                fence: self.fence.map(Fence::get),
             }
             .serialize(serializer)
         }
@@ -120,7 +139,8 @@ mod plain {
             let token = Token::from_bytes(token).map_err(D::Error::custom)?;
             let ttl = Ttl::new(Duration::from_millis(plain.ttl_ms)).map_err(D::Error::custom)?;
             let validity = Duration::from_millis(plain.validity_ms);
-            Ok(Self { validity, ..Self::new(resource, token, ttl) })
+            let fence = plain.fence.map(Fence::new);
+            Ok(Self { validity, fence, ..Self::new(resource, token, ttl) })
         }
     }
 

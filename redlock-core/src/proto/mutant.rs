@@ -83,6 +83,10 @@ pub enum Mutant {
     CleanUpTells,
     /// A lock that was handed on quietly and then not taken is never told of. Lives in the driver.
     HandoverForgotten,
+    /// The largest of a quorum's counts is the fence, without a second round.
+    LargestIsFence,
+    /// A node that was asked to raise its count confirms the fence whatever its count is then.
+    RaiseIfMine,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
     /// A cancelled attempt undoes nothing. Lives in the driver.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Ballot, NodeSet, Quorum, Refusal, Vote};
+use super::{Ballot, Fence, NodeSet, Quorum, Refusal, Vote};
 
 /// The ballots of one round, counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ impl Tally {
     /// The nodes that granted.
     #[must_use]
     pub fn granted(&self) -> NodeSet {
-        self.nodes(|ballot| matches!(ballot, Ballot::Cast(Vote::Granted {})))
+        self.nodes(|ballot| matches!(ballot, Ballot::Cast(Vote::Granted { .. })))
     }
 
     /// The nodes that refused.
@@ -72,6 +72,18 @@ impl Tally {
         self.nodes(|ballot| matches!(ballot, Ballot::Silent))
     }
 
+    /// The largest count that a node has told of, whatever else it said.
+    #[must_use]
+    pub fn largest_counter(&self) -> Option<Fence> {
+        let counter = |ballot: &Ballot| match ballot {
+            Ballot::Cast(
+                Vote::Granted { counter } | Vote::Refused(Refusal::HeldByAnother { counter, .. }),
+            ) => *counter,
+            _ => None,
+        };
+        self.ballots.iter().filter_map(counter).max()
+    }
+
     /// When a quorum of nodes could be free for an asker, as far as the nodes can tell: the
     /// remaining lifetime that the quorum-th node to become free reported.
     ///
@@ -96,7 +108,9 @@ impl Tally {
 
 fn free_in(ballot: &Ballot) -> Option<Duration> {
     match ballot {
-        Ballot::Cast(Vote::Granted {} | Vote::Refused(Refusal::NotHeld)) => Some(Duration::ZERO),
+        Ballot::Cast(Vote::Granted { .. } | Vote::Refused(Refusal::NotHeld)) => {
+            Some(Duration::ZERO)
+        }
         Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { remaining, .. })) => *remaining,
         Ballot::Silent | Ballot::Unasked | Ballot::Failed(_) => None,
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    Ballot, Loss, LossReason, Moment, NodeSet, Quorum, Timing, Ttl, Vote,
+    Ballot, Fence, Loss, LossReason, Moment, NodeSet, Quorum, Timing, Ttl, Vote,
     mutant::{self, Mutant},
 };
 
@@ -20,6 +20,8 @@ pub struct Tenure {
     pub(super) phase: Phase,
     /// The number of the extension under way, or of the last one.
     pub(super) serial: u32,
+    /// The fencing token, if the lock has one.
+    fence: Option<Fence>,
 }
 
 /// Which nodes stand where towards a lock.
@@ -86,7 +88,20 @@ impl Tenure {
             votes,
             phase: Phase::Held,
             serial: 0,
+            fence: None,
         }
+    }
+
+    /// The same with this fencing token.
+    pub(crate) const fn numbered(mut self, fence: Option<Fence>) -> Self {
+        self.fence = fence;
+        self
+    }
+
+    /// The fencing token, if the lock has one: the same for as long as it is held.
+    #[must_use]
+    pub const fn fence(&self) -> Option<Fence> {
+        self.fence
     }
 
     /// The end of validity, as it stands.
@@ -222,7 +237,7 @@ impl Tenure {
 
     pub(super) fn note(&mut self, node: usize, ballot: Ballot) {
         match ballot {
-            Ballot::Cast(Vote::Granted {}) => self.votes.held.insert(node),
+            Ballot::Cast(Vote::Granted { .. }) => self.votes.held.insert(node),
             Ballot::Cast(Vote::Refused(_)) => self.votes.held.remove(node),
             Ballot::Silent | Ballot::Unasked | Ballot::Failed(_) => {}
         }

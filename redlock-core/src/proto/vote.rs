@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use super::Fingerprint;
+use super::{Fence, Fingerprint};
 
 /// What a node answered: an outcome, never an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,7 +9,11 @@ pub enum Vote {
     /// The node did what it was asked: it holds, keeps longer, or has deleted the key of this
     /// token.
     #[non_exhaustive]
-    Granted {},
+    Granted {
+        /// What the node's count of grants shows, if it was asked to count: see
+        /// [`Fencing`](crate::Fencing).
+        counter: Option<Fence>,
+    },
     /// The node did nothing, for a reason that it knows.
     Refused(Refusal),
 }
@@ -18,19 +22,38 @@ impl Vote {
     /// The node did what it was asked.
     #[must_use]
     pub const fn granted() -> Self {
-        Self::Granted {}
+        Self::Granted { counter: None }
+    }
+
+    /// The node did what it was asked, and its count shows this.
+    #[must_use]
+    pub const fn counted(counter: Fence) -> Self {
+        Self::Granted { counter: Some(counter) }
+    }
+
+    /// The same, from a node whose count shows this.
+    #[must_use]
+    pub const fn with_counter(self, counter: Fence) -> Self {
+        match self {
+            Self::Granted { .. } => Self::counted(counter),
+            Self::Refused(Refusal::HeldByAnother { remaining, holder, .. }) => {
+                let counter = Some(counter);
+                Self::Refused(Refusal::HeldByAnother { remaining, holder, counter })
+            }
+            Self::Refused(Refusal::NotHeld) => self,
+        }
     }
 
     /// The key belongs to another token, for so long more as far as the node can tell.
     #[must_use]
     pub const fn held_by_another(remaining: Option<Duration>) -> Self {
-        Self::Refused(Refusal::HeldByAnother { remaining, holder: None })
+        Self::Refused(Refusal::HeldByAnother { remaining, holder: None, counter: None })
     }
 
     /// The key belongs to this holder's token, for so long more as far as the node can tell.
     #[must_use]
     pub const fn held_by(holder: Fingerprint, remaining: Option<Duration>) -> Self {
-        Self::Refused(Refusal::HeldByAnother { remaining, holder: Some(holder) })
+        Self::Refused(Refusal::HeldByAnother { remaining, holder: Some(holder), counter: None })
     }
 
     /// There is no such key: what was asked for needs one.
@@ -52,6 +75,9 @@ pub enum Refusal {
         /// Whose it is, if the node tells: so that a lock that somebody holds can be told from votes
         /// that several contenders have split between them.
         holder: Option<Fingerprint>,
+        /// What the node's count of grants shows, if it was asked to count: a hint for the next
+        /// attempt.
+        counter: Option<Fence>,
     },
     /// There is no such key.
     NotHeld,
@@ -138,7 +164,7 @@ impl Ballot {
     #[must_use]
     pub const fn may_hold(self) -> bool {
         match self {
-            Self::Silent | Self::Cast(Vote::Granted {}) => true,
+            Self::Silent | Self::Cast(Vote::Granted { .. }) => true,
             Self::Cast(Vote::Refused(_)) | Self::Unasked => false,
             Self::Failed(failure) => matches!(failure.delivery, Delivery::Unknown),
         }

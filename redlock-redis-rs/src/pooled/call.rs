@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use redlock_core::{
-    Delivery, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Delivery, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token,
+    Ttl, Vote,
 };
 use redlock_wire::{Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -32,6 +33,10 @@ impl LockNode for PooledNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use redlock_core::{
-    Delivery, FailureKind, Identity, Inspection, LockNode, Moment, NodeError, Notifications,
-    Resource, Token, Ttl, Vote,
+    Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, Moment, NodeError,
+    Notifications, Resource, Token, Ttl, Vote,
 };
 
 use super::{Network, SimRuntime};
@@ -198,6 +198,10 @@ impl LockNode for SimLink {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use redlock_core::{
-    FailureKind, Identity, Inspection, LockNode, NodeError, Notifications, Refusal, Resource,
-    Token, Ttl, Vote, async_trait,
+    FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Refusal,
+    Resource, Token, Ttl, Vote, async_trait,
 };
 use redlock_testkit::MemoryNode;
 
@@ -144,6 +144,10 @@ impl LockNode for Node {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
+        None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
         None
     }
 
