@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use redlock_core::{
-    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
 };
 
 use super::PythonLockNode;
@@ -19,6 +19,11 @@ impl LockNode for PythonLockNode {
 
     fn notifications(&self) -> Option<&dyn Notifications> {
         Some(self)
+    }
+
+    /// A holder in Python would have no number.
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        None
     }
 
     async fn acquire(
