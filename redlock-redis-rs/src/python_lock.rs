@@ -4,5 +4,6 @@ mod listener;
 mod lock_node;
 mod node;
 mod notifications;
+mod reminder;
 
 pub use self::node::PythonLockNode;

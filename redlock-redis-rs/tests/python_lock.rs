@@ -123,13 +123,39 @@ async fn what_frees_nothing_tells_nobody() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_cleaned_up_wakes_whoever_has_seen_it() {
+async fn a_quiet_release_wakes_whoever_has_seen_the_lock_held() {
     let server = Server::start().unwrap();
     let node = node(&server);
+    let (name, attempt) = (resource("r"), token("attempt"));
     take(&node, "attempt").await;
     let sleeper = asleep(&server).await;
-    assert_eq!(node.release(&resource("r"), &token("attempt")).await.unwrap(), Vote::granted());
+    assert_eq!(node.release(&name, &attempt).await.unwrap(), Vote::granted());
     assert!(timeout(PATIENCE, sleeper).await.unwrap().unwrap());
+    // Also if the call is dropped before it has finished.
+    for polls in 1..100 {
+        take(&node, "attempt").await;
+        let sleeper = asleep(&server).await;
+        let finished = common::poll_and_drop(node.release(&name, &attempt), polls).await;
+        assert!(timeout(PATIENCE, sleeper).await.expect("a wake-up is lost").unwrap());
+        if finished {
+            return;
+        }
+    }
+    panic!("a release never ends");
+}
+
+#[tokio::test]
+async fn a_quiet_release_leaves_the_signal_alone_if_somebody_takes_the_lock() {
+    let server = Server::start().unwrap();
+    let node = node(&server);
+    take(&node, "a").await;
+    assert_eq!(node.release(&resource("r"), &token("a")).await.unwrap(), Vote::granted());
+    // This thread is the only one, so nothing else has happened since.
+    assert_eq!(server.keys().unwrap(), Vec::<String>::new());
+    server.cmd::<()>(&["SET", "lock:r", "b"]).unwrap();
+    settled().await;
+    assert_eq!(server.keys().unwrap(), ["lock:r"]);
+    assert!(server.calls("exists").unwrap() > 0, "nobody has looked");
 }
 
 #[tokio::test]
@@ -399,7 +425,7 @@ async fn a_full_server_releases_and_signals_all_the_same() {
     let node = node(&server);
     take(&node, "mine").await;
     server.cmd::<()>(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    assert_eq!(node.release(&resource("r"), &token("mine")).await.unwrap(), Vote::granted());
+    let_go(&node, "mine").await;
     assert!(!exists(&server, "lock:r"));
     assert_eq!(node.inspect(&resource("r")).await.unwrap(), Inspection::Free);
     assert_eq!(signals(&server), 1);

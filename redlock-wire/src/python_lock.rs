@@ -83,10 +83,10 @@ impl PythonLock {
         ask::extend(server, &self.lock, token, ttl).await
     }
 
-    /// As [`release`](crate::release), and leaves the signal in the same step if that has freed
-    /// the lock.
+    /// As [`release`](crate::release): leaves the signal alone, so that nobody is told.
     ///
-    /// A server that does not let this user touch the signal is asked to release all the same.
+    /// Others may have seen the lock held, and wait: see that somebody takes it, or
+    /// [leave the signal](Self::signal_if_free).
     ///
     /// # Errors
     ///
@@ -100,10 +100,28 @@ impl PythonLock {
         server: &mut impl Exchange,
         token: &Token,
     ) -> Result<Vote, NodeError> {
+        ask::release(server, &self.lock, token).await
+    }
+
+    /// As [`release`](Self::release), and leaves the signal in the same step if that has freed
+    /// the lock: what `release` does in Python.
+    ///
+    /// A server that does not let this user touch the signal is asked to release all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, or answered that it cannot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown.
+    pub async fn release_and_signal(
+        &self,
+        server: &mut impl Exchange,
+        token: &Token,
+    ) -> Result<Vote, NodeError> {
         match ask::run(server, self.both_keys(RELEASE).token(token)).await {
-            Err(trouble) if trouble.code() == Some("NOPERM") => {
-                ask::release(server, &self.lock, token).await
-            }
+            Err(trouble) if trouble.code() == Some("NOPERM") => self.release(server, token).await,
             Err(trouble) => Err(trouble.into()),
             Ok(Reply::Okay) => Ok(Vote::granted()),
             Ok(Reply::Nil) => Ok(Vote::not_held()),

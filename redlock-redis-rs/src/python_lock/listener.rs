@@ -12,6 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::reminder::leave_signal;
 use crate::{
     connection::Connection,
     dial::{Dialled, dial},
@@ -58,7 +59,9 @@ impl Listener {
                         listening.await;
                     }
                 }
-                self.give_back().await;
+                if self.owed {
+                    leave_signal(&self.server, &self.lock).await;
+                }
             }
             Err(cause) => {
                 let _ =
@@ -190,21 +193,6 @@ impl Listener {
         let _ = self.notices.try_send(Notice { holder: None, listeners: 1 });
     }
 
-    /// Puts the signal back that has led to nothing.
-    async fn give_back(&mut self) {
-        for _ in 0..TRIES {
-            if !self.owed {
-                return;
-            }
-            if let Ok(mut line) = self.server.line().await {
-                self.owed = self.lock.signal_if_free(&mut line).await.is_err();
-            }
-            if self.owed {
-                sleep(PAUSE).await;
-            }
-        }
-    }
-
     fn blpop(&self) -> Cmd {
         let mut command = redis::cmd("BLPOP");
         command.arg(self.lock.signal().as_str()).arg(SLICE.as_secs());
@@ -229,7 +217,3 @@ const fn is_signal(answer: &Value) -> bool {
 const SLICE: Duration = Duration::from_secs(1);
 /// Between two tries to end a wait.
 const AGAIN: Duration = Duration::from_millis(20);
-/// How often a signal is tried to be put back, and the time between: an outage that is longer wakes
-/// nobody anyway, and the others look by themselves.
-const TRIES: usize = 5;
-const PAUSE: Duration = Duration::from_millis(200);

@@ -44,13 +44,17 @@ impl LockNode for PythonLockNode {
         self.named(resource).extend(&mut self.server.line().await?, token, ttl).await
     }
 
-    /// Leaves the signal too: whoever has seen the lock held sleeps until there is one.
-    ///
-    /// A redlock does not want that of an attempt that failed, because with many nodes each such
-    /// release would wake all who wait to no purpose. Here it can only be an attempt that had the
-    /// whole lock, and one alone is woken.
+    /// Tells nobody, as a redlock wants it. If the lock is still free in a moment, somebody is
+    /// woken after all: a Python program that has seen it held sleeps until then.
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
-        self.named(resource).release(&mut self.server.line().await?, token).await
+        let lock = self.named(resource);
+        let mut line = self.server.line().await?;
+        let reminder = self.reminders.remind(&self.server, lock.clone());
+        let vote = lock.release(&mut line, token).await?;
+        if let Vote::Refused(_) = vote {
+            reminder.forget();
+        }
+        Ok(vote)
     }
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {

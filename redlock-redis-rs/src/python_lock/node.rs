@@ -4,6 +4,7 @@ use redis::{Client, FromRedisValue, RedisError};
 use redlock_core::{NodeError, Resource, Ttl, Vote};
 use redlock_wire::{PythonLock, UrlError};
 
+use super::reminder::Reminders;
 use crate::{error::Cause, node::RedisNode};
 
 /// One Redis or Valkey server whose locks are shared with Python programs that use
@@ -31,7 +32,7 @@ use crate::{error::Cause, node::RedisNode};
 /// # What the other side sees
 ///
 /// * `lock:` and the resource holds the token, `lock-signal:` and the resource tells of a release.
-///   After each there is exactly one element in it, for [a second](Self::signal_lifetime), unless
+///   After each that is told there is exactly one element in it, for [a second](Self::signal_lifetime), unless
 ///   somebody who waits has taken it.
 /// * A token is what Python calls the `id` of a lock. A token of this crate is ASCII, and
 ///   `redis_lock.Lock(client, name, id=token)` can extend and release what was acquired here; a
@@ -42,9 +43,9 @@ use crate::{error::Cause, node::RedisNode};
 ///   refusal. Where it answers that the lock has no end to be moved (2), this node grants, as it is
 ///   there for longer than was asked; the lock keeps having none. And where Python makes the
 ///   lifetime shorter (0), this node leaves it.
-/// * Every release that frees the lock leaves the signal, also one that cleans up after an attempt
-///   that failed: a Python program that has seen the lock held meanwhile waits for it, perhaps for
-///   ever.
+/// * What a redlock gives up without telling anybody, after an attempt that failed or to the next in
+///   its own process, leaves the signal alone. If nobody has the lock 25 milliseconds later, the
+///   signal is left then: a Python program may have seen the lock held, and sleep.
 ///
 /// # Waiting
 ///
@@ -66,6 +67,7 @@ use crate::{error::Cause, node::RedisNode};
 #[derive(Clone, Debug)]
 pub struct PythonLockNode {
     pub(super) server: RedisNode,
+    pub(super) reminders: Reminders,
     signal_lifetime: Ttl,
 }
 
@@ -181,7 +183,7 @@ impl PythonLockNode {
     fn on(server: RedisNode) -> Self {
         let signal_lifetime = Ttl::new(PythonLock::SIGNAL_LIFETIME)
             .expect("a second is between the shortest and the longest");
-        Self { server, signal_lifetime }
+        Self { server, reminders: Reminders::default(), signal_lifetime }
     }
 
     /// Some of the keys of locks, and where to go on; 0 at the end.

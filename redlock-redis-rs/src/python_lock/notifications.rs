@@ -8,7 +8,7 @@ use futures::{
     channel::oneshot,
     stream::{self, BoxStream},
 };
-use redlock_core::{Announced, LockNode, NodeError, Notice, Notifications, Resource, Token};
+use redlock_core::{Announced, NodeError, Notice, Notifications, Resource, Token};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{PythonLockNode, listener::Listener};
@@ -25,7 +25,9 @@ impl Notifications for PythonLockNode {
         resource: &Resource,
         token: &Token,
     ) -> Result<Announced, NodeError> {
-        Ok(Announced { vote: self.release(resource, token).await?, listeners: 0 })
+        let mut line = self.server.line().await?;
+        let vote = self.named(resource).release_and_signal(&mut line, token).await?;
+        Ok(Announced { vote, listeners: 0 })
     }
 
     /// Leaves a signal if the lock is free and none is there: otherwise nobody has to be told.
