@@ -8,15 +8,19 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, ready},
+    stream::BoxStream,
+};
 use redlock_core::{
-    Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
-    Resource, Runtime, Token, Ttl, Vote,
+    Announced, Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Resource, Runtime, Token, Ttl, Vote,
 };
 
 use self::fault::Plan;
 pub use self::fault::{Chances, Fault};
-use crate::store::Operation;
+use crate::command::Operation;
 
 /// A node whose calls go wrong in the ways that were asked for: scripted call by call, decided by a
 /// closure, or drawn from a seed.
@@ -140,6 +144,10 @@ impl<N: LockNode> FaultyNode<N> {
         NodeError::new(self.inner.label(), FailureKind::Closed)
     }
 
+    fn refused(&self, kind: FailureKind) -> NodeError {
+        NodeError::new(self.inner.label(), kind).with_delivery(Delivery::Refused)
+    }
+
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +166,7 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
-        None
+        self.inner.notifications().map(|_| self as _)
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
@@ -196,9 +204,49 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
-        let rejected = NodeError::new(self.inner.label(), FailureKind::Rejected);
-        let refusal = Err(rejected.with_delivery(Delivery::Refused));
+        let refusal = Err(self.refused(FailureKind::Rejected));
         self.call(Operation::Inspect, resource, refusal, || self.inner.inspect(resource)).await
+    }
+}
+
+/// The ability of the node behind. Streams come as they are: what can happen to the notices in
+/// them is the node's own affair.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Notifications for FaultyNode<N> {
+    async fn release_and_notify(
+        &self,
+        resource: &Resource,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let nobody = |vote| Announced { vote, listeners: 0 };
+        let work = || match self.inner.notifications() {
+            Some(able) => able.release_and_notify(resource, token),
+            // It was able a moment ago. A release is a release.
+            None => self.inner.release(resource, token).map_ok(nobody).boxed(),
+        };
+        self.call(Operation::Release, resource, Ok(nobody(Vote::not_held())), work).await
+    }
+
+    async fn notify(&self, resource: &Resource) -> Result<(), NodeError> {
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.notifications() {
+            Some(able) => able.notify(resource),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Notify, resource, refusal, work).await
+    }
+
+    async fn subscribe(
+        &self,
+        resource: &Resource,
+    ) -> Result<BoxStream<'static, Notice>, NodeError> {
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.notifications() {
+            Some(able) => able.subscribe(resource),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Subscribe, resource, refusal, work).await
     }
 }
 

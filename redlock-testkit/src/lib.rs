@@ -1,21 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+mod command;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod faulty;
 mod history;
+mod inbox;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
 #[cfg(feature = "server")]
 pub mod outages;
+mod port;
 mod random;
 #[cfg(feature = "server")]
 pub mod server;
 mod sim;
 mod store;
 
+pub use command::Operation;
 pub use faulty::{Chances, Fault, FaultyNode};
 pub use history::{Anomaly, History, Hold, HoldRecord, Outcome, Update, Write};
 pub use memory::{CallCounts, Key, MemoryNode};
@@ -23,4 +27,3 @@ pub use memory::{CallCounts, Key, MemoryNode};
 pub use mock::MockLockNode;
 pub use random::SimRandom;
 pub use sim::{Network, SimClient, SimCluster, SimLink, SimRuntime};
-pub use store::Operation;

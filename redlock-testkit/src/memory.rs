@@ -1,6 +1,8 @@
 //! The reference implementation of the port: [`MemoryNode`].
 
+mod board;
 mod controls;
+mod notices;
 mod state;
 
 use std::{
@@ -11,25 +13,33 @@ use std::{
     },
 };
 
-use async_trait::async_trait;
 use futures::channel::oneshot;
-use redlock_core::{
-    Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, Moment, NodeError,
-    Notifications, Resource, Runtime, Token, Ttl, Vote,
-};
+use redlock_core::{Delivery, FailureKind, Identity, Moment, NodeError, Resource, Runtime};
 
 pub use self::controls::{CallCounts, Key};
-use self::state::{Health, State};
-use crate::store::{Answer, Command};
+use self::{
+    board::Mail,
+    state::{Health, State},
+};
+use crate::{
+    command::{Answer, Command},
+    inbox::{Inbox, Mailbox},
+    port::asked_in_commands,
+};
 
 /// A node that keeps its locks in the memory of this process: the reference implementation of
-/// [`LockNode`], with everything that can happen to a server at the push of a button.
+/// [`LockNode`](redlock_core::LockNode), with everything that can happen to a server at the push of
+/// a button.
 ///
 /// It behaves like one Redis server: keys die by its own clock, which counts in whole milliseconds
 /// and can be [stepped](Self::step_clock_forward) or [run too fast](Self::clock_rate); it can
 /// [crash](Self::crash) and [come back](Self::restart) with its data or
 /// [without](Self::crash_and_forget), and it can [hang](Self::hang). Expiry follows the clock of
 /// the [`Runtime`] that it was made with, so in paused or simulated time nothing is ever slept for.
+///
+/// It tells those who have subscribed of releases, until it is [mute](Self::mute) or they are
+/// [forbidden](Self::forbid_notices); its notices can be [lost](Self::lose_notices),
+/// [repeated](Self::repeat_notices) and [held back](Self::hold_notices).
 ///
 /// Clones are handles to the same node. Give one to the redlock and keep one to look at it.
 ///
@@ -123,16 +133,30 @@ impl MemoryNode {
 
     /// `None` if the node hangs.
     fn try_execute(&self, command: &Command) -> Option<Result<Answer, NodeError>> {
-        let now = self.now();
-        let mut state = self.state();
-        match state.health() {
-            Health::Up => Some(Ok(state.execute(command, now))),
+        let health = self.state().health();
+        match health {
+            Health::Up => Some(self.execute(command)),
             Health::Hung => None,
             Health::Down => {
-                Some(Err(NodeError::new(Arc::clone(&self.0.label), FailureKind::Unreachable)
-                    .with_delivery(Delivery::NotSent)))
+                Some(Err(self.fails(FailureKind::Unreachable).with_delivery(Delivery::NotSent)))
             }
         }
+    }
+
+    fn execute(&self, command: &Command) -> Result<Answer, NodeError> {
+        let now = self.now();
+        let (result, mail) = self.state().execute(command, now);
+        mail.into_iter().for_each(Mail::deliver);
+        result.map_err(|kind| self.fails(kind).with_delivery(Delivery::Refused))
+    }
+
+    /// A new stream for the notices of this resource, which is nobody's subscription yet.
+    fn inbox(&self, resource: &Resource) -> Inbox {
+        let mailbox = Arc::new(Mailbox::default());
+        let (node, resource) = (self.clone(), resource.clone());
+        Inbox::new(Arc::clone(&mailbox), mailbox, move |subscriber| {
+            node.unsubscribe(&resource, subscriber);
+        })
     }
 
     /// Whether requests reach it: it has not crashed.
@@ -142,7 +166,24 @@ impl MemoryNode {
 
     /// The error of a call whose connection ended under it.
     pub(crate) fn closed(&self) -> NodeError {
-        NodeError::new(Arc::clone(&self.0.label), FailureKind::Closed)
+        self.fails(FailureKind::Closed)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.label
+    }
+
+    pub(crate) fn number_of_this_start(&self) -> Identity {
+        let starts = self.state().starts();
+        Identity::new(u128::from(self.0.number) << 64 | u128::from(starts))
+    }
+
+    const fn memory(&self) -> &Self {
+        self
+    }
+
+    fn fails(&self, kind: FailureKind) -> NodeError {
+        NodeError::new(Arc::clone(&self.0.label), kind)
     }
 
     fn now(&self) -> Moment {
@@ -156,56 +197,7 @@ impl MemoryNode {
     }
 }
 
-#[async_trait]
-impl LockNode for MemoryNode {
-    fn label(&self) -> &str {
-        &self.0.label
-    }
-
-    /// Differs for each node, and for each start of it, as the `run_id` of Redis does.
-    fn identity(&self) -> Option<Identity> {
-        let starts = self.state().starts();
-        Some(Identity::new(u128::from(self.0.number) << 64 | u128::from(starts)))
-    }
-
-    fn notifications(&self) -> Option<&dyn Notifications> {
-        None
-    }
-
-    fn fencing(&self) -> Option<&dyn Fencing> {
-        None
-    }
-
-    async fn acquire(
-        &self,
-        resource: &Resource,
-        token: &Token,
-        ttl: Ttl,
-    ) -> Result<Vote, NodeError> {
-        let command = Command::Acquire(resource.clone(), token.clone(), ttl);
-        self.call(command).await.map(Answer::vote)
-    }
-
-    async fn extend(
-        &self,
-        resource: &Resource,
-        token: &Token,
-        ttl: Ttl,
-    ) -> Result<Vote, NodeError> {
-        let command = Command::Extend(resource.clone(), token.clone(), ttl);
-        self.call(command).await.map(Answer::vote)
-    }
-
-    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
-        let command = Command::Release(resource.clone(), token.clone());
-        self.call(command).await.map(Answer::vote)
-    }
-
-    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
-        let command = Command::Inspect(resource.clone());
-        self.call(command).await.map(Answer::inspection)
-    }
-}
+asked_in_commands!(MemoryNode);
 
 impl fmt::Debug for MemoryNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

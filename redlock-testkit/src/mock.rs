@@ -4,12 +4,17 @@
 #![allow(missing_docs, clippy::all, unnameable_types, unreachable_pub)]
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use redlock_core::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource,
+    Token, Ttl, Vote,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
+    ///
+    /// Whether it has the ability [`Notifications`] is what `expect_can_notify` says; the calls of
+    /// that are expected like those of [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
@@ -17,38 +22,123 @@ mockall::mock! {
     ///
     /// let mut node = MockLockNode::new();
     /// node.expect_label().return_const("a".to_owned());
+    /// node.expect_can_notify().return_const(false);
     /// node.expect_release()
     ///     .withf(|resource, _| resource.as_str() == "orders")
     ///     .times(1)
     ///     .returning(|_, _| Ok(Vote::granted()));
     /// # let token = redlock_core::Token::from_bytes(*b"t")?;
     /// # let orders = Resource::new("orders")?;
-    /// # let vote = SimRuntime::new(1).block_on(node.release(&orders, &token)).unwrap();
+    /// # let vote = SimRuntime::new(1).block_on(LockNode::release(&node, &orders, &token)).unwrap();
     /// # assert_eq!(vote, Vote::granted());
+    /// # assert!(node.notifications().is_none());
     /// # Ok::<(), redlock_core::ConfigError>(())
     /// ```
     #[derive(Debug)]
-    pub LockNode {}
+    pub LockNode {
+        /// Whether [`LockNode::notifications`] gives this very node.
+        pub fn can_notify(&self) -> bool;
+        pub fn label(&self) -> &str;
+        pub fn identity(&self) -> Option<Identity>;
+        pub async fn acquire(
+            &self,
+            resource: &Resource,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        pub async fn extend(
+            &self,
+            resource: &Resource,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        pub async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError>;
+        pub async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError>;
+    }
 
     #[async_trait]
-    impl LockNode for LockNode {
-        fn label(&self) -> &str;
-        fn identity(&self) -> Option<Identity>;
-        fn notifications<'a>(&'a self) -> Option<&'a dyn Notifications>;
-        fn fencing<'a>(&'a self) -> Option<&'a dyn Fencing>;
-        async fn acquire(
+    impl Notifications for LockNode {
+        async fn release_and_notify(
             &self,
             resource: &Resource,
             token: &Token,
-            ttl: Ttl,
-        ) -> Result<Vote, NodeError>;
-        async fn extend(
+        ) -> Result<Announced, NodeError>;
+        async fn notify(&self, resource: &Resource) -> Result<(), NodeError>;
+        async fn subscribe(
             &self,
             resource: &Resource,
-            token: &Token,
-            ttl: Ttl,
-        ) -> Result<Vote, NodeError>;
-        async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError>;
-        async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError>;
+        ) -> Result<BoxStream<'static, Notice>, NodeError>;
+    }
+}
+
+/// By the methods of the same names; written out because a mock cannot be told to return itself.
+#[async_trait]
+impl LockNode for MockLockNode {
+    fn label(&self) -> &str {
+        Self::label(self)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Self::identity(self)
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        self.can_notify().then_some(self)
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    async fn acquire(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        Self::acquire(self, resource, token, ttl).await
+    }
+
+    async fn extend(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        Self::extend(self, resource, token, ttl).await
+    }
+
+    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
+        Self::release(self, resource, token).await
+    }
+
+    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
+        Self::inspect(self, resource).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+
+    #[test]
+    fn its_notices_are_dictated_too() {
+        let mut mock = MockLockNode::new();
+        mock.expect_can_notify().return_const(true);
+        mock.expect_subscribe().times(1).returning(|_| {
+            Ok(futures::stream::iter([Notice { holder: None, listeners: 1 }]).boxed())
+        });
+        mock.expect_inspect().times(1).returning(|_| Ok(Inspection::Free));
+        let node: Arc<dyn LockNode> = Arc::new(mock);
+        let resource = Resource::new("r").unwrap();
+        let able = node.notifications().unwrap();
+        let stream = able.subscribe(&resource).now_or_never().unwrap().unwrap();
+        assert_eq!(stream.count().now_or_never(), Some(1));
+        let found = node.inspect(&resource).now_or_never().unwrap();
+        assert_eq!(found.unwrap(), Inspection::Free);
     }
 }

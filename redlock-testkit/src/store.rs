@@ -1,79 +1,10 @@
-//! What one node holds, and what each command does to it: pure, `now` is an argument.
+//! The keys of one node, and what is done to them: pure, `now` is an argument.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use redlock_core::{Inspection, Resource, Token, Ttl, Vote};
 
 use crate::clock::ServerTime;
-
-/// Something that a node is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    Acquire(Resource, Token, Ttl),
-    Extend(Resource, Token, Ttl),
-    Release(Resource, Token),
-    Inspect(Resource),
-}
-
-/// What a node answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Vote(Vote),
-    Inspection(Inspection),
-}
-
-/// One of the things that a node can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// [`LockNode::acquire`](redlock_core::LockNode::acquire)
-    Acquire,
-    /// [`LockNode::extend`](redlock_core::LockNode::extend)
-    Extend,
-    /// [`LockNode::release`](redlock_core::LockNode::release)
-    Release,
-    /// [`LockNode::inspect`](redlock_core::LockNode::inspect)
-    Inspect,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Acquire => "acquire",
-            Self::Extend => "extend",
-            Self::Release => "release",
-            Self::Inspect => "inspect",
-        })
-    }
-}
-
-impl Command {
-    pub(crate) const fn operation(&self) -> Operation {
-        match self {
-            Self::Acquire(..) => Operation::Acquire,
-            Self::Extend(..) => Operation::Extend,
-            Self::Release(..) => Operation::Release,
-            Self::Inspect(..) => Operation::Inspect,
-        }
-    }
-}
-
-impl Answer {
-    /// The vote that every command but [`Command::Inspect`] is answered with.
-    pub(crate) fn vote(self) -> Vote {
-        match self {
-            Self::Vote(vote) => vote,
-            Self::Inspection(_) => unreachable!("only an inspection is answered with one"),
-        }
-    }
-
-    /// The inspection that [`Command::Inspect`] is answered with.
-    pub(crate) fn inspection(self) -> Inspection {
-        match self {
-            Self::Inspection(inspection) => inspection,
-            Self::Vote(_) => unreachable!("an inspection is answered with nothing else"),
-        }
-    }
-}
 
 /// The keys of one node, on a clock of whole milliseconds like that of Redis.
 ///
@@ -91,21 +22,6 @@ struct Entry {
 }
 
 impl Store {
-    /// Carries out a command at the server time `now`.
-    pub(crate) fn execute(&mut self, command: &Command, now: ServerTime) -> Answer {
-        let now = now.millis();
-        match command {
-            Command::Acquire(resource, token, ttl) => {
-                Answer::Vote(self.acquire(resource, token, *ttl, now))
-            }
-            Command::Extend(resource, token, ttl) => {
-                Answer::Vote(self.extend(resource, token, *ttl, now))
-            }
-            Command::Release(resource, token) => Answer::Vote(self.release(resource, token, now)),
-            Command::Inspect(resource) => Answer::Inspection(self.inspect(resource, now)),
-        }
-    }
-
     /// The keys that live at the server time `now`, in the order of their names, each with its
     /// token and the moment from which it is dead.
     pub(crate) fn keys(
@@ -131,7 +47,14 @@ impl Store {
         self.0.clear();
     }
 
-    fn acquire(&mut self, resource: &Resource, token: &Token, ttl: Ttl, now: u64) -> Vote {
+    pub(crate) fn acquire(
+        &mut self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        now: ServerTime,
+    ) -> Vote {
+        let now = now.millis();
         match self.live(resource, now) {
             Some(entry) if entry.token == *token => Vote::granted(),
             Some(entry) => entry.refuse(now),
@@ -144,7 +67,14 @@ impl Store {
         }
     }
 
-    fn extend(&mut self, resource: &Resource, token: &Token, ttl: Ttl, now: u64) -> Vote {
+    pub(crate) fn extend(
+        &mut self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        now: ServerTime,
+    ) -> Vote {
+        let now = now.millis();
         match self.live(resource, now) {
             Some(entry) if entry.token == *token => {
                 entry.expires = entry.expires.max(now.saturating_add(ttl.as_millis()));
@@ -155,7 +85,8 @@ impl Store {
         }
     }
 
-    fn release(&mut self, resource: &Resource, token: &Token, now: u64) -> Vote {
+    pub(crate) fn release(&mut self, resource: &Resource, token: &Token, now: ServerTime) -> Vote {
+        let now = now.millis();
         match self.live(resource, now) {
             Some(entry) if entry.token == *token => {
                 self.0.remove(resource);
@@ -166,7 +97,8 @@ impl Store {
         }
     }
 
-    fn inspect(&mut self, resource: &Resource, now: u64) -> Inspection {
+    pub(crate) fn inspect(&mut self, resource: &Resource, now: ServerTime) -> Inspection {
+        let now = now.millis();
         match self.live(resource, now) {
             Some(entry) => Inspection::Held {
                 token: entry.token.clone(),
@@ -194,8 +126,8 @@ impl Entry {
         ServerTime::from_millis(self.expires.saturating_add(1))
     }
 
-    const fn refuse(&self, now: u64) -> Vote {
-        Vote::held_by_another(Some(self.remaining(now)))
+    fn refuse(&self, now: u64) -> Vote {
+        Vote::held_by(self.token.fingerprint(), Some(self.remaining(now)))
     }
 }
 
@@ -213,13 +145,16 @@ mod tests {
         Token::from_bytes(name.as_bytes()).unwrap()
     }
 
+    fn held_by_a(millis: u64) -> Vote {
+        Vote::held_by(token("a").fingerprint(), Some(Duration::from_millis(millis)))
+    }
+
     fn ttl(millis: u64) -> Ttl {
         Ttl::new(Duration::from_millis(millis)).unwrap()
     }
 
     fn acquire(store: &mut Store, name: &str, millis: u64, nanos: u64) -> Vote {
-        let command = Command::Acquire(resource(), token(name), ttl(millis));
-        store.execute(&command, ServerTime::from_nanos(nanos)).vote()
+        store.acquire(&resource(), &token(name), ttl(millis), ServerTime::from_nanos(nanos))
     }
 
     #[test]
@@ -246,11 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_tells_how_much_longer_the_holder_has() {
+    fn a_refusal_tells_who_has_it_and_for_how_much_longer() {
         let mut store = Store::default();
         acquire(&mut store, "a", 10, 0);
-        let left = Duration::from_millis(6);
-        assert_eq!(acquire(&mut store, "b", 10, 4 * MS), Vote::held_by_another(Some(left)));
+        assert_eq!(acquire(&mut store, "b", 10, 4 * MS), held_by_a(6));
         assert_eq!(acquire(&mut store, "b", 10, 11 * MS), Vote::granted());
     }
 
@@ -259,15 +193,14 @@ mod tests {
         let mut store = Store::default();
         acquire(&mut store, "a", 100, 0);
         let mut extend = |name: &str, millis, at| {
-            let command = Command::Extend(resource(), token(name), ttl(millis));
-            let vote = store.execute(&command, ServerTime::from_millis(at)).vote();
+            let now = ServerTime::from_millis(at);
+            let vote = store.extend(&resource(), &token(name), ttl(millis), now);
             (vote, store.end(&resource(), &token("a")))
         };
         let end = |millis| Some(ServerTime::from_millis(millis));
         assert_eq!(extend("a", 10, 50), (Vote::granted(), end(101)));
         assert_eq!(extend("a", 60, 50), (Vote::granted(), end(111)));
-        let left = Duration::from_millis(60);
-        assert_eq!(extend("b", 900, 50), (Vote::held_by_another(Some(left)), end(111)));
+        assert_eq!(extend("b", 900, 50), (held_by_a(60), end(111)));
         assert_eq!(extend("a", 10, 111).0, Vote::not_held(), "it is dead");
     }
 
@@ -275,12 +208,9 @@ mod tests {
     fn only_the_own_token_releases() {
         let mut store = Store::default();
         acquire(&mut store, "a", 10, 0);
-        let mut release = |name: &str, at| {
-            let command = Command::Release(resource(), token(name));
-            store.execute(&command, ServerTime::from_millis(at)).vote()
-        };
-        let left = Duration::from_millis(10);
-        assert_eq!(release("b", 0), Vote::held_by_another(Some(left)));
+        let mut release =
+            |name: &str, at| store.release(&resource(), &token(name), ServerTime::from_millis(at));
+        assert_eq!(release("b", 0), held_by_a(10));
         assert_eq!(release("a", 0), Vote::granted());
         assert_eq!(release("a", 0), Vote::not_held());
     }

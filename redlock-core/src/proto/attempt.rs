@@ -189,14 +189,16 @@ impl Attempt {
             Verdict::Open => Progress::Open,
             Verdict::Carried => match self.number(now) {
                 Ok(fence) => Progress::Granted(self.tenure(fence)),
-                Err(undecided) => undecided,
+                Err(Unnumbered::Failed(verdict)) => Progress::Failed(verdict),
+                Err(Unnumbered::Raise(nodes, _)) if nodes.is_empty() => Progress::Open,
+                Err(Unnumbered::Raise(nodes, fence)) => Progress::Raise(nodes, fence),
             },
             verdict => Progress::Failed(verdict),
         }
     }
 
     /// The fence, once it is confirmed, or none if there is to be none.
-    fn number(&mut self, now: Moment) -> Result<Option<Fence>, Progress> {
+    fn number(&mut self, now: Moment) -> Result<Option<Fence>, Unnumbered> {
         let Some(numbering) = &mut self.numbering else { return Ok(None) };
         let numbering = numbering.get_or_insert_with(|| Numbering::of(self.round.tally()));
         if numbering.is_confirmed() {
@@ -204,7 +206,7 @@ impl Attempt {
             let until = self.started.after(self.timing.validity(self.ttl));
             let worthless = now >= until && !mutant::is(Mutant::LateGrant);
             return if worthless {
-                Err(Progress::Failed(Verdict::TooLate))
+                Err(Unnumbered::Failed(Verdict::TooLate))
             } else {
                 Ok(Some(numbering.fence()))
             };
@@ -213,14 +215,9 @@ impl Attempt {
         if !numbering.is_possible(silent) {
             let failed = self.is_over || !self.returned.failed().is_empty();
             let verdict = if failed { Verdict::Unreachable } else { Verdict::Refused };
-            return Err(Progress::Failed(verdict));
+            return Err(Unnumbered::Failed(verdict));
         }
-        let lower = numbering.raise();
-        Err(if lower.is_empty() {
-            Progress::Open
-        } else {
-            Progress::Raise(lower, numbering.fence())
-        })
+        Err(Unnumbered::Raise(numbering.raise(), numbering.fence()))
     }
 
     fn tenure(&self, fence: Option<Fence>) -> Tenure {
@@ -234,6 +231,13 @@ impl Attempt {
         let quorum = self.returned.quorum();
         Tenure::begin(quorum, self.timing, self.ttl, self.started, votes).numbered(fence)
     }
+}
+
+/// Why a lock that a quorum has granted has no fencing token yet.
+enum Unnumbered {
+    /// These nodes are still to be asked to raise their count, and those before them to answer.
+    Raise(NodeSet, Fence),
+    Failed(Verdict),
 }
 
 #[cfg(test)]

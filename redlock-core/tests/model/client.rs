@@ -150,7 +150,8 @@ impl World {
 
     fn progress(&self, state: &mut State, i: usize, progress: Progress) {
         match progress {
-            Progress::Open => {}
+            // The attempts of this model have no fencing token.
+            Progress::Open | Progress::Raise(..) => {}
             Progress::Granted(tenure) => {
                 if !tenure.is_valid(at(state.now)) {
                     state.fault = Some(Fault::GrantedTooLate);

@@ -9,10 +9,12 @@ use crate::Operation;
 
 /// Drops each call after no poll, after one, and so on until it finishes.
 pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Result<(), Stop> {
-    use Operation::{Acquire, Extend, Inspect, Release};
+    use Operation::{Acquire, Extend, Inspect, Notify, Release, Subscribe};
 
     let (mine, theirs) = (token("mine"), token("theirs"));
-    for operation in [Acquire, Extend, Release, Inspect] {
+    let able = stage.node.notifications();
+    let more: &[_] = if able.is_some() { &[Subscribe, Notify] } else { &[] };
+    for operation in [Acquire, Extend, Release, Inspect].into_iter().chain(more.iter().copied()) {
         for polls in 0..MOST {
             let name = resource(format!("{operation} {polls}"));
             if operation != Acquire {
@@ -20,11 +22,14 @@ pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Resu
             }
             let node = &stage.node;
             let call = async {
-                match operation {
-                    Acquire => drop(node.acquire(&name, &mine, *MINUTE).await?),
-                    Extend => drop(node.extend(&name, &mine, *MINUTE).await?),
-                    Release => drop(node.release(&name, &mine).await?),
-                    Inspect => drop(node.inspect(&name).await?),
+                match (operation, able) {
+                    (Acquire, _) => drop(node.acquire(&name, &mine, *MINUTE).await?),
+                    (Extend, _) => drop(node.extend(&name, &mine, *MINUTE).await?),
+                    (Release, _) => drop(node.release(&name, &mine).await?),
+                    (Inspect, _) => drop(node.inspect(&name).await?),
+                    (Subscribe, Some(able)) => drop(able.subscribe(&name).await?),
+                    (Notify, Some(able)) => able.notify(&name).await?,
+                    (Subscribe | Notify, None) => {}
                 }
                 Ok::<_, NodeError>(())
             };

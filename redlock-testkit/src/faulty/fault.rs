@@ -5,7 +5,7 @@ use std::{
 
 use redlock_core::{Delivery, FailureKind, Resource};
 
-use crate::{SimRandom, store::Operation};
+use crate::{SimRandom, command::Operation};
 
 /// What happens to one call of a [`FaultyNode`](super::FaultyNode).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Fault {
     /// The request is carried out, and no answer ever comes.
     HangAfter,
     /// The node refuses without a look: another holds it (acquire), nobody does (extend, release),
-    /// no permission (inspect).
+    /// no permission (inspect, subscribe, notify).
     Refuse,
     /// The call fails like this without reaching the node.
     Fail {

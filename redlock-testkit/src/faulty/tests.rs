@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 
 use super::*;
 use crate::{MemoryNode, SimRuntime};
@@ -127,4 +127,43 @@ fn the_same_seed_draws_the_same_faults() {
     let none = fixture();
     none.node.chances(Chances::default(), 1);
     assert!((0..30).all(|_| none.acquire().is_ok()));
+}
+
+#[test]
+fn the_ability_of_the_node_behind_is_its_own_and_meets_the_faults_of_its_operations() {
+    let fixture = fixture();
+    let able = fixture.node.notifications().unwrap();
+    let script = [Fault::Refuse, Fault::LoseReply, Fault::Duplicate];
+    fixture.node.script(Operation::Subscribe, script);
+    let subscribe = || fixture.sim.block_on(able.subscribe(&fixture.resource));
+    assert_eq!(subscribe().err().unwrap().kind(), FailureKind::Rejected);
+    assert_eq!(subscribe().err().unwrap().kind(), FailureKind::Closed);
+    let mut stream = subscribe().unwrap();
+    assert_eq!(fixture.memory.calls().subscribe, 3);
+    assert_eq!(fixture.memory.subscriptions(&fixture.resource), 1, "one stream is in our hands");
+
+    fixture.node.script(Operation::Notify, [Fault::LoseRequest, Fault::Refuse]);
+    for kind in [FailureKind::Closed, FailureKind::Rejected] {
+        let error = fixture.sim.block_on(able.notify(&fixture.resource)).unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+    assert!(stream.next().now_or_never().is_none());
+    fixture.sim.block_on(able.notify(&fixture.resource)).unwrap();
+    assert!(stream.next().now_or_never().is_some());
+
+    fixture.node.script(Operation::Release, [Fault::Refuse, Fault::LoseReply]);
+    fixture.acquire().unwrap();
+    let release =
+        || fixture.sim.block_on(able.release_and_notify(&fixture.resource, &fixture.token));
+    let refused = Announced { vote: Vote::not_held(), listeners: 0 };
+    assert_eq!(release().unwrap(), refused);
+    assert_eq!(release().unwrap_err().kind(), FailureKind::Closed);
+    assert!(fixture.memory.keys().is_empty());
+    assert!(stream.next().now_or_never().is_some());
+
+    fixture.acquire().unwrap();
+    fixture.memory.mute();
+    assert!(fixture.node.notifications().is_none());
+    assert_eq!(release().unwrap(), Announced { vote: Vote::granted(), listeners: 0 });
+    assert_eq!(subscribe().err().unwrap().kind(), FailureKind::Unsupported);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redlock_core::{Moment, Resource, Token};
 
-use super::{MemoryNode, state::Health};
-use crate::store::Operation;
+use super::{MemoryNode, notices, state::Health};
+use crate::command::Operation;
 
 /// A key that lives on a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +27,15 @@ pub struct CallCounts {
     pub acquire: u64,
     /// Of [`LockNode::extend`](redlock_core::LockNode::extend).
     pub extend: u64,
-    /// Of [`LockNode::release`](redlock_core::LockNode::release).
+    /// Of [`LockNode::release`](redlock_core::LockNode::release) and
+    /// [`Notifications::release_and_notify`](redlock_core::Notifications::release_and_notify).
     pub release: u64,
     /// Of [`LockNode::inspect`](redlock_core::LockNode::inspect).
     pub inspect: u64,
+    /// Of [`Notifications::subscribe`](redlock_core::Notifications::subscribe).
+    pub subscribe: u64,
+    /// Of [`Notifications::notify`](redlock_core::Notifications::notify).
+    pub notify: u64,
 }
 
 impl CallCounts {
@@ -40,13 +45,16 @@ impl CallCounts {
             Operation::Extend => self.extend += 1,
             Operation::Release => self.release += 1,
             Operation::Inspect => self.inspect += 1,
+            Operation::Subscribe => self.subscribe += 1,
+            Operation::Notify => self.notify += 1,
         }
     }
 
     /// All of them.
     #[must_use]
     pub const fn total(self) -> u64 {
-        self.acquire + self.extend + self.release + self.inspect
+        let votes = self.acquire + self.extend + self.release;
+        votes + self.inspect + self.subscribe + self.notify
     }
 }
 
@@ -54,12 +62,14 @@ impl MemoryNode {
     /// The server stops, as by `kill -9`, and keeps what it has on disk: all of it.
     ///
     /// Calls fail as unreachable, with nothing sent. Requests that were waiting because it hung
-    /// are never carried out; their callers see the connection close. The keys go on ageing.
+    /// are never carried out; their callers see the connection close. Streams of notices end. The
+    /// keys go on ageing.
     pub fn crash(&self) {
-        let lost = self.state().crash();
+        let (lost, ended) = self.state().crash();
         for waiting in lost {
             (waiting.reply)(Err(self.closed()));
         }
+        notices::end(ended);
     }
 
     /// The server stops, and everything that it knew is lost. This breaks what a lock relies on.
@@ -77,7 +87,7 @@ impl MemoryNode {
     ///
     /// They wait until it [resumes](Self::resume), and are then carried out in the order of their
     /// arrival: also those whose callers have given up in the meantime, for a request that has
-    /// left cannot be called back. Keys go on ageing.
+    /// left cannot be called back. Keys go on ageing. Notices are told by requests, so none comes.
     pub fn hang(&self) {
         self.state().hang();
     }
@@ -144,8 +154,8 @@ impl MemoryNode {
     /// The command that was carried out last is carried out again, as by a client library that
     /// repeats what it got no answer to. Tells whether there was one.
     pub fn replay_last(&self) -> bool {
-        let now = self.now();
-        self.state().replay(now).is_some()
+        let last = self.state().take_last();
+        last.map(|command| self.execute(&command)).is_some()
     }
 
     /// What has been carried out so far.

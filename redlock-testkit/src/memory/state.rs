@@ -1,17 +1,23 @@
 use std::fmt;
 
-use redlock_core::{Moment, NodeError};
+use redlock_core::{Announced, FailureKind, Moment, NodeError, Resource, Token, Vote};
 
-use super::CallCounts;
+use super::{
+    CallCounts,
+    board::{Board, Mail},
+};
 use crate::{
     clock::{ServerClock, ServerTime},
-    store::{Answer, Command, Store},
+    command::{Answer, Command},
+    inbox::Subscriber,
+    store::Store,
 };
 
 /// What a node consists of, apart from its name.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) store: Store,
+    pub(super) board: Board,
     pub(super) clock: ServerClock,
     health: Health,
     /// How many times it has been started.
@@ -42,6 +48,7 @@ impl State {
     pub(super) fn new(now: Moment) -> Self {
         Self {
             store: Store::default(),
+            board: Board::default(),
             clock: ServerClock::new(now),
             health: Health::Up,
             starts: 1,
@@ -51,18 +58,61 @@ impl State {
         }
     }
 
-    pub(super) fn execute(&mut self, command: &Command, now: Moment) -> Answer {
+    /// Carries out a command. What is to be delivered because of it is left to the caller, who
+    /// must not do that under the lock of this state.
+    pub(super) fn execute(
+        &mut self,
+        command: &Command,
+        now: Moment,
+    ) -> (Result<Answer, FailureKind>, Vec<Mail>) {
         self.calls.count(command.operation());
-        let answer = self.store.execute(command, self.clock.read(now));
         self.last = Some(command.clone());
-        answer
+        let (store, now) = (&mut self.store, self.clock.read(now));
+        let answer = match command {
+            Command::Acquire(resource, token, ttl) => {
+                Answer::Vote(store.acquire(resource, token, *ttl, now))
+            }
+            Command::Extend(resource, token, ttl) => {
+                Answer::Vote(store.extend(resource, token, *ttl, now))
+            }
+            Command::Release(resource, token) => Answer::Vote(store.release(resource, token, now)),
+            Command::Inspect(resource) => Answer::Inspection(store.inspect(resource, now)),
+            Command::ReleaseAndNotify(resource, token) => {
+                let (announced, mail) = self.release_and_notify(resource, token, now);
+                return (Ok(Answer::Announced(announced)), mail);
+            }
+            Command::Notify(resource) => return self.notify(resource),
+            Command::Subscribe(resource, subscriber) => {
+                let subscribed = self.board.subscribe(resource, subscriber);
+                return (subscribed.map(|()| Answer::Done), Vec::new());
+            }
+        };
+        (Ok(answer), Vec::new())
     }
 
-    /// The last command once more, as a client library would that repeats what it got no answer
-    /// to.
-    pub(super) fn replay(&mut self, now: Moment) -> Option<Answer> {
-        let last = self.last.take()?;
-        Some(self.execute(&last, now))
+    fn release_and_notify(
+        &mut self,
+        resource: &Resource,
+        token: &Token,
+        now: ServerTime,
+    ) -> (Announced, Vec<Mail>) {
+        let vote = self.store.release(resource, token, now);
+        let (listeners, mail) = if vote == Vote::granted() {
+            self.board.post(resource, Some(token.fingerprint()))
+        } else {
+            (0, Vec::new())
+        };
+        (Announced { vote, listeners }, mail)
+    }
+
+    fn notify(&mut self, resource: &Resource) -> (Result<Answer, FailureKind>, Vec<Mail>) {
+        let permitted = self.board.permitted();
+        let (_, mail) = self.board.post(resource, None);
+        (permitted.map(|()| Answer::Done), mail)
+    }
+
+    pub(super) const fn take_last(&mut self) -> Option<Command> {
+        self.last.take()
     }
 
     pub(super) fn wait(&mut self, command: Command, reply: Reply) {
@@ -83,10 +133,11 @@ impl State {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Stops. The requests that waited are lost, and their callers are to be told.
-    pub(super) fn crash(&mut self) -> Vec<Waiting> {
+    /// Stops. The requests that waited are lost, and so are the subscriptions: their callers and
+    /// their subscribers are to be told.
+    pub(super) fn crash(&mut self) -> (Vec<Waiting>, Vec<Subscriber>) {
         self.health = Health::Down;
-        std::mem::take(&mut self.waiting)
+        (std::mem::take(&mut self.waiting), self.board.disconnect())
     }
 
     pub(super) fn restart(&mut self) {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
+use redlock_core::{Inspection, LockNode, Token, Ttl, Vote};
 
 use super::*;
 use crate::SimRuntime;
@@ -45,7 +46,8 @@ fn a_crashed_node_is_unreachable_and_comes_back_with_its_data() {
     fixture.node.restart();
     assert_ne!(fixture.node.identity(), before, "another run of the server");
     let vote = fixture.acquire("u").unwrap().unwrap();
-    assert_eq!(vote, Vote::held_by_another(Some(100 * MS)));
+    let holder = Token::from_bytes(*b"t").unwrap().fingerprint();
+    assert_eq!(vote, Vote::held_by(holder, Some(100 * MS)));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use redlock_core::{
 use super::{Network, SimRuntime};
 use crate::{
     MemoryNode,
-    store::{Answer, Command},
+    command::{Answer, Command},
 };
 
 /// A node as one client sees it: through the connections of a simulated network. Made by

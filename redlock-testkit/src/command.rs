@@ -1,0 +1,99 @@
+//! What a node of this crate is asked, and what it answers.
+
+use std::fmt;
+
+use redlock_core::{Announced, Inspection, Resource, Token, Ttl, Vote};
+
+use crate::inbox::Subscriber;
+
+/// One of the things that a node can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// [`LockNode::acquire`](redlock_core::LockNode::acquire)
+    Acquire,
+    /// [`LockNode::extend`](redlock_core::LockNode::extend)
+    Extend,
+    /// [`LockNode::release`](redlock_core::LockNode::release), and
+    /// [`Notifications::release_and_notify`](redlock_core::Notifications::release_and_notify)
+    Release,
+    /// [`LockNode::inspect`](redlock_core::LockNode::inspect)
+    Inspect,
+    /// [`Notifications::subscribe`](redlock_core::Notifications::subscribe)
+    Subscribe,
+    /// [`Notifications::notify`](redlock_core::Notifications::notify)
+    Notify,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Acquire => "acquire",
+            Self::Extend => "extend",
+            Self::Release => "release",
+            Self::Inspect => "inspect",
+            Self::Subscribe => "subscribe",
+            Self::Notify => "notify",
+        })
+    }
+}
+
+/// Something that a node is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Acquire(Resource, Token, Ttl),
+    Extend(Resource, Token, Ttl),
+    Release(Resource, Token),
+    ReleaseAndNotify(Resource, Token),
+    Inspect(Resource),
+    Subscribe(Resource, Subscriber),
+    Notify(Resource),
+}
+
+impl Command {
+    pub(crate) const fn operation(&self) -> Operation {
+        match self {
+            Self::Acquire(..) => Operation::Acquire,
+            Self::Extend(..) => Operation::Extend,
+            Self::Release(..) | Self::ReleaseAndNotify(..) => Operation::Release,
+            Self::Inspect(..) => Operation::Inspect,
+            Self::Subscribe(..) => Operation::Subscribe,
+            Self::Notify(..) => Operation::Notify,
+        }
+    }
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Vote(Vote),
+    Inspection(Inspection),
+    Announced(Announced),
+    /// It has done what it was asked, and there is no more to say.
+    Done,
+}
+
+impl Answer {
+    /// The vote that acquire, extend and release are answered with.
+    pub(crate) fn vote(self) -> Vote {
+        match self {
+            Self::Vote(vote) => vote,
+            other => unreachable!("a vote was asked for, and {other:?} is none"),
+        }
+    }
+
+    /// The inspection that [`Command::Inspect`] is answered with.
+    pub(crate) fn inspection(self) -> Inspection {
+        match self {
+            Self::Inspection(inspection) => inspection,
+            other => unreachable!("an inspection was asked for, and {other:?} is none"),
+        }
+    }
+
+    /// What [`Command::ReleaseAndNotify`] is answered with.
+    pub(crate) fn announced(self) -> Announced {
+        match self {
+            Self::Announced(announced) => announced,
+            other => unreachable!("a release was to be announced, and got {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The port of whatever is asked in [`Command`](crate::command::Command)s.
+
+/// Implements [`LockNode`](redlock_core::LockNode) and
+/// [`Notifications`](redlock_core::Notifications) for a way to a
+/// [`MemoryNode`](crate::MemoryNode), which must have three methods:
+///
+/// * `memory(&self) -> &MemoryNode`: where it leads to;
+/// * `async call(&self, Command) -> Result<Answer, NodeError>`: how to go there;
+/// * `inbox(&self, &Resource) -> Inbox`: where notices are found that come back.
+macro_rules! asked_in_commands {
+    ($node:ty) => {
+        // A method that is added to the port and forgotten here would bypass the way.
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::LockNode for $node {
+            fn label(&self) -> &str {
+                self.memory().name()
+            }
+
+            /// Differs for each node, and for each start of it, as the `run_id` of Redis does.
+            fn identity(&self) -> Option<redlock_core::Identity> {
+                Some(self.memory().number_of_this_start())
+            }
+
+            /// Unless the node is [mute](MemoryNode::mute).
+            fn notifications(&self) -> Option<&dyn redlock_core::Notifications> {
+                (!self.memory().is_mute()).then_some(self)
+            }
+
+            fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
+                None
+            }
+
+            async fn acquire(
+                &self,
+                resource: &redlock_core::Resource,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::Acquire(resource.clone(), token.clone(), ttl);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn extend(
+                &self,
+                resource: &redlock_core::Resource,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::Extend(resource.clone(), token.clone(), ttl);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn release(
+                &self,
+                resource: &redlock_core::Resource,
+                token: &redlock_core::Token,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::Release(resource.clone(), token.clone());
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn inspect(
+                &self,
+                resource: &redlock_core::Resource,
+            ) -> Result<redlock_core::Inspection, redlock_core::NodeError> {
+                let command = Command::Inspect(resource.clone());
+                self.call(command).await.map(Answer::inspection)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Notifications for $node {
+            async fn release_and_notify(
+                &self,
+                resource: &redlock_core::Resource,
+                token: &redlock_core::Token,
+            ) -> Result<redlock_core::Announced, redlock_core::NodeError> {
+                let command = Command::ReleaseAndNotify(resource.clone(), token.clone());
+                self.call(command).await.map(Answer::announced)
+            }
+
+            async fn notify(
+                &self,
+                resource: &redlock_core::Resource,
+            ) -> Result<(), redlock_core::NodeError> {
+                let command = Command::Notify(resource.clone());
+                self.call(command).await.map(drop)
+            }
+
+            async fn subscribe(
+                &self,
+                resource: &redlock_core::Resource,
+            ) -> Result<
+                futures::stream::BoxStream<'static, redlock_core::Notice>,
+                redlock_core::NodeError,
+            > {
+                // Dropped with this future, it takes the subscription with it.
+                let inbox = self.inbox(resource);
+                let command = Command::Subscribe(resource.clone(), inbox.subscriber());
+                self.call(command).await?;
+                Ok(Box::pin(inbox))
+            }
+        }
+    };
+}
+
+pub(crate) use asked_in_commands;
