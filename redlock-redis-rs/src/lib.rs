@@ -21,6 +21,8 @@
 //!   re-exported.
 //! * `sentinel`: nodes that are the master of a name, as sentinels know it.
 //! * `cluster`: nodes that are a cluster.
+//! * `python-redis-lock`: `PythonLockNode`, a lock that is shared with Python programs that use
+//!   python-redis-lock.
 //! * `tls`: `rediss://`, by rustls with ring. Without it such a url is refused.
 //!
 //! # Guarantees and limits
@@ -67,6 +69,8 @@ mod node;
 mod packing;
 #[cfg(feature = "deadpool")]
 mod pooled;
+#[cfg(feature = "python-redis-lock")]
+mod python_lock;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod subscriptions;
@@ -82,3 +86,5 @@ pub use redlock_wire::{UrlError, UrlProblem};
 pub use self::node::RedisNode;
 #[cfg(feature = "deadpool")]
 pub use self::pooled::PooledNode;
+#[cfg(feature = "python-redis-lock")]
+pub use self::python_lock::PythonLockNode;

@@ -89,13 +89,13 @@ impl Notifications for RedisNode {
 }
 
 /// The connection that the commands of one call go over.
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     link: &'a Link,
     session: Session,
 }
 
 impl RedisNode {
-    async fn line(&self) -> Result<Line<'_>, NodeError> {
+    pub(crate) async fn line(&self) -> Result<Line<'_>, NodeError> {
         Ok(Line { link: &self.link, session: self.link.session().await? })
     }
 }

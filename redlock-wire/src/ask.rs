@@ -188,7 +188,10 @@ async fn look(server: &mut impl Exchange, resource: &Resource) -> Result<Found, 
 }
 
 /// Runs one of the scripts that answer with a vote.
-async fn change(server: &mut impl Exchange, command: Command<'_>) -> Result<Vote, NodeError> {
+pub(crate) async fn change(
+    server: &mut impl Exchange,
+    command: Command<'_>,
+) -> Result<Vote, NodeError> {
     match run(server, command).await? {
         Reply::Okay => Ok(Vote::granted()),
         Reply::Nil => Ok(Vote::not_held()),
@@ -201,7 +204,10 @@ async fn change(server: &mut impl Exchange, command: Command<'_>) -> Result<Vote
 ///
 /// One `EVAL` and no more: loading it first and trying again would let a later call for the
 /// same resource overtake this one between the steps (requirement R19).
-async fn run(server: &mut impl Exchange, command: Command<'_>) -> Result<Reply, Trouble> {
+pub(crate) async fn run(
+    server: &mut impl Exchange,
+    command: Command<'_>,
+) -> Result<Reply, Trouble> {
     match server.send(command).await {
         Err(trouble) if trouble.code() == Some("NOSCRIPT") => server.send(command.by_text()).await,
         answer => answer,
@@ -209,7 +215,7 @@ async fn run(server: &mut impl Exchange, command: Command<'_>) -> Result<Reply, 
 }
 
 /// What a node tells of a key's lifetime: -1 is for ever, -2 means that it has just ended.
-fn remaining(millis: i64) -> Option<Duration> {
+pub(crate) fn remaining(millis: i64) -> Option<Duration> {
     match millis {
         -1 => None,
         left => Some(Duration::from_millis(u64::try_from(left).unwrap_or(0))),
@@ -217,7 +223,7 @@ fn remaining(millis: i64) -> Option<Duration> {
 }
 
 /// The answer was of a kind that no node gives to this request.
-fn odd_answer(label: &Arc<str>) -> NodeError {
+pub(crate) fn odd_answer(label: &Arc<str>) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Protocol).with_source(OddAnswer)
 }
 

@@ -11,6 +11,7 @@ use crate::{Channel, Script};
 pub struct Command<'a> {
     verb: Verb,
     resource: &'a Resource,
+    second_key: Option<&'a Resource>,
     token: Option<&'a Token>,
     millis: Option<u64>,
     telling: Option<Telling<'a>>,
@@ -62,7 +63,13 @@ impl<'a> Command<'a> {
     }
 
     const fn new(verb: Verb, resource: &'a Resource) -> Self {
-        Self { verb, resource, token: None, millis: None, telling: None }
+        Self { verb, resource, second_key: None, token: None, millis: None, telling: None }
+    }
+
+    /// With a second key, for scripts that take two.
+    pub(crate) const fn second_key(mut self, key: &'a Resource) -> Self {
+        self.second_key = Some(key);
+        self
     }
 
     pub(crate) const fn token(mut self, token: &'a Token) -> Self {
@@ -105,8 +112,8 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The one key that it is about, for clients that must know where a command goes; also if it is
-    /// not among its words.
+    /// The key that it is about, for clients that must know where a command goes; also if it is not
+    /// among its words. Of two, the first.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
         self.resource
@@ -114,18 +121,16 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, token, millis, telling } = *self;
+        let Self { verb, resource, second_key, token, millis, telling } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
+        let second = second_key.map(|key| text(key.as_str()));
+        let keys = Some(Word::Number(if second.is_some() { 2 } else { 1 }));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
             Verb::Publish => ([None; 3], [None; 2]),
-            Verb::ByDigest(script) => {
-                ([Some(text(script.sha1())), Some(Word::Number(1)), key], [None; 2])
-            }
-            Verb::ByText(script) => {
-                ([Some(text(script.body())), Some(Word::Number(1)), key], [None; 2])
-            }
+            Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
+            Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
         };
         let token = token.map(|token| Word::Bytes(token.as_bytes()));
         let told = match telling {
@@ -136,7 +141,7 @@ impl<'a> Command<'a> {
             None => [None; 3],
         };
         let millis = millis.map(Word::Number);
-        before.into_iter().chain([token]).chain(after).chain([millis]).chain(told).flatten()
+        before.into_iter().chain([second, token]).chain(after).chain([millis]).chain(told).flatten()
     }
 }
 
@@ -189,6 +194,11 @@ mod tests {
         assert_eq!(spoken(tell.telling(&channel, "m", true)), format!("{told} 1"));
         let publish = Command::publish(&resource, &channel, "m");
         assert_eq!(spoken(publish), format!("PUBLISH {} m", channel.as_str()));
+
+        let other = Resource::new("s").unwrap();
+        let two = Command::script(Script::EXTEND, &resource).second_key(&other).token(&token);
+        assert_eq!(spoken(two), format!("EVALSHA {} 2 r s t", Script::EXTEND.sha1()));
+        assert_eq!(two.key(), &resource);
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

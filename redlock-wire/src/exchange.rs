@@ -68,7 +68,9 @@ impl Trouble {
         Self { code: Some(code.into()), error }
     }
 
-    pub(crate) fn code(&self) -> Option<&str> {
+    /// The code of the error that the server answered with, if it did.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 }

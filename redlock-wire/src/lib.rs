@@ -9,6 +9,7 @@
 //!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
 //! * [`companion`]: names beside a resource, in its slot.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
+//! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
 //! * [`failure`]: what an error of the server means for a lock.
 //! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
@@ -22,6 +23,7 @@ mod failure;
 mod fitness;
 mod identity;
 mod mailbox;
+mod python_lock;
 mod script;
 mod server_url;
 mod switchboard;
@@ -36,6 +38,7 @@ pub use self::{
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,
+    python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},
     switchboard::{Errand, Operator, Subscription, Switchboard},

@@ -59,6 +59,10 @@ impl Script {
     pub const ALL: [Self; 4] =
         [Self::INSPECT, Self::EXTEND, Self::RELEASE, Self::RELEASE_AND_NOTIFY];
 
+    pub(crate) const fn new(body: &'static str, sha1: &'static str) -> Self {
+        Self { body, sha1 }
+    }
+
     /// What `EVAL` and `SCRIPT LOAD` take.
     #[must_use]
     pub const fn body(&self) -> &'static str {

@@ -18,6 +18,8 @@ mod memory;
 mod on_server;
 #[cfg(feature = "deadpool")]
 mod pooled;
+#[cfg(feature = "python-redis-lock")]
+mod python_lock;
 #[cfg(feature = "redis-rs")]
 mod redis_rs;
 mod report;

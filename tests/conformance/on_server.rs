@@ -16,18 +16,31 @@ pub(crate) struct OnServer {
     open: fn(String) -> BoxFuture<'static, Arc<dyn LockNode>>,
     /// Why its connections may not be cut, if so.
     uncut: Option<&'static str>,
+    /// What the key of a lock has before the resource.
+    prefix: &'static str,
 }
 
 impl OnServer {
     pub(crate) fn start(open: fn(String) -> BoxFuture<'static, Arc<dyn LockNode>>) -> Self {
         let server = Mutex::new(started());
-        Self { server, other: OnceLock::new(), open, uncut: None }
+        Self { server, other: OnceLock::new(), open, uncut: None, prefix: "" }
     }
 
     /// The node is of a kind that does not connect again.
     pub(crate) fn without_reconnecting(mut self, why: &'static str) -> Self {
         self.uncut = Some(why);
         self
+    }
+
+    /// The node has its locks at keys that start with this.
+    #[cfg(feature = "python-redis-lock")]
+    pub(crate) fn with_prefix(mut self, prefix: &'static str) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    fn key(&self, resource: &Resource) -> String {
+        format!("{}{resource}", self.prefix)
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {
@@ -59,21 +72,21 @@ impl Subject for OnServer {
     }
 
     async fn put_foreign(&self, resource: &Resource) -> Result<(), Lacking> {
-        self.cmd(&["RPUSH", resource.as_str(), "mine"]);
+        self.cmd(&["RPUSH", &self.key(resource), "mine"]);
         Ok(())
     }
 
     async fn read_foreign(&self, resource: &Resource) -> Result<Vec<u8>, Lacking> {
         let server = self.server();
-        let mut found: Vec<u8> = server.cmd(&["DUMP", resource.as_str()]).unwrap();
-        let left: i64 = server.cmd(&["PTTL", resource.as_str()]).unwrap();
+        let mut found: Vec<u8> = server.cmd(&["DUMP", &self.key(resource)]).unwrap();
+        let left: i64 = server.cmd(&["PTTL", &self.key(resource)]).unwrap();
         found.extend(left.to_be_bytes());
         Ok(found)
     }
 
     async fn put_endless(&self, resource: &Resource, token: &Token) -> Result<(), Lacking> {
         let token = std::str::from_utf8(token.as_bytes()).unwrap();
-        self.cmd(&["SET", resource.as_str(), token]);
+        self.cmd(&["SET", &self.key(resource), token]);
         Ok(())
     }
 

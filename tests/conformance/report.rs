@@ -17,6 +17,8 @@ async fn report() {
         Report::of("manager", async || crate::redis_rs::manager::subject()).await,
         #[cfg(feature = "redis-rs")]
         Report::of("multiplexed", async || crate::redis_rs::multiplexed::subject()).await,
+        #[cfg(feature = "python-redis-lock")]
+        Report::of("python lock", async || crate::python_lock::subject()).await,
         #[cfg(feature = "deadpool")]
         Report::of("deadpool url", async || crate::pooled::url::subject()).await,
         #[cfg(feature = "deadpool")]

@@ -1,0 +1,63 @@
+//! What the node does when it is asked: [`LockNode`] for [`PythonLockNode`].
+
+use async_trait::async_trait;
+use redlock_core::{
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+};
+
+use super::PythonLockNode;
+
+#[async_trait]
+impl LockNode for PythonLockNode {
+    fn label(&self) -> &str {
+        self.server.label()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.server.identity()
+    }
+
+    fn notifications(&self) -> Option<&dyn Notifications> {
+        Some(self)
+    }
+
+    /// A holder in Python would have no number.
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    async fn acquire(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        self.named(resource).acquire(&mut self.server.line().await?, token, ttl).await
+    }
+
+    async fn extend(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        self.named(resource).extend(&mut self.server.line().await?, token, ttl).await
+    }
+
+    /// Tells nobody, as a redlock wants it. If the lock is still free in a moment, somebody is
+    /// woken after all: a Python program that has seen it held sleeps until then.
+    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
+        let lock = self.named(resource);
+        let mut line = self.server.line().await?;
+        let reminder = self.reminders.remind(&self.server, lock.clone());
+        let vote = lock.release(&mut line, token).await?;
+        if let Vote::Refused(_) = vote {
+            reminder.forget();
+        }
+        Ok(vote)
+    }
+
+    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
+        self.named(resource).inspect(&mut self.server.line().await?).await
+    }
+}
