@@ -1,0 +1,57 @@
+//! What is measured: [`LockClient`], one module for each.
+
+mod deaf;
+mod memory;
+mod ours;
+
+use redlocks::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::memory::over_memory;
+use crate::Failure;
+
+/// A client that locks resources, made once in each process.
+#[async_trait]
+pub(crate) trait LockClient: Send + Sync {
+    /// Waits for the lock of this resource, for as long as it takes.
+    async fn acquire(&self, resource: &str) -> Result<Box<dyn Held>, Failure>;
+
+    /// Waits until nothing goes on in the background any more.
+    async fn settled(&self);
+}
+
+/// A lock that is held.
+#[async_trait]
+pub(crate) trait Held: Send {
+    /// Gives it up. Completes as soon as the client's own call for that does.
+    async fn release(self: Box<Self>);
+}
+
+/// The clients that go over servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    /// This project's, over redis-rs, with its settings as they are by default.
+    Ours,
+    /// The same with nodes that tell nobody of releases, and with pauses of 0 to 200 ms.
+    Polling,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 2] = [Self::Ours, Self::Polling];
+
+    /// As tables call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "redlocks, redis-rs",
+            Self::Polling => "the same, polling at 0–200 ms",
+        }
+    }
+
+    /// The client over the servers at these urls. Connects when first used.
+    pub(crate) fn client(self, urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
+        match self {
+            Self::Ours => ours::waiting(urls),
+            Self::Polling => ours::polling(urls),
+        }
+    }
+}

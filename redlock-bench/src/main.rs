@@ -1,0 +1,78 @@
+//! Benchmarks of redlocks. What each measures, and how, is told in the README beside this crate.
+
+mod client;
+mod clock;
+mod commands;
+mod contention;
+mod handoff;
+mod hold;
+mod machine;
+mod monitor;
+mod queue;
+mod report;
+mod samples;
+mod topology;
+mod worker;
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+/// Measures redlocks on servers that it starts and ends itself. Prints Markdown.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+    /// Some seconds instead of minutes: to see that it runs. The figures are not worth keeping.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Also writes all figures to this file.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// From a release in one process to the acquire of another that waits for it.
+    Handoff,
+    /// Many processes for one resource: what it costs the servers, and who gets the lock.
+    Contention,
+    /// A thousand tasks of one process for one resource, beside a plain mutex.
+    Queue,
+    /// A process that another benchmark has started, and tells what to do.
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Whatever ends a benchmark. It is shown to a person, and nothing is decided by its kind.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("the benchmark failed: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let measure = match cli.what {
+        What::Handoff => handoff::measure,
+        What::Contention => contention::measure,
+        What::Queue => queue::measure,
+        What::Worker => return worker::serve().map(|()| ExitCode::SUCCESS),
+    };
+    let report: Report = measure(cli.quick)?;
+    print!("{}", report.markdown());
+    if let Some(file) = &cli.json {
+        std::fs::write(file, report.json()?)
+            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    }
+    // A goal that is missed is a figure; two holders at one time are a fault.
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
