@@ -4,6 +4,7 @@ pub mod proto;
 
 mod lock;
 mod node;
+mod observe;
 mod random;
 mod runtime;
 
@@ -12,11 +13,12 @@ pub use lock::{
     Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
     ReentrantGuard, Release, Report,
 };
-pub use node::{Announced, Identity, Inspection, LockNode, NodeError, Notice, Notifications};
+pub use node::{Announced, Identity, Inspection, LockNode, NodeError, Notifications};
+pub use observe::{Observer, Warning};
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fingerprint, Lease,
-    LossReason, Moment, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token, Ttl,
-    Vote,
+    LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token,
+    Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

@@ -6,7 +6,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-pub use self::notifications::{Announced, Notice, Notifications};
+pub use self::notifications::{Announced, Notifications};
 use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 
 /// One independent store that votes on who holds a lock: a Redis server, a table, a map.

@@ -14,6 +14,12 @@ pub trait Random: fmt::Debug + Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
 }
 
+/// Random bits for jitter. Without any, everybody waits the full pause: slower, never wrong.
+pub(crate) fn chance(random: &dyn Random) -> u32 {
+    let mut bits = [0; 4];
+    random.fill(&mut bits).map_or(0, |()| u32::from_ne_bytes(bits))
+}
+
 /// The generator of the operating system, asked each time: unpredictable, and with no state that
 /// a fork could duplicate (requirement R14).
 #[derive(Clone, Copy, Debug, Default)]

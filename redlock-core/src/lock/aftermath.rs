@@ -23,6 +23,8 @@ pub(super) struct Aftermath<F> {
     pub(super) give_up: Moment,
     /// How long a node keeps what a call has set, which may be at the very moment it returns.
     pub(super) lifetime: Duration,
+    /// How to undo it: [`Ask::Release`] or [`Ask::ReleaseAndTell`].
+    pub(super) release: Ask,
 }
 
 /// What is to be done about a node whose call has returned late.
@@ -39,7 +41,7 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
     /// A call that has not returned when it is time to give up counts as failed: its node is then
     /// asked once more, and left to the ttl.
     pub(super) async fn settle(self, mut fate: impl FnMut(usize, Ballot) -> Fate) {
-        let Self { shared, claim, mut calls, mut outstanding, give_up, lifetime } = self;
+        let Self { shared, claim, mut calls, mut outstanding, give_up, lifetime, release } = self;
         let mut waiting: Vec<_> =
             outstanding.iter().map(|node| (node, shared.backlog.join(node))).collect();
         let full = outstanding.iter().any(|node| shared.backlog.is_full(node));
@@ -47,8 +49,8 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
             Timer::new(&shared, if full { shared.soon().min(give_up) } else { give_up });
         let mut undoing = FuturesUnordered::new();
         let mut undo = |node, ballot, until| {
-            let release = fate(node, ballot) == Fate::Release;
-            release.then(|| undo(Arc::clone(&shared), Arc::clone(&claim), node, until))
+            let undone = fate(node, ballot) == Fate::Release;
+            undone.then(|| undo(Arc::clone(&shared), Arc::clone(&claim), node, until, release))
         };
         std::future::poll_fn(|cx| {
             let returned = loop {
@@ -81,13 +83,15 @@ pub(super) async fn undo_all(
     claim: Arc<Claim>,
     nodes: NodeSet,
     give_up: Moment,
+    release: Ask,
 ) {
-    let undoing =
-        nodes.iter().map(|node| undo(Arc::clone(&shared), Arc::clone(&claim), node, give_up));
+    let undoing = nodes
+        .iter()
+        .map(|node| undo(Arc::clone(&shared), Arc::clone(&claim), node, give_up, release));
     undoing.collect::<FuturesUnordered<_>>().collect::<()>().await;
 }
 
-async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Moment) {
+async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Moment, release: Ask) {
     let Some(node) = shared.nodes.get(place) else {
         return;
     };
@@ -96,7 +100,7 @@ async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Mom
     loop {
         let full = shared.backlog.is_full(place);
         let give_up = if full { shared.soon().min(undo.give_up()) } else { undo.give_up() };
-        let release = call(node, place, &claim, Ask::Release);
+        let release = call(node, place, &claim, release);
         let give_up = Timer::new(&shared, give_up);
         let Either::Left((answer, _)) = select(std::pin::pin!(release), give_up).await else {
             return;

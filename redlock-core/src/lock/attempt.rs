@@ -8,6 +8,7 @@ use super::{
     error::Error,
     guard::Guard,
     hold::Hold,
+    queue::Turn,
     report::{Action, Report},
     settings::Terms,
     shared::Shared,
@@ -20,7 +21,8 @@ use crate::{
     },
 };
 
-/// Asks every node once for the lock, within the node timeout and the deadline.
+/// Asks every node once for the lock, within the node timeout and the deadline. The lock keeps the
+/// turn, if there is one.
 ///
 /// # Cancel safety
 ///
@@ -29,6 +31,7 @@ pub(super) async fn acquire(
     shared: &Arc<Shared>,
     terms: &Terms,
     deadline: Option<Moment>,
+    turn: Option<Turn>,
 ) -> Result<Guard, Error> {
     shared.start(terms)?;
     let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
@@ -37,6 +40,7 @@ pub(super) async fn acquire(
     let attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);
     let asked = Ask::Acquire(terms.timing.lifetime(terms.ttl));
     let mut pursuit = pursue(shared, claim, attempt, asked, terms, deadline);
+    pursuit.turn = turn;
     match pursuit.decide().await {
         Ok(guard) => guard.of_distinct_servers().await,
         Err(verdict) => {
@@ -101,6 +105,8 @@ struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
     /// `None` once they have been handed on.
     calls: Option<Calls<F>>,
     errors: Vec<(usize, NodeError)>,
+    /// For the lock that may come of it.
+    turn: Option<Turn>,
 }
 
 fn pursue(
@@ -125,6 +131,7 @@ fn pursue(
         terms: terms.clone(),
         patience: stop.since(started),
         errors: Vec::new(),
+        turn: None,
     }
 }
 
@@ -140,7 +147,13 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             // Read after the answer is in hand (R5).
             let now = self.shared.now();
             let progress = match event {
-                Event::Answered(answer) => self.enter(answer, now),
+                Event::Answered(answer) => {
+                    let progress = self.enter(answer, now);
+                    if !matches!(progress, Progress::Open) {
+                        self.shared.pulse.beat(now.since(self.attempt.started()));
+                    }
+                    progress
+                }
                 Event::Over => self.attempt.timed_out(now),
             };
             match progress {
@@ -182,7 +195,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         }
         let (outstanding, give_up) = (tenure.outstanding(), tenure.forgotten());
         let started = self.attempt.started();
-        let hold = Hold::begin(&self.shared, &self.claim, tenure, &self.terms, started);
+        let turn = self.turn.take();
+        let hold = Hold::begin(&self.shared, &self.claim, tenure, &self.terms, started, turn);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
             let aftermath = self.aftermath(calls, outstanding, give_up);
             let hold = Arc::clone(&hold);
@@ -198,7 +212,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             match self.what {
                 Ask::Acquire(_) => Action::Acquire,
                 Ask::Extend(_) => Action::Extend,
-                Ask::Release => Action::Release,
+                Ask::Release | Ask::ReleaseAndTell => Action::Release,
             },
             &self.claim.resource,
             &tally,
@@ -229,7 +243,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             return;
         }
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-        let undoing = undo_all(shared, claim, certain, self.attempt.forgotten());
+        let undoing = undo_all(shared, claim, certain, self.attempt.forgotten(), clean_up());
         let enough = self.shared.now().after(node_timeout);
         let stop = deadline.map_or(enough, |deadline| deadline.min(enough));
         OrReaper::new(&self.shared, Box::pin(undoing)).until(stop).await;
@@ -238,7 +252,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     fn undo_in_background(&self, nodes: NodeSet) {
         if !nodes.is_empty() {
             let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-            self.shared.reaper.take(undo_all(shared, claim, nodes, self.attempt.forgotten()));
+            let forgotten = self.attempt.forgotten();
+            self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten, clean_up()));
         }
     }
 
@@ -275,7 +290,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     ) -> Aftermath<F> {
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
         let lifetime = self.terms.timing.kept(self.terms.ttl);
-        Aftermath { shared, claim, calls, outstanding, give_up, lifetime }
+        Aftermath { shared, claim, calls, outstanding, give_up, lifetime, release: clean_up() }
     }
 }
 
@@ -288,4 +303,10 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Pursuit<F> {
         let release = self.abandon();
         self.undo_in_background(release);
     }
+}
+
+/// Nobody is told of what an attempt leaves behind: those who wait would all come, fail, and leave
+/// as much behind themselves (requirement R50).
+fn clean_up() -> Ask {
+    if mutant::is(Mutant::CleanUpTells) { Ask::ReleaseAndTell } else { Ask::Release }
 }

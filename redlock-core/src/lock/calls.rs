@@ -26,7 +26,10 @@ pub(super) struct Claim {
 pub(super) enum Ask {
     Acquire(Ttl),
     Extend(Ttl),
+    /// Without telling anybody.
     Release,
+    /// And those who wait are told, if the node can.
+    ReleaseAndTell,
 }
 
 /// What a node's call returned.
@@ -34,6 +37,8 @@ pub(super) enum Ask {
 pub(super) struct Answer {
     pub(super) node: usize,
     pub(super) result: Result<Vote, NodeError>,
+    /// How many were told, if that was asked for.
+    pub(super) listeners: u32,
 }
 
 impl Answer {
@@ -84,19 +89,25 @@ pub(super) fn call(
 ) -> impl Future<Output = Answer> + Send + 'static + use<> {
     let (node, claim) = (Arc::clone(node), Arc::clone(claim));
     async move {
+        let mut listeners = 0;
         let asked = async {
             let Claim { resource, token } = &*claim;
-            match what {
-                Ask::Acquire(ttl) => node.acquire(resource, token, ttl).await,
-                Ask::Extend(ttl) => node.extend(resource, token, ttl).await,
-                Ask::Release => node.release(resource, token).await,
+            match (what, node.notifications()) {
+                (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await,
+                (Ask::Extend(ttl), _) => node.extend(resource, token, ttl).await,
+                (Ask::ReleaseAndTell, Some(node)) => {
+                    let announced = node.release_and_notify(resource, token).await?;
+                    listeners = announced.listeners;
+                    Ok(announced.vote)
+                }
+                (Ask::ReleaseAndTell | Ask::Release, _) => node.release(resource, token).await,
             }
         };
         // Nothing of the node's is looked at after a panic but its label.
         let result = AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| {
             Err(NodeError::new(node.label(), FailureKind::Other).with_source("the node panicked"))
         });
-        Answer { node: place, result }
+        Answer { node: place, result, listeners }
     }
 }
 

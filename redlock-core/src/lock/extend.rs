@@ -116,6 +116,7 @@ fn heal(hold: &Arc<Hold>, extension: &Extension, gone: NodeSet) {
     let give_up = hold.state().tenure.forgotten();
     let calls = ask(shared, nodes, &hold.claim, Ask::Acquire(lifetime), give_up);
     let aftermath = Aftermath {
+        release: Ask::Release,
         shared: Arc::clone(shared),
         claim: Arc::clone(&hold.claim),
         calls: calls.into_unfinished(),
@@ -168,6 +169,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
         }
         let (shared, hold) = (Arc::clone(&self.hold.shared), Arc::clone(&self.hold));
         let aftermath = Aftermath {
+            release: Ask::Release,
             shared: Arc::clone(&shared),
             claim: Arc::clone(&hold.claim),
             calls,

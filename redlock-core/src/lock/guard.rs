@@ -171,6 +171,7 @@ impl Guard {
             }
             return Release::kept(&self.hold.shared, &self.hold.claim);
         }
+        let turn = self.hold.take_turn();
         let asked = {
             let state = self.hold.state();
             let tenure = &state.tenure;
@@ -183,6 +184,7 @@ impl Guard {
                 without: all.without(tenure.may_hold()).without(tenure.outstanding()),
                 forgotten: tenure.forgotten(),
                 node_timeout: self.hold.node_timeout,
+                turn,
             }
         };
         release(&self.hold.shared, Arc::clone(&self.hold.claim), asked).await

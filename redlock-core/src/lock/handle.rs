@@ -1,4 +1,11 @@
-use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    fmt,
+    future::{Future, pending},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use futures::FutureExt;
 
@@ -6,11 +13,12 @@ use super::{
     attempt,
     error::Error,
     guard::Guard,
-    persist::persist,
+    persist::Persistence,
+    queue::Turn,
     settings::{Terms, Wishes},
     shared::Shared,
 };
-use crate::{ConfigError, Lease, Renewal, Resource, Retry, proto::Moment};
+use crate::{ConfigError, Lease, Renewal, Resource, Retry};
 
 /// A resource and how to lock it. Made by [`Redlock::lock`](super::Redlock::lock), changed by its
 /// setters, cheap to clone and to throw away.
@@ -94,7 +102,9 @@ impl Lock {
     ///
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
-        attempt::acquire(&self.shared, &self.terms()?, None).await
+        let terms = self.terms()?;
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
+        attempt::acquire(&self.shared, &terms, None, turn).await
     }
 
     /// Tries by the [`retry`](Self::retry) policy, or for as long as [`wait`](Self::wait) says.
@@ -107,9 +117,7 @@ impl Lock {
     ///
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn acquire(&self) -> Result<Guard, Error> {
-        let terms = self.terms()?;
-        let once = |deadline| attempt::acquire(&self.shared, &terms, deadline);
-        self.persist(&terms, self.patience, once).await
+        self.acquire_by(self.patience).await
     }
 
     /// Tries for at most this long, however many attempts that takes, with the pauses of the
@@ -128,9 +136,7 @@ impl Lock {
     ///
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn acquire_within(&self, patience: Duration) -> Result<Guard, Error> {
-        let terms = self.terms()?;
-        let once = |deadline| attempt::acquire(&self.shared, &terms, deadline);
-        self.persist(&terms, Some(patience), once).await
+        self.acquire_by(Some(patience)).await
     }
 
     /// Acquires, runs `body`, and releases, whatever happens inside.
@@ -192,17 +198,19 @@ impl Lock {
         self.patience
     }
 
-    /// Makes attempts, as this lock's settings say, each by `once`.
-    pub(super) async fn persist<T, F>(
-        &self,
-        terms: &Terms,
+    async fn acquire_by(&self, patience: Option<Duration>) -> Result<Guard, Error> {
+        let terms = self.terms()?;
+        let once = |deadline, turn| attempt::acquire(&self.shared, &terms, deadline, turn);
+        self.persistence(&terms, patience).persist(once, || pending().boxed()).await
+    }
+
+    /// How this lock's settings want attempts to be made.
+    pub(super) const fn persistence<'a>(
+        &'a self,
+        terms: &'a Terms,
         patience: Option<Duration>,
-        once: impl Fn(Option<Moment>) -> F,
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        persist(&self.shared, terms, self.retry, patience, once).await
+    ) -> Persistence<'a> {
+        Persistence { shared: &self.shared, terms, retry: self.retry, patience }
     }
 }
 

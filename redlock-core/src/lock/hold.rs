@@ -8,9 +8,11 @@ use std::{
 use futures::channel::oneshot;
 
 use super::{
-    aftermath::{Fate, undo_all},
+    aftermath::Fate,
     calls::Claim,
     keeper::{Kept, Place},
+    queue::{Turn, Watched},
+    release::{Asked, release_fully},
     settings::Terms,
     shared::Shared,
     signal::{Ended, Signal},
@@ -51,6 +53,8 @@ pub(super) struct State {
     pub(super) renew_at: Option<Moment>,
     /// For those who wait for the end.
     signal: Signal,
+    /// Whoever is next in this process comes when it has ended.
+    turn: Option<Turn>,
 }
 
 impl Hold {
@@ -61,6 +65,7 @@ impl Hold {
         tenure: Tenure,
         terms: &Terms,
         started: Moment,
+        turn: Option<Turn>,
     ) -> Arc<Self> {
         let Terms { ttl, timing, node_timeout, schedule, mut hold_at_least, .. } = *terms;
         if mutant::is(Mutant::LeastHoldIgnored) {
@@ -82,10 +87,15 @@ impl Hold {
                 extending: None,
                 renew_at: schedule.map(|schedule| schedule.next(started, shared.chance())),
                 signal: Signal::default(),
+                turn: turn.clone(),
             }),
         });
         if schedule.is_some() {
             hold.keep();
+        }
+        if let Some(turn) = turn {
+            let lock: Arc<dyn Watched> = Arc::<Self>::clone(&hold);
+            turn.held(Arc::downgrade(&lock));
         }
         hold
     }
@@ -137,6 +147,7 @@ impl Hold {
     pub(super) fn bury(&self, loss: Loss) -> LossReason {
         // Whoever is told may wait for the clean-up there and then, so it is under way by then.
         let (tell, told) = oneshot::channel::<()>();
+        let turn = self.take_turn();
         if !loss.release.is_empty() {
             let grace = if mutant::is(Mutant::GraceCutShort) {
                 Duration::ZERO
@@ -144,7 +155,7 @@ impl Hold {
                 self.shared.settings.grace
             };
             let start = self.keep_until.max(self.shared.now().after(grace));
-            let undo = self.undo_after(start, loss.release);
+            let undo = self.release_after(start, loss.release, turn);
             self.shared.reaper.take(async move {
                 // An error in any case: nothing is ever sent.
                 let _ = told.await;
@@ -182,6 +193,12 @@ impl Hold {
         }
         state.tenure.give_away();
         self.close(state);
+        drop(self.take_turn());
+    }
+
+    /// Whose turn it is in this process, for whoever has it to go on when the lock has ended.
+    pub(super) fn take_turn(&self) -> Option<Turn> {
+        self.state().turn.take()
     }
 
     /// How much longer nodes are to keep the lock although its holder has given it up; `None` if
@@ -192,21 +209,25 @@ impl Hold {
 
     /// Asks these nodes to release, when the shortest hold is over.
     pub(super) fn release_in_background(&self, nodes: NodeSet) {
-        self.shared.reaper.take(self.undo_after(self.keep_until, nodes));
+        let turn = self.take_turn();
+        self.shared.reaper.take(self.release_after(self.keep_until, nodes, turn));
     }
 
-    fn undo_after(
+    fn release_after(
         &self,
         start: Moment,
         nodes: NodeSet,
+        turn: Option<Turn>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let forgotten = self.state().tenure.forgotten();
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+        let without = shared.quorum.all().without(nodes);
+        let asked = Asked { nodes, without, forgotten, node_timeout: self.node_timeout, turn };
         async move {
             if start > shared.now() {
                 shared.runtime.sleep_until(start).await;
             }
-            undo_all(shared, claim, nodes, forgotten).await;
+            release_fully(&shared, claim, asked).await;
         }
     }
 
@@ -222,6 +243,12 @@ impl Hold {
         drop(state);
         self.shared.keeper.forget(&self.place);
         drop(signal);
+    }
+}
+
+impl Watched for Hold {
+    fn watch(self: Arc<Self>) {
+        self.keep();
     }
 }
 

@@ -1,67 +1,224 @@
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use super::{error::Error, settings::Terms, shared::Shared};
-use crate::{Retry, proto::Moment};
+use futures::future::{BoxFuture, Either, select};
 
-/// Makes attempts by the retry policy, or for as long as the patience lasts.
-///
-/// `once` is one attempt; it ends by the deadline that it is given.
-pub(super) async fn persist<T, F>(
-    shared: &Shared,
-    terms: &Terms,
-    retry: Retry,
-    patience: Option<Duration>,
-    once: impl Fn(Option<Moment>) -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let Some(patience) = patience else {
-        return persist_until(shared, terms, retry, None, once).await;
-    };
-    let done = if patience.is_zero() {
-        once(None).await
-    } else {
-        let deadline = shared.now().after(patience);
-        persist_until(shared, terms, retry.unlimited(), Some(deadline), once).await
-    };
-    done.map_err(|error| timed_out(terms, patience, error))
+use super::{
+    calls::Timer,
+    ears::{Ears, Word},
+    error::Error,
+    queue::{Entered, Turn},
+    report::{Action, Report},
+    settings::Terms,
+    shared::Shared,
+};
+use crate::{
+    Retry,
+    proto::{
+        Fingerprint, Moment, Obstacle, Outlook, Pace, Tally, Wait,
+        mutant::{self, Mutant},
+    },
+};
+
+/// What somebody wants who does not give up after the first attempt.
+pub(super) struct Persistence<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) terms: &'a Terms,
+    pub(super) retry: Retry,
+    /// How long he goes on; by the retry policy if nothing is said.
+    pub(super) patience: Option<Duration>,
 }
 
-async fn persist_until<T, F>(
-    shared: &Shared,
-    terms: &Terms,
-    retry: Retry,
-    deadline: Option<Moment>,
-    once: impl Fn(Option<Moment>) -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    // What the last attempt needs: all that nodes may take, unless that would eat the patience.
-    let reserve = deadline
-        .map(|deadline| terms.node_timeout.min(deadline.since(shared.now()) / 2))
-        .unwrap_or_default();
-    let mut attempt = 0;
-    loop {
-        let error = match once(deadline).await {
-            Err(error) if error.is_worth_a_retry() => error,
-            done => return done,
+impl Persistence<'_> {
+    /// Makes attempts until one succeeds, by the retry policy or for as long as the patience lasts:
+    /// when it is his turn in this process, and then when the nodes tell of a release, when the
+    /// holder's time is over, or when the policy says so.
+    ///
+    /// `once` is one attempt; it ends by the deadline that it is given, and keeps the turn if it
+    /// succeeds. `beside` completes when that is worth an attempt without a turn.
+    pub(super) async fn persist<T, F>(
+        self,
+        once: impl Fn(Option<Moment>, Option<Turn>) -> F,
+        beside: impl Fn() -> BoxFuture<'static, ()>,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let Some(patience) = self.patience else {
+            if self.retry.is_single() {
+                return once(None, Turn::enter_alone(&self.shared.queues, &self.terms.resource))
+                    .await;
+            }
+            let pace = Pace::by_policy(self.retry);
+            return self.go_on(None, pace, once, beside).await;
         };
-        attempt = u32::saturating_add(attempt, 1);
-        let Some(pause) = retry.pause(attempt, shared.chance()) else {
-            return Err(error);
+        let (shared, terms) = (self.shared, self.terms);
+        let done = if patience.is_zero() {
+            once(None, Turn::enter_alone(&shared.queues, &terms.resource)).await
+        } else {
+            let deadline = shared.now().after(patience);
+            // What the last attempt needs: all that nodes may take, unless that would eat the
+            // patience.
+            let reserve = terms.node_timeout.min(patience / 2);
+            let pace = Pace::until(deadline, reserve, self.retry);
+            self.go_on(Some(deadline), pace, once, beside).await
         };
-        let now = shared.now();
-        let mut next = now.after(pause);
-        if let Some(deadline) = deadline {
-            // Rather a shorter pause than an attempt that nodes have no time to answer.
-            next = next.min(deadline.before(reserve));
-            if next <= now {
+        done.map_err(|error| timed_out(terms, patience, error))
+    }
+
+    async fn go_on<T, F>(
+        self,
+        deadline: Option<Moment>,
+        mut pace: Pace,
+        once: impl Fn(Option<Moment>, Option<Turn>) -> F,
+        beside: impl Fn() -> BoxFuture<'static, ()>,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let Self { shared, terms, .. } = self;
+        let mut last = None;
+        let turn = match Turn::enter(&shared.queues, &terms.resource) {
+            Entered::Now(turn) => turn,
+            Entered::Behind(mut queued) => loop {
+                let next = match pace.last_start() {
+                    Some(last) => Some(last).filter(|last| *last > shared.now()),
+                    None => pace.next(shared.now(), shared.chance()),
+                };
+                let Some(next) = next else {
+                    return Err(last.unwrap_or_else(|| self.never_asked()));
+                };
+                let beside = select(beside(), Timer::new(shared, next));
+                match select(&mut queued, beside).await {
+                    Either::Left((turn, _)) => break turn,
+                    Either::Right((Either::Left(_), _)) => match once(deadline, None).await {
+                        Err(error) if error.is_worth_a_retry() => last = Some(error),
+                        done => return done,
+                    },
+                    Either::Right((Either::Right(_), _)) => {}
+                }
+            },
+        };
+        let others_first = turn.not_before();
+        if others_first > shared.now() {
+            let latest = pace.last_start().unwrap_or(others_first);
+            shared.runtime.sleep_until(others_first.min(latest)).await;
+        }
+        let mut contender = Contender::new(shared, terms, turn);
+        loop {
+            let error = match once(deadline, Some(contender.turn.clone())).await {
+                Err(error) if error.is_worth_a_retry() => error,
+                done => return done,
+            };
+            if !contender.wait(&error, &mut pace).await {
                 return Err(error);
             }
         }
-        shared.runtime.sleep_until(next).await;
+    }
+
+    /// Others of this process had the lock, or asked for it, the whole time.
+    fn never_asked(&self) -> Error {
+        let tally = Tally::unasked(self.shared.quorum);
+        let (action, resource) = (Action::Acquire, &self.terms.resource);
+        let report = Report::new(self.shared, action, resource, &tally, &[], Duration::ZERO);
+        Error::Contended(Box::new(report))
+    }
+}
+
+/// The one of this process who asks the nodes for a resource.
+struct Contender<'a> {
+    shared: &'a Arc<Shared>,
+    terms: &'a Terms,
+    turn: Turn,
+    /// What he hears from the nodes, once he has reason to listen.
+    ears: Option<Ears>,
+    /// When to ask in any case.
+    poll: Option<Moment>,
+    splits: u32,
+    past: Option<Fingerprint>,
+}
+
+impl<'a> Contender<'a> {
+    fn new(shared: &'a Arc<Shared>, terms: &'a Terms, turn: Turn) -> Self {
+        let mut ears = turn.ears();
+        if let Some(ears) = &mut ears {
+            ears.forget();
+        }
+        Self { shared, terms, turn, ears, poll: None, splits: 0, past: None }
+    }
+
+    /// Waits after an attempt that ended with this error. `false` if the time for attempts is
+    /// over.
+    async fn wait(&mut self, error: &Error, pace: &mut Pace) -> bool {
+        let (shared, now) = (self.shared, self.shared.now());
+        if self.poll.is_none_or(|poll| poll <= now) {
+            self.poll = pace.next(now, shared.chance());
+        }
+        let Some(poll) = self.poll else { return false };
+        let latest = pace.last_start();
+        if latest.is_some_and(|latest| latest <= now) {
+            return false;
+        }
+        let Error::Contended(report) = error else {
+            // Nodes that do not answer do not tell when they will.
+            shared.runtime.sleep_until(poll).await;
+            return true;
+        };
+        self.turn.used();
+        let tally = report.tally();
+        self.splits = if Obstacle::of(&tally) == Obstacle::Split { self.splits + 1 } else { 0 };
+        let enough = shared.quorum.blocking();
+        let ears = match &mut self.ears {
+            Some(ears) => ears,
+            none => {
+                let ears = none.insert(Ears::open(&shared.hearing, &self.terms.resource));
+                ears.settle(&shared.hearing, enough, now.after(self.terms.node_timeout).min(poll))
+                    .await;
+                // What was given up before somebody listened is told to nobody, so the attempt that
+                // is slept on is made afterwards (requirement R48).
+                if ears.live() > 0 && !mutant::is(Mutant::ListensTooLate) {
+                    return true;
+                }
+                ears
+            }
+        };
+        let hears = ears.live() >= enough;
+        let outlook = Outlook {
+            now,
+            poll,
+            // Who tries by the policy wants his attempts when the policy says so.
+            hears: hears && latest.is_some(),
+            latest: latest.unwrap_or(Moment::at(Duration::MAX)),
+            round_trip: shared.round_trip(),
+            splits: self.splits,
+            past: self.past,
+            random: shared.chance(),
+        };
+        let mut wait = Wait::after(&tally, outlook);
+        let mut heard = hears;
+        while wait.due() > shared.now() {
+            let timer = Timer::new(shared, wait.due());
+            let Either::Left(((node, word), _)) = select(pin!(ears.next()), timer).await else {
+                break;
+            };
+            let (now, hears) = (shared.now(), ears.live() >= enough);
+            match word {
+                Word::Notice(notice) => wait.heard(node, notice, now),
+                Word::Listening if hears && !heard => wait.missed(now),
+                Word::Deaf if heard && !hears => wait.look_by(poll),
+                Word::Listening | Word::Deaf => {}
+            }
+            heard = hears;
+        }
+        self.past = wait.past();
+        true
+    }
+}
+
+impl Drop for Contender<'_> {
+    fn drop(&mut self) {
+        if let Some(ears) = self.ears.take() {
+            self.turn.leave_ears(ears);
+        }
     }
 }
 

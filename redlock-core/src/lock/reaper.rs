@@ -21,7 +21,7 @@ use crate::{NoRuntime, Runtime};
 /// thread without a runtime. If the runtime that it ran on has ended, the next
 /// [`start`](Self::start) starts it again on the one of that time; work that was under way is then
 /// lost, and the ttl cleans up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reaper {
     runtime: Arc<dyn Runtime>,
     state: Arc<Mutex<State>>,

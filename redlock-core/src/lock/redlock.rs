@@ -55,6 +55,7 @@ impl Redlock {
             without: NodeSet::EMPTY,
             forgotten: self.shared.now().after(timing.kept(lease.ttl())),
             node_timeout: self.shared.settings.node_timeout(lease.ttl()),
+            turn: None,
         };
         release(&self.shared, Arc::new(claim), asked).await
     }

@@ -1,5 +1,7 @@
 use std::{
     fmt,
+    future::ready,
+    mem,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
@@ -15,9 +17,11 @@ use super::{
     error::Error,
     guard::Guard,
     handle::Lock,
+    queue::Turn,
     release::Release,
     report::{Action, Report},
     settings::Terms,
+    signal::Signal,
 };
 use crate::proto::{Moment, Tally};
 
@@ -51,9 +55,20 @@ struct Owner {
     held: Weak<Held>,
     /// The attempt that may be under way. Those who want the lock meanwhile join it.
     attempt: Option<WeakShared<Attempt>>,
+    /// For those who wait until he asks for it.
+    news: Signal,
 }
 
 type Attempt = BoxFuture<'static, Result<Arc<Held>, Error>>;
+
+impl Owner {
+    /// The attempt that can be joined. One that has failed may still be there, for those who have
+    /// yet to hear of it.
+    fn under_way(&self) -> Option<Shared<Attempt>> {
+        let attempt = self.attempt.as_ref().and_then(WeakShared::upgrade);
+        attempt.filter(|attempt| attempt.peek().is_none())
+    }
+}
 
 struct Held {
     guard: Guard,
@@ -81,7 +96,9 @@ impl Reentrant {
     ///
     /// Dropped at any point, whatever was taken for this call alone is released in the background.
     pub async fn try_acquire(&self) -> Result<ReentrantGuard, Error> {
-        self.once(&self.lock.terms()?, None).await
+        let terms = self.lock.terms()?;
+        let turn = Turn::enter_alone(&self.lock.shared().queues, &terms.resource);
+        self.once(&terms, None, turn).await
     }
 
     /// One more guard if the owner has the lock; tries as [`Lock::acquire`] does if he has not.
@@ -94,8 +111,7 @@ impl Reentrant {
     ///
     /// Dropped at any point, whatever was taken for this call alone is released in the background.
     pub async fn acquire(&self) -> Result<ReentrantGuard, Error> {
-        let terms = self.lock.terms()?;
-        self.lock.persist(&terms, self.lock.patience(), |by| self.once(&terms, by)).await
+        self.acquire_by(self.lock.patience()).await
     }
 
     /// One more guard if the owner has the lock; tries as [`Lock::acquire_within`] does if he has
@@ -110,12 +126,42 @@ impl Reentrant {
     ///
     /// Dropped at any point, whatever was taken for this call alone is released in the background.
     pub async fn acquire_within(&self, patience: Duration) -> Result<ReentrantGuard, Error> {
-        let terms = self.lock.terms()?;
-        self.lock.persist(&terms, Some(patience), |by| self.once(&terms, by)).await
+        self.acquire_by(Some(patience)).await
     }
 
-    async fn once(&self, terms: &Terms, deadline: Option<Moment>) -> Result<ReentrantGuard, Error> {
-        let attempt = match self.held_or_attempt(terms, deadline) {
+    async fn acquire_by(&self, patience: Option<Duration>) -> Result<ReentrantGuard, Error> {
+        let terms = self.lock.terms()?;
+        if let Some(held) = self.held() {
+            held.guard.check()?;
+            return Ok(ReentrantGuard { held });
+        }
+        let once = |deadline, turn| self.once(&terms, deadline, turn);
+        self.lock.persistence(&terms, patience).persist(once, || self.until_begun()).await
+    }
+
+    fn held(&self) -> Option<Arc<Held>> {
+        lock(&self.owner).held.upgrade()
+    }
+
+    /// Completes when the owner has the lock or asks for it: whoever waits for his turn then joins.
+    fn until_begun(&self) -> BoxFuture<'static, ()> {
+        let mut owner = lock(&self.owner);
+        let held = owner.held.upgrade();
+        let attempt = owner.under_way();
+        let begun = held.is_some() || attempt.is_some();
+        let news = if begun { ready(()).boxed() } else { owner.news.subscribe().boxed() };
+        drop(owner);
+        drop((held, attempt));
+        news
+    }
+
+    async fn once(
+        &self,
+        terms: &Terms,
+        deadline: Option<Moment>,
+        turn: Option<Turn>,
+    ) -> Result<ReentrantGuard, Error> {
+        let attempt = match self.held_or_attempt(terms, deadline, turn) {
             Ok(held) => {
                 held.guard.check()?;
                 return Ok(ReentrantGuard { held });
@@ -147,26 +193,29 @@ impl Reentrant {
         &self,
         terms: &Terms,
         deadline: Option<Moment>,
+        turn: Option<Turn>,
     ) -> Result<Arc<Held>, Shared<Attempt>> {
         let mut owner = lock(&self.owner);
         if let Some(held) = owner.held.upgrade() {
             return Ok(held);
         }
-        let under_way = owner.attempt.as_ref().and_then(WeakShared::upgrade);
-        // One that has failed may still be there, for those who have yet to hear of it.
-        if let Some(attempt) = under_way.filter(|attempt| attempt.peek().is_none()) {
+        if let Some(attempt) = owner.under_way() {
             return Err(attempt);
         }
         let (shared, terms) = (Arc::clone(self.lock.shared()), terms.clone());
         let mine = Arc::clone(&self.owner);
         let attempt = async move {
-            let guard = attempt::acquire(&shared, &terms, deadline).await?;
+            let guard = attempt::acquire(&shared, &terms, deadline, turn).await?;
             let held = Arc::new(Held { guard, extending: futures::lock::Mutex::new(()) });
             lock(&mine).held = Arc::downgrade(&held);
             Ok(held)
         };
         let attempt = attempt.boxed().shared();
         owner.attempt = attempt.downgrade();
+        let news = mem::take(&mut owner.news);
+        drop(owner);
+        // Nobody knows what those do who are woken.
+        drop(news);
         Err(attempt)
     }
 }

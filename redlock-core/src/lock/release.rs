@@ -1,8 +1,11 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
+use futures::future::join;
+
 use super::{
     aftermath::{Aftermath, Fate, undo_all},
     calls::{Answer, Ask, Calls, Claim, Event, ask},
+    queue::Turn,
     report::{Action, Report},
     shared::Shared,
 };
@@ -76,6 +79,8 @@ pub(super) struct Asked {
     /// When every node has forgotten the lock by itself.
     pub(super) forgotten: Moment,
     pub(super) node_timeout: Duration,
+    /// Whose turn comes next, once a quorum is released.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Asks these nodes to release, and returns when a quorum has answered or the time is over.
@@ -83,20 +88,11 @@ pub(super) struct Asked {
 /// What has not answered by then, or failed, is asked on by the reaper until it must have
 /// forgotten; so is everything when the future is dropped.
 pub(super) async fn release(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Asked) -> Release {
-    let Asked { nodes, without, forgotten, node_timeout } = asked;
-    let deadline = shared.now().after(node_timeout);
-    let mut round = Releasing {
-        calls: Some(ask(shared, nodes, &claim, Ask::Release, deadline)),
-        shared: Arc::clone(shared),
-        claim,
-        tally: Tally::new(shared.quorum),
-        errors: Vec::new(),
-        outstanding: nodes,
-        forgotten,
+    let node_timeout = asked.node_timeout;
+    let mut releasing = Releasing { round: Some(round(shared, claim, asked)) };
+    let Some(round) = &mut releasing.round else {
+        unreachable!("it has just been put there, and only a drop takes it away")
     };
-    for node in without.iter() {
-        round.tally.enter(node, Ballot::Cast(Vote::not_held()));
-    }
     let outcome = round.decide().await;
     round.drain();
     let (resource, tally) = (&round.claim.resource, &round.tally);
@@ -104,75 +100,126 @@ pub(super) async fn release(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Aske
     Release { outcome, report }
 }
 
-/// A release under way. Dropped, it leaves what has not answered, or failed, to the reaper.
+/// [`release`], when nobody waits for what comes of it: all of it, to the end.
+pub(super) async fn release_fully(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Asked) {
+    round(shared, claim, asked).finish().await;
+}
+
+/// A release that its caller waits for. Dropped, it leaves what is not done to the reaper.
 struct Releasing<F: Future<Output = Answer> + Send + 'static> {
+    round: Option<Round<F>>,
+}
+
+/// The nodes of a release, and what they have said.
+struct Round<F: Future<Output = Answer> + Send + 'static> {
     shared: Arc<Shared>,
     claim: Arc<Claim>,
-    calls: Option<Calls<F>>,
+    calls: Calls<F>,
     tally: Tally,
     errors: Vec<(usize, NodeError)>,
     /// The nodes of the calls that have not returned.
     outstanding: NodeSet,
     forgotten: Moment,
+    turn: Option<Turn>,
+    listeners: u32,
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Releasing<F> {
+fn round(
+    shared: &Arc<Shared>,
+    claim: Arc<Claim>,
+    asked: Asked,
+) -> Round<impl Future<Output = Answer> + Send + 'static + use<>> {
+    let Asked { nodes, without, forgotten, node_timeout, turn } = asked;
+    let quietly = turn.as_ref().is_some_and(Turn::goes_on_quietly);
+    let release = if quietly { Ask::Release } else { Ask::ReleaseAndTell };
+    let deadline = shared.now().after(node_timeout);
+    let mut tally = Tally::new(shared.quorum);
+    for node in without.iter() {
+        tally.enter(node, Ballot::Cast(Vote::not_held()));
+    }
+    Round {
+        calls: ask(shared, nodes, &claim, release, deadline),
+        shared: Arc::clone(shared),
+        claim,
+        tally,
+        errors: Vec::new(),
+        outstanding: nodes,
+        forgotten,
+        turn,
+        listeners: 0,
+    }
+}
+
+impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
     async fn decide(&mut self) -> ReleaseOutcome {
-        loop {
-            let event = match &mut self.calls {
-                Some(calls) => calls.next().await,
-                None => Event::Over,
-            };
-            let Event::Answered(answer) = event else {
+        let outcome = loop {
+            let Event::Answered(answer) = self.calls.next().await else {
                 for node in self.outstanding.iter() {
                     self.tally.enter(node, Ballot::TIMED_OUT);
                 }
-                return ReleaseOutcome::Unknown;
+                break ReleaseOutcome::Unknown;
             };
             self.note(answer);
             if let Some(outcome) = ReleaseOutcome::of(&self.tally) {
-                return outcome;
+                break outcome;
             }
+        };
+        if let Some(turn) = self.turn.take() {
+            turn.told(self.listeners);
         }
+        outcome
     }
 
     fn note(&mut self, answer: Answer) {
         self.outstanding.remove(answer.node);
+        self.listeners = self.listeners.max(answer.listeners);
         self.tally.enter(answer.node, answer.ballot());
         self.errors.extend(answer.result.err().map(|error| (answer.node, error)));
     }
 
     /// Takes in the answers that are there already.
     fn drain(&mut self) {
-        while let Some(answer) = self.calls.as_mut().and_then(Calls::ready) {
+        while let Some(answer) = self.calls.ready() {
             self.note(answer);
         }
+    }
+
+    fn is_done(&self) -> bool {
+        self.errors.is_empty() && self.outstanding.is_empty() && self.turn.is_none()
+    }
+
+    /// Sees to it that every node has released or forgotten.
+    async fn finish(mut self) {
+        if self.turn.is_some() {
+            self.decide().await;
+        }
+        let Self { shared, claim, calls, errors, outstanding, forgotten, .. } = self;
+        let failed = errors.iter().map(|(node, _)| *node).collect();
+        let (release, unanswered) = (Ask::ReleaseAndTell, Arc::clone(&claim));
+        let again = undo_all(Arc::clone(&shared), claim, failed, forgotten, release);
+        let aftermath = Aftermath {
+            shared,
+            claim: unanswered,
+            calls: calls.into_unfinished(),
+            outstanding,
+            give_up: forgotten,
+            lifetime: Duration::ZERO,
+            release,
+        };
+        let late = aftermath.settle(|_, ballot| match ballot {
+            Ballot::Cast(_) | Ballot::Unasked => Fate::Forget,
+            Ballot::Silent | Ballot::Failed(_) => Fate::Release,
+        });
+        join(again, late).await;
     }
 }
 
 impl<F: Future<Output = Answer> + Send + 'static> Drop for Releasing<F> {
     /// Polls nothing: the runtime may have ended, and its timers panic then.
     fn drop(&mut self) {
-        let failed: NodeSet = self.errors.iter().map(|(node, _)| *node).collect();
-        if !failed.is_empty() {
-            let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
-            self.shared.reaper.take(undo_all(shared, claim, failed, self.forgotten));
-        }
-        if let Some(calls) = self.calls.take().map(Calls::into_unfinished)
-            && !calls.is_empty()
-        {
-            let aftermath = Aftermath {
-                shared: Arc::clone(&self.shared),
-                claim: Arc::clone(&self.claim),
-                calls,
-                outstanding: self.outstanding,
-                give_up: self.forgotten,
-                lifetime: Duration::ZERO,
-            };
-            self.shared.reaper.take(aftermath.settle(|_, ballot| match ballot {
-                Ballot::Cast(_) => Fate::Forget,
-                Ballot::Silent | Ballot::Failed(_) => Fate::Release,
-            }));
+        if let Some(round) = self.round.take().filter(|round| !round.is_done()) {
+            let shared = Arc::clone(&round.shared);
+            shared.reaper.take(round.finish());
         }
     }
 }

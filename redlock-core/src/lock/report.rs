@@ -56,7 +56,7 @@ impl Report {
                         .unwrap_or_else(|| NodeError::timed_out(Arc::clone(label), patience)),
                 ),
                 Ballot::Failed(_) => told.cloned(),
-                Ballot::Silent | Ballot::Cast(_) => None,
+                Ballot::Silent | Ballot::Unasked | Ballot::Cast(_) => None,
             };
             NodeReport { label: Arc::clone(label), ballot, error }
         };
@@ -94,6 +94,15 @@ impl Report {
         let granted =
             |node: &&NodeReport| matches!(node.ballot, Ballot::Cast(Vote::Granted { .. }));
         self.nodes.iter().filter(granted).count()
+    }
+
+    /// The ballots, for the rules to count.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::new(self.quorum);
+        for (place, node) in self.nodes.iter().enumerate() {
+            tally.enter(place, node.ballot);
+        }
+        tally
     }
 
     /// The labels of the nodes whose ballot is one of these, if there are any.
@@ -159,6 +168,9 @@ impl fmt::Display for Report {
         }
         if let Some(labels) = self.labels(|ballot| matches!(ballot, Ballot::Silent)) {
             write!(f, "; no answer yet from {labels}")?;
+        }
+        if self.nodes.iter().all(|node| node.ballot == Ballot::Unasked) {
+            write!(f, "; none was asked, for others in this process come first")?;
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ pub(super) struct Settings {
     pub(super) drift: Drift,
     pub(super) grace: Duration,
     pub(super) node_timeout: Option<Duration>,
+    /// How often in a row a lock goes to the next of this process without others being told.
+    pub(super) handovers: u32,
 }
 
 /// What can be set for each lock by itself.
@@ -102,11 +104,15 @@ impl Default for Settings {
             drift: Drift::default(),
             grace: Duration::ZERO,
             node_timeout: None,
+            handovers: DEFAULT_HANDOVERS,
         }
     }
 }
 
 const DEFAULT_NODE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Enough that those who wait elsewhere cost little, and few enough that they wait little longer.
+const DEFAULT_HANDOVERS: u32 = 8;
 
 /// Long for any job, and an end for a guard that has been forgotten (R35).
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,7 +2,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     backlog::Backlog,
+    ears::Hearing,
     keeper::Keeper,
+    pulse::Pulse,
+    queue::Queues,
     reaper::Reaper,
     settings::{Settings, Terms},
 };
@@ -10,7 +13,7 @@ use super::{
 use crate::proto::mutant::{self, Mutant};
 use crate::{
     ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
-    Token, Ttl,
+    Token, Ttl, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -24,6 +27,9 @@ pub(super) struct Shared {
     pub(super) reaper: Reaper,
     pub(super) keeper: Keeper,
     pub(super) backlog: Backlog,
+    pub(super) queues: Arc<Queues>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) hearing: Arc<Hearing>,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
@@ -55,10 +61,14 @@ impl Shared {
         Ok(Token::from_random(bits))
     }
 
-    /// Random bits for jitter. Without any, everybody waits the full pause: slower, never wrong.
+    /// Random bits for jitter.
     pub(super) fn chance(&self) -> u32 {
-        let mut bits = [0; 4];
-        self.random.fill(&mut bits).map_or(0, |()| u32::from_ne_bytes(bits))
+        chance(&*self.random)
+    }
+
+    /// How long nodes take to answer.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.pulse.round_trip()
     }
 
     /// The most that nodes get to answer, whatever the ttl.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use super::NodeError;
-use crate::proto::{Fingerprint, Resource, Token, Vote};
+use crate::proto::{Notice, Resource, Token, Vote};
 
 /// What a node may be able to do besides: tell those who wait that a resource has been given up.
 ///
@@ -75,16 +75,5 @@ pub struct Announced {
     /// What it answers to the release.
     pub vote: Vote,
     /// How many subscribers of the resource it knew of when it released; none if it cannot tell.
-    pub listeners: u32,
-}
-
-/// Word that a resource has been given up on a node, or may have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Notice {
-    /// Who had it; `None` if that is not known.
-    pub holder: Option<Fingerprint>,
-    /// How many were told, the reader among them; 1 if that is not known.
-    ///
-    /// All of them may try now, so each waits a random time that grows with their number.
     pub listeners: u32,
 }

@@ -73,6 +73,16 @@ pub enum Mutant {
     RenewalIntrudes,
     /// Nobody looks at the clock but when a timer is due. Lives in the driver.
     TimersTrusted,
+    /// Who hears of releases sets no timer, although notices can be lost.
+    NoTimer,
+    /// Who has missed notices does not look at the lock.
+    MissedIgnored,
+    /// A waiter makes his deciding attempt before he listens. Lives in the driver.
+    ListensTooLate,
+    /// The clean-up of an attempt that failed tells those who wait. Lives in the driver.
+    CleanUpTells,
+    /// A lock that was handed on quietly and then not taken is never told of. Lives in the driver.
+    HandoverForgotten,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
     /// A cancelled attempt undoes nothing. Lives in the driver.

@@ -91,6 +91,12 @@ impl Retry {
         Ok(Self { jitter: (part * 1000.0).round() as u16, ..self })
     }
 
+    /// Whether there is but one attempt.
+    #[must_use]
+    pub const fn is_single(&self) -> bool {
+        matches!(self.attempts, Some(1))
+    }
+
     /// The pause after the attempt with this number, the first being 1; `None` if it was the last.
     ///
     /// `random` decides how much of the jitter is taken off.

@@ -16,6 +16,12 @@ impl Tally {
         Self { quorum, ballots: vec![Ballot::Silent; quorum.nodes()] }
     }
 
+    /// A tally in which no node is asked.
+    #[must_use]
+    pub fn unasked(quorum: Quorum) -> Self {
+        Self { quorum, ballots: vec![Ballot::Unasked; quorum.nodes()] }
+    }
+
     /// Enters a node's ballot. The first that is not silent stands; a node that does not exist is
     /// ignored.
     pub fn enter(&mut self, node: usize, ballot: Ballot) {
@@ -92,7 +98,7 @@ fn free_in(ballot: &Ballot) -> Option<Duration> {
     match ballot {
         Ballot::Cast(Vote::Granted {} | Vote::Refused(Refusal::NotHeld)) => Some(Duration::ZERO),
         Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { remaining, .. })) => *remaining,
-        Ballot::Silent | Ballot::Failed(_) => None,
+        Ballot::Silent | Ballot::Unasked | Ballot::Failed(_) => None,
     }
 }
 

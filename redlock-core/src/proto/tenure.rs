@@ -224,7 +224,7 @@ impl Tenure {
         match ballot {
             Ballot::Cast(Vote::Granted {}) => self.votes.held.insert(node),
             Ballot::Cast(Vote::Refused(_)) => self.votes.held.remove(node),
-            Ballot::Silent | Ballot::Failed(_) => {}
+            Ballot::Silent | Ballot::Unasked | Ballot::Failed(_) => {}
         }
     }
 

@@ -41,7 +41,7 @@ impl Undo {
     pub fn answered(&mut self, ballot: Ballot, now: Moment) -> UndoStep {
         match ballot {
             Ballot::Cast(_) => UndoStep::Done,
-            Ballot::Silent | Ballot::Failed(_) => {
+            Ballot::Silent | Ballot::Unasked | Ballot::Failed(_) => {
                 let next = now.after(self.pause);
                 self.pause = self.pause.saturating_mul(2).min(Self::LONGEST_PAUSE);
                 if next < self.give_up && !mutant::is(Mutant::UndoneOnce) {

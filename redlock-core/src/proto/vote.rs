@@ -118,6 +118,8 @@ pub enum Ballot {
     /// Nothing yet.
     #[default]
     Silent,
+    /// That it is not asked.
+    Unasked,
     /// Its answer.
     Cast(Vote),
     /// That there is no answer to count.
@@ -137,7 +139,7 @@ impl Ballot {
     pub const fn may_hold(self) -> bool {
         match self {
             Self::Silent | Self::Cast(Vote::Granted {}) => true,
-            Self::Cast(Vote::Refused(_)) => false,
+            Self::Cast(Vote::Refused(_)) | Self::Unasked => false,
             Self::Failed(failure) => matches!(failure.delivery, Delivery::Unknown),
         }
     }
@@ -151,6 +153,7 @@ mod tests {
     fn only_a_node_that_certainly_holds_nothing_is_left_out_of_the_clean_up() {
         let failed = |delivery| Ballot::Failed(Failure { kind: FailureKind::Closed, delivery });
         assert!(Ballot::Silent.may_hold());
+        assert!(!Ballot::Unasked.may_hold());
         assert!(Ballot::Cast(Vote::granted()).may_hold());
         assert!(failed(Delivery::Unknown).may_hold());
         assert!(!failed(Delivery::NotSent).may_hold());

@@ -1,0 +1,396 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, mem,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{FutureExt, channel::oneshot};
+
+use super::{
+    ears::{Ears, Hearing},
+    pulse::Pulse,
+    reaper::Reaper,
+};
+use crate::{
+    Resource,
+    proto::{
+        Moment,
+        mutant::{self, Mutant},
+    },
+};
+
+/// Who of this process may ask the nodes for which resource: one at a time, in the order in which
+/// they came (requirement R52).
+///
+/// A resource is in here while somebody has it or asks for it, and a moment longer if others were told that it is
+/// free. It knows nothing of those who try without waiting and found somebody here: they ask the
+/// nodes beside the queue.
+#[derive(Debug)]
+pub(super) struct Queues {
+    state: Mutex<State>,
+    /// How often in a row a lock goes to the next of this process without others being told.
+    handovers: u32,
+    pulse: Arc<Pulse>,
+    hearing: Arc<Hearing>,
+    reaper: Reaper,
+}
+
+/// A lock that somebody has, as those behind him see it.
+pub(super) trait Watched: Send + Sync {
+    /// Has the clock looked at now and then, which tells when the lock has ended by itself.
+    fn watch(self: Arc<Self>);
+}
+
+#[derive(Debug, Default)]
+struct State {
+    places: HashMap<Resource, Place>,
+    /// The resources that nobody has and nobody asks for, and when each can be forgotten.
+    lingering: BTreeMap<(Moment, u64), Resource>,
+    numbered: u64,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Somebody's turn, and those behind him.
+    Taken { turn: Weak<Inner>, behind: BTreeMap<u64, oneshot::Sender<Turn>> },
+    /// Nobody's, until this moment: others have been told that it is free, and come first.
+    Free { courtesy: Moment, entry: (Moment, u64) },
+}
+
+/// The right to ask for a resource, and to have it. Clones are the same right, which goes to the
+/// next when the last of them is dropped.
+#[derive(Clone)]
+pub(super) struct Turn(Arc<Inner>);
+
+struct Inner {
+    queues: Arc<Queues>,
+    resource: Resource,
+    /// Not before this others have had the time to take what they were told of.
+    not_before: Moment,
+    /// How often the lock went to the next of this process without anybody else being told.
+    handovers: u32,
+    /// How many are behind.
+    behind: AtomicUsize,
+    /// The lock was given up quietly for whoever has this turn, and he has not asked for it yet.
+    owed: AtomicBool,
+    /// The lock that has come of it.
+    lock: OnceLock<Weak<dyn Watched>>,
+    rest: Mutex<Rest>,
+}
+
+/// What a turn leaves to the next.
+#[derive(Default)]
+struct Rest {
+    ears: Option<Ears>,
+    given_up: Option<GivenUp>,
+}
+
+/// How a lock was given up.
+enum GivenUp {
+    /// Without anybody being told.
+    Quietly,
+    /// After so many were told.
+    Told(u32),
+}
+
+/// A place in the queue.
+pub(super) enum Entered {
+    Now(Turn),
+    Behind(Queued),
+}
+
+/// One who waits for his turn. Dropped, he has left the queue.
+pub(super) struct Queued {
+    queues: Arc<Queues>,
+    resource: Resource,
+    number: u64,
+    turn: oneshot::Receiver<Turn>,
+}
+
+impl Turn {
+    /// Takes a place in the queue of this resource.
+    pub(super) fn enter(queues: &Arc<Queues>, resource: &Resource) -> Entered {
+        let mut state = queues.state();
+        if let Some(not_before) = state.free_after(resource) {
+            return Entered::Now(state.take(queues, resource, not_before));
+        }
+        state.numbered += 1;
+        let number = state.numbered;
+        let (sender, receiver) = oneshot::channel();
+        // Whose turn it is may be about to hand it on, and then is not known; but there is one.
+        let mut before = None;
+        if let Some(Place::Taken { turn, behind }) = state.places.get_mut(resource) {
+            behind.insert(number, sender);
+            before = turn.upgrade();
+        }
+        drop(state);
+        if let Some(turn) = before {
+            turn.behind.fetch_add(1, Ordering::Relaxed);
+            // Nobody looks at the end of a lock that is not renewed, and its guard may be forgotten.
+            turn.watch();
+        }
+        let (queues, resource) = (Arc::clone(queues), resource.clone());
+        Entered::Behind(Queued { queues, resource, number, turn: receiver })
+    }
+
+    /// The turn, if it is nobody's.
+    pub(super) fn enter_alone(queues: &Arc<Queues>, resource: &Resource) -> Option<Self> {
+        let mut state = queues.state();
+        let not_before = state.free_after(resource)?;
+        Some(state.take(queues, resource, not_before))
+    }
+
+    /// Until when others come first.
+    pub(super) fn not_before(&self) -> Moment {
+        self.0.not_before
+    }
+
+    /// The nodes have been asked: what was owed to those who wait is paid, for whoever has the lock
+    /// now, or is about to, will tell them.
+    pub(super) fn used(&self) {
+        self.0.owed.store(false, Ordering::Relaxed);
+    }
+
+    /// The lock has been had.
+    pub(super) fn held(&self, lock: Weak<dyn Watched>) {
+        // Nobody else sets it: a turn is had once.
+        let _ = self.0.lock.set(lock);
+        if self.0.has_followers() {
+            self.0.watch();
+        }
+    }
+
+    /// The ears of whoever had the turn before.
+    pub(super) fn ears(&self) -> Option<Ears> {
+        self.0.rest().ears.take()
+    }
+
+    /// Ears for whoever comes next, if anybody does.
+    pub(super) fn leave_ears(&self, ears: Ears) {
+        if self.0.has_followers() {
+            self.0.rest().ears = Some(ears);
+        }
+    }
+
+    /// Whether the lock goes to the next of this process, so that nobody else need be told that it
+    /// is given up.
+    pub(super) fn goes_on_quietly(&self) -> bool {
+        let quietly = self.0.has_followers() && self.0.handovers < self.0.queues.handovers;
+        if quietly {
+            self.0.rest().given_up = Some(GivenUp::Quietly);
+        }
+        quietly
+    }
+
+    /// So many have been told that the lock is given up.
+    pub(super) fn told(&self, listeners: u32) {
+        let mut rest = self.0.rest();
+        if rest.given_up.is_none() {
+            // One of them is this process, if it listens.
+            let own = u32::from(rest.ears.is_some());
+            rest.given_up = Some(GivenUp::Told(listeners.saturating_sub(own)));
+        }
+    }
+}
+
+impl Inner {
+    /// No invariant spans a panic here.
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_followers(&self) -> bool {
+        self.behind.load(Ordering::Relaxed) > 0
+    }
+
+    /// Has the clock looked at now and then, which tells when the lock has ended by itself.
+    fn watch(&self) {
+        if let Some(lock) = self.lock.get().and_then(Weak::upgrade) {
+            lock.watch();
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// The next one's turn. Whoever has stopped waiting is passed over.
+    fn drop(&mut self) {
+        let Rest { ears, given_up } = mem::take(&mut *self.rest());
+        let now = self.queues.hearing.now();
+        let (handovers, courtesy) = match given_up {
+            Some(GivenUp::Quietly) => (self.handovers.saturating_add(1), now),
+            Some(GivenUp::Told(listeners)) => (0, now.after(self.queues.courtesy(listeners))),
+            None => (self.handovers, self.not_before),
+        };
+        let owed = matches!(given_up, Some(GivenUp::Quietly)) || *self.owed.get_mut();
+        let next = Handover { not_before: courtesy, handovers, owed, ears };
+        next.give(&self.queues, &self.resource);
+    }
+}
+
+/// What the next one gets with his turn.
+struct Handover {
+    not_before: Moment,
+    handovers: u32,
+    owed: bool,
+    ears: Option<Ears>,
+}
+
+impl Handover {
+    fn give(self, queues: &Arc<Queues>, resource: &Resource) {
+        let mut state = queues.state();
+        let Some(Place::Taken { turn, behind }) = state.places.get_mut(resource) else {
+            return;
+        };
+        let Some((_, sender)) = behind.pop_first() else {
+            state.leave(resource, self.not_before, queues.hearing.now());
+            drop(state);
+            if self.owed && !mutant::is(Mutant::HandoverForgotten) {
+                queues.reaper.take(Arc::clone(&queues.hearing).tell_all(resource.clone()));
+            }
+            return;
+        };
+        let inner = Arc::new(Inner {
+            queues: Arc::clone(queues),
+            resource: resource.clone(),
+            not_before: self.not_before,
+            handovers: self.handovers,
+            behind: AtomicUsize::new(behind.len()),
+            owed: AtomicBool::new(self.owed),
+            lock: OnceLock::new(),
+            rest: Mutex::new(Rest { ears: self.ears, given_up: None }),
+        });
+        *turn = Arc::downgrade(&inner);
+        drop(state);
+        // One who has gone in this very moment leaves it to the one behind him: the turn is dropped.
+        drop(sender.send(Turn(inner)));
+    }
+}
+
+impl State {
+    /// That it is nobody's turn, and until when others come first; `None` if it is somebody's.
+    fn free_after(&self, resource: &Resource) -> Option<Moment> {
+        match self.places.get(resource) {
+            Some(Place::Taken { .. }) => None,
+            Some(Place::Free { courtesy, .. }) => Some(*courtesy),
+            None => Some(Moment::ORIGIN),
+        }
+    }
+
+    fn take(&mut self, queues: &Arc<Queues>, resource: &Resource, not_before: Moment) -> Turn {
+        let inner = Arc::new(Inner {
+            queues: Arc::clone(queues),
+            resource: resource.clone(),
+            not_before,
+            handovers: 0,
+            behind: AtomicUsize::new(0),
+            owed: AtomicBool::new(false),
+            lock: OnceLock::new(),
+            rest: Mutex::default(),
+        });
+        let place = Place::Taken { turn: Arc::downgrade(&inner), behind: BTreeMap::new() };
+        if let Some(Place::Free { entry, .. }) = self.places.insert(resource.clone(), place) {
+            self.lingering.remove(&entry);
+        }
+        Turn(inner)
+    }
+
+    /// Nobody has it and nobody asks for it.
+    fn leave(&mut self, resource: &Resource, courtesy: Moment, now: Moment) {
+        let later = self.lingering.split_off(&(now, 0));
+        for forgotten in mem::replace(&mut self.lingering, later).into_values() {
+            self.places.remove(&forgotten);
+        }
+        if courtesy <= now {
+            self.places.remove(resource);
+            return;
+        }
+        self.numbered += 1;
+        let entry = (courtesy, self.numbered);
+        self.lingering.insert(entry, resource.clone());
+        self.places.insert(resource.clone(), Place::Free { courtesy, entry });
+    }
+}
+
+impl Queues {
+    pub(super) fn new(
+        handovers: u32,
+        pulse: Arc<Pulse>,
+        hearing: Arc<Hearing>,
+        reaper: Reaper,
+    ) -> Self {
+        Self { state: Mutex::default(), handovers, pulse, hearing, reaper }
+    }
+
+    /// How long others need who were told that a lock is free, and come first.
+    fn courtesy(&self, listeners: u32) -> Duration {
+        match listeners {
+            0 => Duration::ZERO,
+            some => {
+                let round_trips = some.saturating_add(2);
+                MOST_COURTESY.min(self.pulse.round_trip().saturating_mul(round_trips))
+            }
+        }
+    }
+
+    /// No invariant spans a panic here: each use is a few statements that cannot panic. Nothing is
+    /// dropped under it that could come back here.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Future for Queued {
+    type Output = Turn;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
+        match self.turn.poll_unpin(cx) {
+            Poll::Ready(Ok(turn)) => Poll::Ready(turn),
+            // Not while the queue is there, and that is for as long as this is.
+            Poll::Ready(Err(oneshot::Canceled)) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let mut state = self.queues.state();
+        let mut left = None;
+        if let Some(Place::Taken { turn, behind }) = state.places.get_mut(&self.resource) {
+            left = behind.remove(&self.number);
+            if left.is_some()
+                && let Some(turn) = turn.upgrade()
+            {
+                drop(state);
+                if turn.behind.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    // Nobody waits any more, so nobody listens.
+                    let ears = turn.rest().ears.take();
+                    drop(ears);
+                }
+                // Of this one here, too, it may be the last clone.
+                drop(turn);
+            }
+        }
+        drop(left);
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("resource", &self.resource).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Others have had their chance by then, however many they are.
+const MOST_COURTESY: Duration = Duration::from_millis(50);
