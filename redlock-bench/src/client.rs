@@ -3,6 +3,8 @@
 mod deaf;
 mod memory;
 mod ours;
+#[cfg(feature = "peers")]
+mod rslock;
 
 use redlocks::async_trait;
 use serde::{Deserialize, Serialize};
@@ -34,16 +36,26 @@ pub(crate) enum Kind {
     Ours,
     /// The same with nodes that tell nobody of releases, and with pauses of 0 to 200 ms.
     Polling,
+    /// `rslock`, which looks again after a random time of up to 200 ms.
+    #[cfg(feature = "peers")]
+    Rslock,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Ours, Self::Polling];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Ours,
+        Self::Polling,
+        #[cfg(feature = "peers")]
+        Self::Rslock,
+    ];
 
     /// As tables call it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ours => "redlocks, redis-rs",
             Self::Polling => "the same, polling at 0–200 ms",
+            #[cfg(feature = "peers")]
+            Self::Rslock => "rslock",
         }
     }
 
@@ -52,6 +64,8 @@ impl Kind {
         match self {
             Self::Ours => ours::waiting(urls),
             Self::Polling => ours::polling(urls),
+            #[cfg(feature = "peers")]
+            Self::Rslock => Ok(rslock::client(urls)),
         }
     }
 }

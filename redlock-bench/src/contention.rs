@@ -16,7 +16,7 @@ pub(crate) fn measure(quick: bool) -> Result<Report, Failure> {
     let machine = Machine::look(&topologies[0].servers[0])?;
     let mut entries = Vec::new();
     for topology in &topologies {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             entries.push(Entry::new(kind, topology, &terms)?);
         }
     }

@@ -39,7 +39,7 @@ impl<'a> Entry<'a> {
     pub(super) fn new(kind: Kind, topology: &'a Topology, terms: &Terms) -> Result<Self, Failure> {
         let mut workers = start(kind, topology, terms)?;
         let monitor = Monitor::start(&topology.servers[0])?;
-        compete(&mut workers, terms, AUDIT)?;
+        compete(&mut workers, terms, AUDIT, format!("{kind:?} heard"))?;
         let callers = monitor.stop()?;
         drop(workers);
 
@@ -64,7 +64,9 @@ impl<'a> Entry<'a> {
     /// All compete once, in processes of their own.
     pub(super) fn round(&mut self, terms: &Terms) -> Result<(), Failure> {
         let mut workers = start(self.kind, self.topology, terms)?;
-        let (seen, counts) = counted(self.topology, || compete(&mut workers, terms, terms.length))?;
+        let resource = format!("{:?} {}", self.kind, self.rounds.len());
+        let (seen, counts) =
+            counted(self.topology, || compete(&mut workers, terms, terms.length, resource))?;
         let servers = self.topology.servers.len() as f64;
         let acquisitions = seen.acquisitions().max(1) as f64;
         self.per_acquisition.push(counts.sent(&self.callers) / acquisitions / servers);
@@ -78,15 +80,17 @@ fn start(kind: Kind, topology: &Topology, terms: &Terms) -> Result<Vec<Worker>, 
     (0..terms.processes).map(|_| Worker::start(kind, &topology.urls)).collect()
 }
 
-fn compete(workers: &mut [Worker], terms: &Terms, length: Duration) -> Result<Fairness, Failure> {
+/// For a resource that nobody has competed for: there are clients that leave keys behind when they
+/// give up waiting.
+fn compete(
+    workers: &mut [Worker],
+    terms: &Terms,
+    length: Duration,
+    resource: String,
+) -> Result<Fairness, Failure> {
     let from = Instant::now().after(START);
-    let contest = Contest {
-        resource: "contended".into(),
-        tasks: terms.tasks,
-        hold: terms.hold,
-        from,
-        until: from.after(length),
-    };
+    let contest =
+        Contest { resource, tasks: terms.tasks, hold: terms.hold, from, until: from.after(length) };
     for worker in &mut *workers {
         worker.tell(&Order::Contend(contest.clone()))?;
     }
