@@ -2,9 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redlock_core::{Delivery, FailureKind, Inspection, NodeError, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Announced, Delivery, FailureKind, Fingerprint, Inspection, NodeError, Resource, Token, Ttl,
+    Vote,
+};
 
-use crate::{Command, Exchange, Reply, Script, Trouble};
+use crate::{
+    Command, Exchange, Reply, Script, Trouble,
+    channel::{ANYBODY, Channel, teller},
+};
 
 /// Takes the resource for this token if it is free or already this token's: one plain `SET`, and
 /// after a refusal one script that tells who has it.
@@ -30,7 +36,9 @@ pub async fn acquire(
     // There was a key: perhaps this token's, from a request whose answer was lost.
     match look(server, resource).await {
         Ok(Found::Value(value, _)) if value == token.as_bytes() => Ok(Vote::granted()),
-        Ok(Found::Value(_, left)) => Ok(Vote::held_by_another(remaining(left))),
+        Ok(Found::Value(value, left)) => {
+            Ok(Vote::held_by(Fingerprint::of(&value), remaining(left)))
+        }
         // It has ended since. What was refused stays refused: nothing was set.
         Ok(Found::Nothing) => Ok(Vote::held_by_another(Some(Duration::ZERO))),
         Err(trouble) => {
@@ -76,6 +84,70 @@ pub async fn release(
     token: &Token,
 ) -> Result<Vote, NodeError> {
     change(server, Command::script(Script::RELEASE, resource).token(token)).await
+}
+
+/// As [`release`]; and if that deletes the key, tells those who have subscribed to the
+/// [`Channel`] of the resource in the same atomic step.
+///
+/// A server that may not tell anybody, or cannot, releases all the same.
+///
+/// # Errors
+///
+/// [`NodeError`] if the server did not answer, or answered that it cannot release.
+///
+/// # Cancel safety
+///
+/// Dropped, the outcome is unknown.
+pub async fn release_and_notify(
+    server: &mut impl Exchange,
+    resource: &Resource,
+    token: &Token,
+    audience: Audience,
+) -> Result<Announced, NodeError> {
+    let (channel, message) = (Channel::of(resource), teller(token.fingerprint()));
+    let command = Command::script(Script::RELEASE_AND_NOTIFY, resource).token(token).telling(
+        &channel,
+        &message,
+        audience == Audience::Cluster,
+    );
+    let vote = match run(server, command).await? {
+        Reply::Value(word, listeners) if word == b"OK" => {
+            let listeners = u32::try_from(listeners.max(0)).unwrap_or(u32::MAX);
+            return Ok(Announced { vote: Vote::granted(), listeners });
+        }
+        Reply::Nil => Vote::not_held(),
+        Reply::Int(left) => Vote::held_by_another(remaining(left)),
+        _ => return Err(odd_answer(server.label())),
+    };
+    Ok(Announced { vote, listeners: 0 })
+}
+
+/// Tells those who have subscribed to the [`Channel`] of the resource that it may be free.
+///
+/// # Errors
+///
+/// [`NodeError`] if the server did not answer, or answered that it cannot.
+///
+/// # Cancel safety
+///
+/// Dropped, it is unknown whether anybody is told.
+pub async fn notify(server: &mut impl Exchange, resource: &Resource) -> Result<(), NodeError> {
+    let channel = Channel::of(resource);
+    match server.send(Command::publish(resource, &channel, ANYBODY)).await? {
+        Reply::Int(_) => Ok(()),
+        _ => Err(odd_answer(server.label())),
+    }
+}
+
+/// Where those may be who have subscribed to a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// At the server that has the key. With nobody there, nothing is told.
+    Server,
+    /// At any server of its cluster. A server counts its own subscribers only, so it tells the
+    /// others always: plain `PUBLISH` reaches them all, in every version, while the sharded one
+    /// would need Redis 7 and a connection to each master, made anew whenever a slot moves.
+    Cluster,
 }
 
 /// Tells who has the resource, changing nothing.
@@ -198,11 +270,11 @@ mod tests {
 
     #[test]
     fn an_acquire_is_one_set_and_after_a_refusal_one_look() {
-        let left = Some(Duration::from_millis(250));
+        let (x, left) = (Fingerprint::of(b"x"), Some(Duration::from_millis(250)));
         let table: [(&[_], Vote, &[&str]); 4] = [
             (&[Ok(Reply::Okay)], Vote::granted(), &["SET"]),
             (&[Ok(Reply::Nil), value("mine")], Vote::granted(), &["SET", "EVALSHA"]),
-            (&[Ok(Reply::Nil), value("x")], Vote::held_by_another(left), &["SET", "EVALSHA"]),
+            (&[Ok(Reply::Nil), value("x")], Vote::held_by(x, left), &["SET", "EVALSHA"]),
             (
                 &[Ok(Reply::Nil), Err("NOSCRIPT"), Ok(Reply::Nil)],
                 Vote::held_by_another(Some(Duration::ZERO)),
@@ -229,6 +301,44 @@ mod tests {
             let error = block_on(acquire(&mut server, &resource, &token, ttl)).unwrap_err();
             assert_eq!(error.delivery(), delivery, "{code}");
         }
+    }
+
+    #[test]
+    fn a_release_that_tells_counts_those_who_hear_it() {
+        let (resource, token) = (Resource::new("r").unwrap(), Token::from_bytes(*b"mine").unwrap());
+        let okay = |listeners| Reply::Value(b"OK".to_vec(), listeners);
+        let left = Some(Duration::from_millis(250));
+        for (answer, vote, listeners) in [
+            (okay(0), Vote::granted(), 0),
+            (okay(3), Vote::granted(), 3),
+            (okay(-1), Vote::granted(), 0),
+            (okay(i64::MAX), Vote::granted(), u32::MAX),
+            (Reply::Nil, Vote::not_held(), 0),
+            (Reply::Int(250), Vote::held_by_another(left), 0),
+        ] {
+            let mut server = Prompter::new([Ok(answer)]);
+            let told =
+                block_on(release_and_notify(&mut server, &resource, &token, Audience::Server));
+            assert_eq!(told.unwrap(), Announced { vote, listeners });
+            assert_eq!(server.heard, ["EVALSHA"]);
+        }
+        for odd in [Reply::Okay, Reply::Odd, Reply::Value(b"ok".to_vec(), 1)] {
+            let mut server = Prompter::new([Ok(odd)]);
+            let told =
+                block_on(release_and_notify(&mut server, &resource, &token, Audience::Server));
+            assert_eq!(told.unwrap_err().kind(), FailureKind::Protocol);
+        }
+    }
+
+    #[test]
+    fn a_notice_is_one_publish_whose_refusal_is_told() {
+        let resource = Resource::new("r").unwrap();
+        let mut server = Prompter::new([Ok(Reply::Int(0)), Err("NOPERM"), Ok(Reply::Okay)]);
+        let mut notify = || block_on(notify(&mut server, &resource)).map_err(|error| error.kind());
+        assert_eq!(notify(), Ok(()));
+        assert_eq!(notify(), Err(FailureKind::Rejected));
+        assert_eq!(notify(), Err(FailureKind::Protocol));
+        assert_eq!(server.heard, ["PUBLISH"; 3]);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt;
 
 use redlock_core::{Resource, Token};
 
-use crate::Script;
+use crate::{Channel, Script};
 
 /// One command of a lock, in words that any client library can send.
 ///
@@ -13,6 +13,15 @@ pub struct Command<'a> {
     resource: &'a Resource,
     token: Option<&'a Token>,
     millis: Option<u64>,
+    telling: Option<Telling<'a>>,
+}
+
+/// What is told to those who wait.
+#[derive(Clone, Copy)]
+struct Telling<'a> {
+    channel: &'a Channel,
+    message: &'a str,
+    always: bool,
 }
 
 /// One word of a [`Command`]. Its `Debug` tells the length of bytes only: they may be a token.
@@ -27,6 +36,7 @@ pub enum Word<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Verb {
     Set,
+    Publish,
     ByDigest(Script),
     ByText(Script),
 }
@@ -34,12 +44,25 @@ enum Verb {
 impl<'a> Command<'a> {
     /// `SET resource token NX PX millis`: takes the resource if it is free.
     pub(crate) const fn set(resource: &'a Resource, token: &'a Token, millis: u64) -> Self {
-        Self { verb: Verb::Set, resource, token: Some(token), millis: Some(millis) }
+        Self { token: Some(token), millis: Some(millis), ..Self::new(Verb::Set, resource) }
     }
 
     /// `EVALSHA`: runs a script that the server should know.
     pub(crate) const fn script(script: Script, resource: &'a Resource) -> Self {
-        Self { verb: Verb::ByDigest(script), resource, token: None, millis: None }
+        Self::new(Verb::ByDigest(script), resource)
+    }
+
+    /// `PUBLISH channel message`: tells those who wait for a resource, whose channel it must be.
+    pub(crate) const fn publish(
+        resource: &'a Resource,
+        channel: &'a Channel,
+        message: &'a str,
+    ) -> Self {
+        Self::new(Verb::Publish, resource).telling(channel, message, false)
+    }
+
+    const fn new(verb: Verb, resource: &'a Resource) -> Self {
+        Self { verb, resource, token: None, millis: None, telling: None }
     }
 
     pub(crate) const fn token(mut self, token: &'a Token) -> Self {
@@ -49,6 +72,17 @@ impl<'a> Command<'a> {
 
     pub(crate) const fn millis(mut self, millis: u64) -> Self {
         self.millis = Some(millis);
+        self
+    }
+
+    /// With what a script tells; even where nobody is known to listen, if `always`.
+    pub(crate) const fn telling(
+        mut self,
+        channel: &'a Channel,
+        message: &'a str,
+        always: bool,
+    ) -> Self {
+        self.telling = Some(Telling { channel, message, always });
         self
     }
 
@@ -65,12 +99,14 @@ impl<'a> Command<'a> {
     pub const fn name(&self) -> &'static str {
         match self.verb {
             Verb::Set => "SET",
+            Verb::Publish => "PUBLISH",
             Verb::ByDigest(_) => "EVALSHA",
             Verb::ByText(_) => "EVAL",
         }
     }
 
-    /// The one key that it is about, for clients that must know where a command goes.
+    /// The one key that it is about, for clients that must know where a command goes; also if it is
+    /// not among its words.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
         self.resource
@@ -78,20 +114,36 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, token, millis } = *self;
-        let text = |text: &'static str| Word::Bytes(text.as_bytes());
+        let Self { verb, resource, token, millis, telling } = *self;
+        let text = |text: &'a str| Word::Bytes(text.as_bytes());
+        let key = Some(text(resource.as_str()));
         let (before, after) = match verb {
-            Verb::Set => (None, [Some(text("NX")), Some(text("PX"))]),
-            Verb::ByDigest(script) => (Some(text(script.sha1())), [None; 2]),
-            Verb::ByText(script) => (Some(text(script.body())), [None; 2]),
+            Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
+            Verb::Publish => ([None; 3], [None; 2]),
+            Verb::ByDigest(script) => {
+                ([Some(text(script.sha1())), Some(Word::Number(1)), key], [None; 2])
+            }
+            Verb::ByText(script) => {
+                ([Some(text(script.body())), Some(Word::Number(1)), key], [None; 2])
+            }
         };
-        let keys = before.map(|_| Word::Number(1));
         let token = token.map(|token| Word::Bytes(token.as_bytes()));
-        [before, keys, Some(Word::Bytes(resource.as_str().as_bytes())), token]
-            .into_iter()
-            .chain(after)
-            .chain([millis.map(Word::Number)])
-            .flatten()
+        let told = match telling {
+            Some(Telling { channel, message, always }) => {
+                let always = always.then_some(Word::Number(1));
+                [Some(text(channel.as_str())), Some(text(message)), always]
+            }
+            None => [None; 3],
+        };
+        let millis = millis.map(Word::Number);
+        before.into_iter().chain([token]).chain(after).chain([millis]).chain(told).flatten()
+    }
+}
+
+/// Only where: the message says by whom.
+impl fmt::Debug for Telling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.channel, f)
     }
 }
 
@@ -128,6 +180,15 @@ mod tests {
         assert_eq!(spoken(extend), format!("EVALSHA {} 1 r t 7", Script::EXTEND.sha1()));
         let text = Script::EXTEND.body();
         assert_eq!(spoken(extend.by_text()), format!("EVAL {text} 1 r t 7"));
+
+        let channel = Channel::of(&resource);
+        let tell = Command::script(Script::RELEASE_AND_NOTIFY, &resource).token(&token);
+        let digest = Script::RELEASE_AND_NOTIFY.sha1();
+        let told = format!("EVALSHA {digest} 1 r t {} m", channel.as_str());
+        assert_eq!(spoken(tell.telling(&channel, "m", false)), told);
+        assert_eq!(spoken(tell.telling(&channel, "m", true)), format!("{told} 1"));
+        let publish = Command::publish(&resource, &channel, "m");
+        assert_eq!(spoken(publish), format!("PUBLISH {} m", channel.as_str()));
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

@@ -5,29 +5,39 @@
 //!
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
+//! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
+//!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
+//! * [`companion`]: names beside a resource, in its slot.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`failure`]: what an error of the server means for a lock.
 //! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod ask;
+mod channel;
 mod command;
+mod companion;
 mod exchange;
 mod failure;
 mod fitness;
 mod identity;
+mod mailbox;
 mod script;
 mod server_url;
+mod switchboard;
 mod url_error;
 
 pub use self::{
-    ask::{acquire, extend, inspect, release},
+    ask::{Audience, acquire, extend, inspect, notify, release, release_and_notify},
+    channel::Channel,
     command::{Command, Word},
+    companion::companion,
     exchange::{Exchange, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,
     script::Script,
     server_url::{ServerUrl, Transport},
+    switchboard::{Errand, Operator, Subscription, Switchboard},
     url_error::{UrlError, UrlProblem},
 };

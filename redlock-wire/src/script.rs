@@ -11,7 +11,7 @@
 /// [`INSPECT`](Self::INSPECT) alone takes no token, and answers the value and its milliseconds
 /// where the others answer an integer or OK.
 ///
-/// They use nothing newer than Redis 2.6.12. They write at most once, as their last step, so an
+/// They use nothing newer than Redis 2.6.12. They write at most once, and nothing after that fails, so an
 /// error means that nothing was changed. They have no `#!lua` line: with one, a server over its
 /// memory limit would refuse even to release (requirement R12). Errors are caught and handed on,
 /// because older servers bury the code of an error that ends a script in a text.
@@ -41,8 +41,23 @@ impl Script {
         sha1: "a9e4771e100293f460d9bb96591998424b133226",
     };
 
+    /// The same, and tells the channel `ARGV[2]`: `ARGV[3]`, a space, and how many hear it.
+    ///
+    /// Where the others answer OK it answers an array of that word and the number of subscribers
+    /// that the server knows of. With none, nothing is told, unless there is an `ARGV[4]`: the
+    /// other servers of a cluster may have some. A server that may not count is taken to have one.
+    ///
+    /// Once the key is deleted nothing can fail any more (requirement R53): a user without
+    /// `+publish`, without the channel, without `+pubsub|numsub`, or a server without `PUBSUB`
+    /// releases all the same.
+    pub const RELEASE_AND_NOTIFY: Self = Self {
+        body: include_str!("release_and_notify.lua"),
+        sha1: "86f2774e812ead9ea6dea7592e72342fc1c8ab76",
+    };
+
     /// Every script there is, to load when a connection is made.
-    pub const ALL: [Self; 3] = [Self::INSPECT, Self::EXTEND, Self::RELEASE];
+    pub const ALL: [Self; 4] =
+        [Self::INSPECT, Self::EXTEND, Self::RELEASE, Self::RELEASE_AND_NOTIFY];
 
     /// What `EVAL` and `SCRIPT LOAD` take.
     #[must_use]
