@@ -34,7 +34,9 @@ pub(crate) trait Held: Send {
 pub(crate) enum Kind {
     /// This project's, over redis-rs, with its settings as they are by default.
     Ours,
-    /// The same with nodes that tell nobody of releases, and with pauses of 0 to 200 ms.
+    /// The same over fred.
+    Fred,
+    /// Over redis-rs with nodes that tell nobody of releases, and with pauses of 0 to 200 ms.
     Polling,
     /// `rslock`, which looks again after a random time of up to 200 ms.
     #[cfg(feature = "peers")]
@@ -44,6 +46,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: &[Self] = &[
         Self::Ours,
+        Self::Fred,
         Self::Polling,
         #[cfg(feature = "peers")]
         Self::Rslock,
@@ -53,16 +56,23 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ours => "redlocks, redis-rs",
-            Self::Polling => "the same, polling at 0–200 ms",
+            Self::Fred => "redlocks, fred",
+            Self::Polling => "redlocks, redis-rs, polling at 0–200 ms",
             #[cfg(feature = "peers")]
             Self::Rslock => "rslock",
         }
     }
 
+    /// Whether it is told of releases, or would be if nodes could tell: what the goals are about.
+    pub(crate) const fn is_told(self) -> bool {
+        matches!(self, Self::Ours | Self::Fred)
+    }
+
     /// The client over the servers at these urls. Connects when first used.
     pub(crate) fn client(self, urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
         match self {
-            Self::Ours => ours::waiting(urls),
+            Self::Ours => ours::over_redis_rs(urls),
+            Self::Fred => ours::over_fred(urls),
             Self::Polling => ours::polling(urls),
             #[cfg(feature = "peers")]
             Self::Rslock => Ok(rslock::client(urls)),

@@ -76,10 +76,9 @@ impl Lane {
         let rested = self.uncontended(plan.pairs / 5, SETTLE)?;
         self.rested.round(rested);
 
-        let (count, phases) = match self.kind {
-            Kind::Ours => (plan.handoffs, PHASES),
-            // Whoever looks from time to time.
-            _ => (plan.polled, POLLED_PHASES),
+        let (count, phases) = match self.kind.is_told() {
+            true => (plan.handoffs, PHASES),
+            false => (plan.polled, POLLED_PHASES),
         };
         self.holder.tell(&acquire())?;
         self.holder.instant()?;
@@ -135,6 +134,7 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
             "p99",
             "longest",
             "pair: median",
+            "of rounds",
             "p99",
             "pair after a pause: median",
             "median ÷ pair's median",
@@ -145,26 +145,28 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
     for lane in lanes {
         let (handoff, pair, rested) =
             (lane.handoffs.summary(), lane.pairs.summary(), lane.rested.summary());
-        let (low, high) = handoff.spread;
+        let name = format!("{}, {}", lane.topology, lane.kind.name());
+        let spread = |of: Summary| format!("{} – {}", millis(of.spread.0), millis(of.spread.1));
         let median = ratio(handoff.median, pair.median);
         let p99 = ratio(handoff.p99, pair.median);
         table.row([
-            format!("{}, {}", lane.topology, lane.kind.name()),
+            name.clone(),
             handoff.count.to_string(),
             millis(handoff.median),
-            format!("{} – {}", millis(low), millis(high)),
+            spread(handoff),
             millis(handoff.p99),
             millis(handoff.longest),
             millis(pair.median),
+            spread(pair),
             millis(pair.p99),
             millis(rested.median),
             times(median),
             times(p99),
             times(ratio(handoff.p99, pair.p99)),
         ]);
-        if lane.kind == Kind::Ours {
-            report.goal(format!("{}: median in pairs", lane.topology), 3.0, median);
-            report.goal(format!("{}: p99 in pairs", lane.topology), 10.0, p99);
+        if lane.kind.is_told() {
+            report.goal(format!("{name}: median in pairs"), 3.0, median);
+            report.goal(format!("{name}: p99 in pairs"), 10.0, p99);
         }
         report.figures(&Figures {
             kind: lane.kind,

@@ -1,15 +1,21 @@
-//! This project's client over redis-rs, by its public API.
+//! This project's client by its public API.
 
 use std::time::Duration;
 
-use redlocks::{Guard, Redlock, Retry, async_trait, redis_rs::RedisNode};
+use redlocks::{Guard, Redlock, Retry, async_trait, fred::FredNode, redis_rs::RedisNode};
 
 use super::{Held, LockClient, deaf::Deaf};
 use crate::Failure;
 
 /// With the settings that a program has that sets none.
-pub(super) fn waiting(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
+pub(super) fn over_redis_rs(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
     let redlock = Redlock::builder().nodes(RedisNode::open_all(urls)?).build()?;
+    Ok(Box::new(redlock))
+}
+
+/// The same over fred.
+pub(super) fn over_fred(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
+    let redlock = Redlock::builder().nodes(FredNode::open_all(urls)?).build()?;
     Ok(Box::new(redlock))
 }
 

@@ -73,8 +73,8 @@ pub(super) fn tell(entries: &[Entry<'_>], mut report: Report) -> Result<Report, 
         ]);
         histogram.row([name.clone()].into_iter().chain(buckets(rounds).map(percent)));
 
-        if entry.kind == Kind::Ours {
-            report.goal(format!("{}: commands in pairs", entry.topology.name()), 3.0, ratio);
+        if entry.kind.is_told() {
+            report.goal(format!("{name}: commands in pairs"), 3.0, ratio);
         }
         let overlaps: usize = rounds.iter().map(|round| round.overlaps).sum();
         if overlaps > 0 {
