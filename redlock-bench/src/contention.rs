@@ -7,11 +7,14 @@ mod tell;
 use std::time::Duration;
 
 use self::contest::{Entry, Terms};
-use crate::{Failure, client::Kind, machine::Machine, report::Report, topology::Topology};
+use crate::{
+    Failure, Settings, client::Kind, machine::Machine, report::Report, topology::Topology,
+};
 
-pub(crate) fn measure(quick: bool) -> Result<Report, Failure> {
-    let (rounds, length) = if quick { (1, QUICK) } else { (4, FULL) };
-    let terms = Terms { processes: 8, tasks: 4, hold: Duration::from_millis(1), length };
+pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
+    let (rounds, length) = if settings.quick { (1, QUICK) } else { (4, FULL) };
+    let hold = Duration::from_millis(1);
+    let terms = Terms { processes: 8, tasks: 4, hold, length, threads: settings.threads };
     let topologies = Topology::start_all()?;
     let machine = Machine::look(&topologies[0].servers[0])?;
     let mut entries = Vec::new();
@@ -25,8 +28,8 @@ pub(crate) fn measure(quick: bool) -> Result<Report, Failure> {
             entry.round(&terms)?;
         }
     }
-    tell::tell(&entries, Report::new("Contention", quick, machine))
+    tell::tell(&entries, Report::new("Contention", settings, machine))
 }
 
-const FULL: Duration = Duration::from_secs(4);
+const FULL: Duration = Duration::from_secs(3);
 const QUICK: Duration = Duration::from_millis(700);

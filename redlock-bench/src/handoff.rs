@@ -4,12 +4,12 @@
 //! wait. Beside it, in the same rounds, uncontended pairs of acquire and release of the same two
 //! processes.
 
-use std::{mem, thread, time::Duration};
+use std::{mem, num::NonZeroUsize, thread, time::Duration};
 
 use serde::Serialize;
 
 use crate::{
-    Failure,
+    Failure, Settings,
     client::Kind,
     machine::Machine,
     report::{Report, Table, millis, times},
@@ -18,14 +18,14 @@ use crate::{
     worker::{Order, Worker},
 };
 
-pub(crate) fn measure(quick: bool) -> Result<Report, Failure> {
-    let plan = if quick { QUICK } else { FULL };
+pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
+    let plan = if settings.quick { QUICK } else { FULL };
     let topologies = Topology::start_all()?;
     let machine = Machine::look(&topologies[0].servers[0])?;
     let mut lanes = Vec::new();
     for topology in &topologies {
         for &kind in Kind::ALL {
-            lanes.push(Lane::start(kind, topology)?);
+            lanes.push(Lane::start(kind, topology, settings.threads)?);
         }
     }
     for round in 0..plan.rounds {
@@ -33,7 +33,7 @@ pub(crate) fn measure(quick: bool) -> Result<Report, Failure> {
             lane.round(&plan, round)?;
         }
     }
-    tell(&lanes, Report::new("Hand-off between processes", quick, machine))
+    tell(&lanes, Report::new("Hand-off between processes", settings, machine))
 }
 
 /// How much is measured.
@@ -58,12 +58,12 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(kind: Kind, topology: &Topology) -> Result<Self, Failure> {
+    fn start(kind: Kind, topology: &Topology, threads: NonZeroUsize) -> Result<Self, Failure> {
         Ok(Self {
             kind,
             topology: topology.name(),
-            holder: Worker::start(kind, &topology.urls)?,
-            waiter: Worker::start(kind, &topology.urls)?,
+            holder: Worker::start(kind, &topology.urls, threads)?,
+            waiter: Worker::start(kind, &topology.urls, threads)?,
             handoffs: Samples::default(),
             pairs: Samples::default(),
             rested: Samples::default(),
@@ -180,7 +180,7 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
     Ok(report)
 }
 
-const FULL: Plan = Plan { rounds: 20, pairs: 100, handoffs: 50, polled: 10 };
+const FULL: Plan = Plan { rounds: 16, pairs: 100, handoffs: 50, polled: 5 };
 const QUICK: Plan = Plan { rounds: 2, pairs: 50, handoffs: 10, polled: 2 };
 
 /// So long after its start an acquire has subscribed, tried, and waits.

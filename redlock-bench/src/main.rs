@@ -14,9 +14,9 @@ mod samples;
 mod topology;
 mod worker;
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, num::NonZeroUsize, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::report::Report;
 
@@ -26,12 +26,23 @@ use crate::report::Report;
 struct Cli {
     #[command(subcommand)]
     what: What,
-    /// Some seconds instead of minutes: to see that it runs. The figures are not worth keeping.
-    #[arg(long, global = true)]
-    quick: bool,
+    #[command(flatten)]
+    settings: Settings,
     /// Also writes all figures to this file.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// What is asked of every benchmark.
+#[derive(Clone, Copy, Debug, Args)]
+struct Settings {
+    /// Some seconds instead of minutes: to see that it runs. The figures are not worth keeping.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// The threads of the runtime of each process that locks; with one it is tokio's runtime of
+    /// the current thread.
+    #[arg(long, global = true, default_value = "1")]
+    threads: NonZeroUsize,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,9 +76,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         What::Handoff => handoff::measure,
         What::Contention => contention::measure,
         What::Queue => queue::measure,
-        What::Worker => return worker::serve().map(|()| ExitCode::SUCCESS),
+        What::Worker => return worker::serve(cli.settings.threads).map(|()| ExitCode::SUCCESS),
     };
-    let report: Report = measure(cli.quick)?;
+    let report: Report = measure(cli.settings)?;
     print!("{}", report.markdown());
     if let Some(file) = &cli.json {
         std::fs::write(file, report.json()?)

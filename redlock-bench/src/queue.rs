@@ -1,6 +1,6 @@
 //! A thousand tasks of one process for one resource, beside a plain mutex.
 
-use std::{cell::RefCell, pin::pin, time::Duration};
+use std::{cell::RefCell, num::NonZeroUsize, pin::pin, time::Duration};
 
 use futures::future::{Either, join, select, try_join_all};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    Failure,
+    Failure, Settings,
     client::{Kind, LockClient, over_memory},
     clock::Instant,
     hold::hold,
@@ -20,11 +20,15 @@ use crate::{
     topology::Topology,
 };
 
-pub(crate) fn measure(quick: bool) -> Result<Report, Failure> {
-    let (rounds, limit) = if quick { (1, QUICK) } else { (3, FULL) };
+pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
+    let (rounds, limit) = if settings.quick { (1, QUICK) } else { (3, FULL) };
     let topology = Topology::start(3)?;
     let machine = Machine::look(&topology.servers[0])?;
-    let mut report = Report::new("A queue in one process", quick, machine);
+    let mut report = {
+        // The order in which tasks of several threads ask is not known.
+        let settings = Settings { threads: NonZeroUsize::MIN, ..settings };
+        Report::new("A queue in one process", settings, machine)
+    };
     let mut table = Table::new(
         "1,000 tasks of one process, in the order in which they asked",
         [

@@ -4,13 +4,14 @@ use std::{fmt::Write, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Failure, machine::Machine};
+use crate::{Failure, Settings, machine::Machine};
 
 /// The figures of one benchmark, and where they were taken.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     title: &'static str,
     quick: bool,
+    threads: usize,
     machine: Machine,
     tables: Vec<Table>,
     goals: Vec<Goal>,
@@ -37,9 +38,11 @@ struct Goal {
 }
 
 impl Report {
-    pub(crate) fn new(title: &'static str, quick: bool, machine: Machine) -> Self {
+    pub(crate) fn new(title: &'static str, settings: Settings, machine: Machine) -> Self {
         let (tables, goals, faults, figures) = Default::default();
-        Self { title, quick, machine: machine.finished(), tables, goals, faults, figures }
+        let Settings { quick, threads } = settings;
+        let (threads, machine) = (threads.get(), machine.finished());
+        Self { title, quick, threads, machine, tables, goals, faults, figures }
     }
 
     pub(crate) fn table(&mut self, table: Table) {
@@ -70,7 +73,8 @@ impl Report {
     }
 
     pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("# {}\n\n{}\n", self.title, self.machine);
+        let mut text = format!("# {}\n\n{}", self.title, self.machine);
+        let _ = writeln!(text, " Threads of a process that locks: {}.", self.threads);
         if self.quick {
             text += "\nA quick run: it shows that the benchmark runs, and little else.\n";
         }

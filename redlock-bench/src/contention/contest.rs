@@ -1,6 +1,6 @@
 //! One client on one topology: [`Entry`], and its rounds.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use super::fairness::Fairness;
 use crate::{
@@ -19,6 +19,7 @@ pub(super) struct Terms {
     pub(super) tasks: usize,
     pub(super) hold: Duration,
     pub(super) length: Duration,
+    pub(super) threads: NonZeroUsize,
 }
 
 /// A client on a topology, and what was seen of it.
@@ -43,7 +44,7 @@ impl<'a> Entry<'a> {
         let callers = monitor.stop()?;
         drop(workers);
 
-        let mut alone = Worker::start(kind, &topology.urls)?;
+        let mut alone = Worker::start(kind, &topology.urls, terms.threads)?;
         let resource = "uncontended".to_owned();
         let (_, counts) = counted(topology, || {
             alone.tell(&Order::Pairs { resource, count: PAIRS, pause: Duration::ZERO })?;
@@ -77,7 +78,7 @@ impl<'a> Entry<'a> {
 }
 
 fn start(kind: Kind, topology: &Topology, terms: &Terms) -> Result<Vec<Worker>, Failure> {
-    (0..terms.processes).map(|_| Worker::start(kind, &topology.urls)).collect()
+    (0..terms.processes).map(|_| Worker::start(kind, &topology.urls, terms.threads)).collect()
 }
 
 /// For a resource that nobody has competed for: there are clients that leave keys behind when they

@@ -1,6 +1,7 @@
 use std::{
     env,
     io::{BufRead, BufReader, Write},
+    num::NonZeroUsize,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -20,9 +21,14 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Starts a process and has it connect.
-    pub(crate) fn start(kind: Kind, urls: &[String]) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        kind: Kind,
+        urls: &[String],
+        threads: NonZeroUsize,
+    ) -> Result<Self, Failure> {
         let mut child = Command::new(env::current_exe()?)
             .arg("worker")
+            .args(["--threads", &threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -1,5 +1,6 @@
 use std::{
     io::{self, BufRead, Write},
+    num::NonZeroUsize,
     process, thread,
 };
 
@@ -14,7 +15,7 @@ use crate::{
 
 /// Does what comes in by the standard input, until that ends: so no worker outlives its parent,
 /// however that one ends.
-pub(crate) fn serve() -> Result<(), Failure> {
+pub(crate) fn serve(threads: NonZeroUsize) -> Result<(), Failure> {
     let (sender, mut orders) = mpsc::unbounded_channel();
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -24,9 +25,13 @@ pub(crate) fn serve() -> Result<(), Failure> {
         }
         process::exit(0);
     });
-    // One thread, as there are more workers than cores.
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let mut runtime = match threads.get() {
+        1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.worker_threads(threads.get()).enable_all().build()?;
+    // A task, as most code that locks is: the thread that blocks here belongs to no worker.
+    let served = runtime.spawn(async move {
         let mut state = State::default();
         while let Some(line) = orders.recv().await {
             let done = match serde_json::from_str(&line) {
@@ -40,7 +45,8 @@ pub(crate) fn serve() -> Result<(), Failure> {
             out.flush()?;
         }
         Ok(())
-    })
+    });
+    runtime.block_on(served)?
 }
 
 #[derive(Default)]
