@@ -27,6 +27,10 @@ impl<N: LockNode> LockNode for Deaf<N> {
         None
     }
 
+    fn fencing(&self) -> Option<&dyn redlocks::Fencing> {
+        self.0.fencing()
+    }
+
     async fn acquire(
         &self,
         resource: &Resource,
