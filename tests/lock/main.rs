@@ -9,6 +9,7 @@ mod clean_up;
 mod custom;
 mod endings;
 mod holding;
+mod queueing;
 mod races;
 mod reentrant;
 mod renewing;
