@@ -49,7 +49,32 @@
 //!   noticed at the next connection.
 //! * With RESP3 ([`resp3`](RedisNode::resp3)) it says and hears the same.
 //! * It needs `+set +get +del +pttl +pexpire +eval +evalsha` on the keys. With `+info` as well two
-//!   nodes that are one server are found out, and servers that must not vote; with `+script|load` the scripts are there beforehand.
+//!   nodes that are one server are found out, and servers that must not vote; with `+script|load`
+//!   the scripts are there beforehand.
+//!
+//! # Telling those who wait
+//!
+//! A release tells those who wait for the resource, on a channel of its own whose name begins with
+//! `redlocks:`. Where somebody waits, the node has one connection more to listen on, shared by all
+//! who do: made for the first of them, closed half a second after the last. While it is idle the
+//! server is asked every five seconds whether it is still there; a late answer ends it, and so does
+//! a master that the sentinels have replaced. Whoever waits then subscribes again, and looks at the
+//! lock by himself.
+//!
+//! * It needs `+publish +subscribe +unsubscribe +pubsub|numsub`, `+ping`, and the channels
+//!   `&redlocks:*`. Without any of these a release is a release all the same: without `+publish` or
+//!   the channels nobody is told, without `+subscribe` or the channels nobody can listen, without
+//!   `+pubsub|numsub` (Redis 6: `+pubsub`) something is published even if nobody listens.
+//! * With nobody listening it costs the server about as much again as the release itself, one or two
+//!   microseconds, and no message.
+//! * In a cluster, any one of the servers that the node was made with is listened to, and each
+//!   message goes to all servers (plain `PUBLISH`, in every version). How many hear it is
+//!   then known only as far as they are connected to the master that has the key.
+//! * A node from a manager, a connection or a pool that was brought along cannot listen, since
+//!   those do not tell where they lead, and has no [`notifications`] at all: give it a client by
+//!   [`listening_with`](RedisNode::listening_with).
+//!
+//! [`notifications`]: redlock_core::LockNode::notifications
 
 mod attempt;
 #[cfg(feature = "cluster")]

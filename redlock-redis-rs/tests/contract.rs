@@ -66,7 +66,7 @@ async fn a_holder_without_expiry_has_no_known_end() {
     let name = resource("r");
     server.cmd::<()>(&["SET", "r", "theirs"]).unwrap();
     let vote = node.acquire(&name, &token("mine"), ttl(1_000)).await.unwrap();
-    assert_eq!(vote, Vote::held_by_another(None));
+    assert_eq!(vote, Vote::held_by(token("theirs").fingerprint(), None));
     let inspection = node.inspect(&name).await.unwrap();
     let held = Inspection::Held { token: token("theirs"), remaining: None };
     assert_eq!(inspection, held);
