@@ -165,12 +165,13 @@ async fn an_answer_that_never_comes_ends_everything_and_does_not_take_for_ever()
 #[tokio::test]
 async fn more_notices_than_anybody_keeps_leave_each_listener_one_at_least() {
     let server = Server::start().unwrap();
-    let node = node(&server);
+    // Whatever else this machine has to do: that nothing is lost silently is what matters.
+    let node = node(&server).connect_timeout(PATIENCE).response_timeout(PATIENCE);
     let mut notices = subscribe(&node, "busy").await.unwrap();
     let quiet = subscribe(&node, "quiet").await.unwrap();
     let channels: Vec<String> = server.cmd(&["PUBSUB", "CHANNELS"]).unwrap();
     let busy = channels.iter().find(|channel| channel.contains("busy")).unwrap();
-    let flood = "for i = 1, 100000 do redis.call('PUBLISH', ARGV[1], '0000000000000001 1') end";
+    let flood = "for i = 1, 20000 do redis.call('PUBLISH', ARGV[1], '0000000000000001 1') end";
     server.cmd::<()>(&["EVAL", flood, "0", busy]).unwrap();
     next(&mut notices).await.unwrap();
     // Who has heard nothing may have missed something, and is told that much.
