@@ -175,6 +175,15 @@ struct Call<'a> {
     turn: Option<Turn<'a>>,
 }
 
+impl Call<'_> {
+    /// What has happened to one connection may have happened to the one that is listened on.
+    fn doubt_subscriptions(&self) {
+        if let Some(subscriptions) = &self.lanes.subscriptions {
+            subscriptions.doubt();
+        }
+    }
+}
+
 impl Exchange for Call<'_> {
     fn label(&self) -> &Arc<str> {
         &self.lanes.config.label
@@ -194,12 +203,12 @@ impl Exchange for Call<'_> {
                     self.outcome = Outcome::Known;
                 } else if error.is_unrecoverable_error() {
                     self.lanes.close(&self.lane);
-                    self.lanes.doubt_subscriptions();
+                    self.doubt_subscriptions();
                 }
                 Cause::Redis(error)
             }
             Err(_) => {
-                self.lanes.doubt_subscriptions();
+                self.doubt_subscriptions();
                 Cause::Late(patience)
             }
         };

@@ -195,13 +195,6 @@ impl Lanes {
         drop(gone);
     }
 
-    /// What has happened to one connection may have happened to the one that is listened on.
-    pub(super) fn doubt_subscriptions(&self) {
-        if let Some(subscriptions) = &self.subscriptions {
-            subscriptions.doubt();
-        }
-    }
-
     /// Closes a lane unless somebody is on it, or something on it is in doubt.
     pub(super) fn close_if_quiet(&self, lane: &Lane) -> bool {
         let mut state = self.state();

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use futures::{FutureExt, StreamExt};
 use redlock_core::{Fingerprint, Resource};
 
@@ -186,4 +188,55 @@ fn the_operator_is_woken_by_whatever_it_has_to_say() {
         let (errand, ()) = futures::join!(operator.errand(), async { drop(subscription) });
         assert_eq!(errand, Errand::Unsubscribe(channel("r")));
     });
+}
+
+/// A server that hears of one channel, and answers when told to.
+#[derive(Default)]
+struct Server {
+    heard: Option<Errand>,
+    is_subscribed: bool,
+}
+
+impl Server {
+    fn take(&mut self, operator: &mut Operator) {
+        let Some(errand) = errand(operator) else { return };
+        assert_eq!(self.heard, None, "two requests are under way for one channel");
+        // It acts at once, and its answer is on the way.
+        self.is_subscribed = matches!(errand, Errand::Subscribe(_));
+        self.heard = Some(errand);
+    }
+
+    fn answer(&mut self, operator: &Operator) {
+        match self.heard.take() {
+            Some(Errand::Subscribe(channel)) => operator.subscribed(&channel),
+            Some(Errand::Unsubscribe(channel)) => operator.unsubscribed(&channel),
+            None => {}
+        }
+    }
+}
+
+#[test]
+fn in_whatever_order_things_happen_who_is_subscribed_is_heard_and_nobody_else_costs_anything() {
+    const STEPS: u32 = 8;
+    for order in 0..4_u32.pow(STEPS) {
+        let (switchboard, mut operator) = switchboard();
+        let (mut server, mut subscribers) = (Server::default(), VecDeque::new());
+        for step in 0..STEPS {
+            match order / 4_u32.pow(step) % 4 {
+                0 => subscribers.push_back(switchboard.join(channel("r")).unwrap()),
+                1 => drop(subscribers.pop_front()),
+                2 => server.take(&mut operator),
+                _ => server.answer(&operator),
+            }
+            let is_deaf = !server.is_subscribed && subscribers.iter().any(is_subscribed);
+            assert!(!is_deaf, "order {order}: a subscriber is told that he hears and does not");
+        }
+        for _ in 0..3 {
+            server.answer(&operator);
+            server.take(&mut operator);
+        }
+        assert!(subscribers.iter().all(is_subscribed), "order {order}: somebody waits for ever");
+        assert_eq!(server.is_subscribed, !subscribers.is_empty(), "order {order}");
+        assert_eq!(operator.shared.state().lines.is_empty(), subscribers.is_empty());
+    }
 }

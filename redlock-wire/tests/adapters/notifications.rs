@@ -300,7 +300,7 @@ fn each_runtime_listens_by_itself_and_its_streams_end_with_it() {
     });
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn subscribers_come_and_go_all_the_time() {
     let server = Server::start().unwrap();
     let node = node(&server);
