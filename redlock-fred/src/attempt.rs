@@ -7,7 +7,7 @@ use fred::{
     interfaces::ClientLike,
     types::{
         ConnectHandle,
-        config::{Config as Settings, ConnectionConfig, PerformanceConfig},
+        config::{Config as Settings, PerformanceConfig},
     },
 };
 use futures::{
@@ -41,7 +41,7 @@ pub(crate) async fn run(
     doubt: Arc<Notify>,
 ) {
     let life = async {
-        let opening = open(&config, settings.clone());
+        let opening = open(&config, settings.clone(), PerformanceConfig::default());
         let opened = match timeout(config.connect_timeout, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(Cause::Late(config.connect_timeout)),
@@ -68,7 +68,7 @@ pub(crate) async fn run(
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) identity: Option<Identity>,
-    task: Task,
+    pub(crate) task: Task,
 }
 
 /// The task of a client, with its connections: ended when dropped.
@@ -81,29 +81,26 @@ impl Drop for Task {
 }
 
 /// Connects, logs in, and gets acquainted. Dropped, what this gives ends the connection.
-pub(crate) async fn open(config: &Config, settings: Settings) -> Result<Opened, Cause> {
-    let connection = config.connection(&settings);
-    let (client, mut task) = connect(settings, PerformanceConfig::default(), connection).await?;
-    let identity = match future::select(pin!(introduce(&client, config)), &mut task.0).await {
-        Either::Left((identity, _)) => identity?,
-        Either::Right((ended, _)) => return Err(Cause::of_end(ended)),
-    };
-    Ok(Opened { client, identity, task })
-}
-
-/// Connects and logs in. Dropped, the task ends the connection.
-pub(crate) async fn connect(
+pub(crate) async fn open(
+    config: &Config,
     settings: Settings,
     performance: PerformanceConfig,
-    connection: ConnectionConfig,
-) -> Result<(Client, Task), Cause> {
+) -> Result<Opened, Cause> {
     // The first error is the answer: there is no second attempt that could hide it.
     let settings = Settings { fail_fast: true, ..settings };
+    let connection = config.connection(&settings);
     let client = Client::new(settings, Some(performance), Some(connection), None);
-    // Listens before there is anything to hear, so that no news is missed.
-    let mut connected = pin!(client.wait_for_connect());
-    let _ = futures::poll!(&mut connected);
-    let task = Task(client.connect());
-    connected.await.map_err(Cause::Fred)?;
-    Ok((client.clone(), task))
+    let mut task;
+    let identity = {
+        // Listens before there is anything to hear, so that no news is missed.
+        let mut connected = pin!(client.wait_for_connect());
+        let _ = futures::poll!(&mut connected);
+        task = Task(client.connect());
+        connected.await.map_err(Cause::Fred)?;
+        match future::select(pin!(introduce(&client, config)), &mut task.0).await {
+            Either::Left((identity, _)) => identity?,
+            Either::Right((ended, _)) => return Err(Cause::of_end(ended)),
+        }
+    };
+    Ok(Opened { client, identity, task })
 }

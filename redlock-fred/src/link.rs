@@ -1,5 +1,5 @@
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Instant,
 };
 
@@ -14,7 +14,10 @@ use fred::{
 };
 use redlock_core::{Identity, NodeError, Resource};
 use redlock_wire::{Channel, Subscription};
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+};
 
 use crate::{
     attempt,
@@ -38,7 +41,7 @@ pub(crate) struct Link {
     guests: Vec<Arc<Guest>>,
     slots: Slots,
     listeners: Listeners,
-    identity: Mutex<Option<Identity>>,
+    identity: watch::Sender<Option<Identity>>,
     /// Woken when an answer is late: a master may have been replaced.
     doubt: Arc<Notify>,
 }
@@ -78,13 +81,13 @@ impl Link {
             guests,
             slots: Slots::default(),
             listeners: Listeners::default(),
-            identity: Mutex::new(None),
+            identity: watch::Sender::new(None),
             doubt: Arc::default(),
         }
     }
 
     pub(crate) fn identity(&self) -> Option<Identity> {
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.identity.borrow()
     }
 
     /// A connection for calls on this resource, made now if there is none.
@@ -159,7 +162,8 @@ impl Link {
         match self.listeners.join(runtime.id(), channel, label)? {
             Joined::Place(place) => Ok(place),
             Joined::First { place, duty } => {
-                runtime.spawn(listening::run(Arc::clone(&self.config), settings, duty));
+                let (config, others) = (Arc::clone(&self.config), self.identity.subscribe());
+                runtime.spawn(listening::run(config, settings, duty, others));
                 Ok(place)
             }
         }
@@ -178,7 +182,7 @@ impl Link {
     async fn meet(&self, guest: &Guest) -> Result<(), Cause> {
         if guest.is_new() {
             let identity = introduce(guest.client(), &self.config).await?;
-            *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+            self.identity.send_replace(identity);
             guest.introduced();
         }
         Ok(())
@@ -214,7 +218,7 @@ pub(crate) struct Tenancy {
 impl Tenancy {
     pub(crate) fn connected(&self, client: Client, identity: Option<Identity>) -> Session {
         if let Some(link) = self.link.upgrade() {
-            *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+            link.identity.send_replace(identity);
             link.slots.set(self.generation, State::Connected(client.clone()));
         }
         Session::of_link(client, self.generation)

@@ -4,6 +4,7 @@ use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use fred::{
     clients::Client,
+    error::{Error, ErrorKind},
     interfaces::EventInterface,
     types::{
         Message,
@@ -14,15 +15,18 @@ use futures::{
     FutureExt,
     future::{self, Either},
 };
-use redlock_core::NodeError;
+use redlock_core::{Identity, NodeError};
 use redlock_wire::{Channel, Errand, Operator};
 use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
+    sync::{
+        broadcast::{Receiver, error::RecvError},
+        watch,
+    },
     time::timeout,
 };
 
 use crate::{
-    attempt::{Task, connect},
+    attempt::{Opened, open},
     config::{Config, rotated},
     error::Cause,
     line::{Answer, Line},
@@ -31,18 +35,23 @@ use crate::{
 
 /// Connects, and serves those who listen until nobody does, or the connection ends.
 ///
-/// The client may not connect a second time, so nothing is missed behind anybody's back.
+/// The client may not connect a second time, so nothing is missed behind anybody's back. `known` is
+/// who the server is at the other end of the node's connections for commands.
 pub(crate) async fn run(
     config: Arc<Config>,
     settings: Settings,
     Duty { operator, failure, attempt }: Duty,
+    mut known: watch::Receiver<Option<Identity>>,
 ) {
     let mut service = Service { config, operator, granted: HashSet::new() };
     let ended = match service.connect(rotated(settings, attempt)).await {
-        Ok((client, mut task)) => {
-            let ended = match future::select(pin!(service.serve(client)), &mut task.0).await {
+        Ok(Opened { client, identity, mut task }) => {
+            let elsewhere = pin!(until_elsewhere(identity, &mut known));
+            let ends = future::select(&mut task.0, elsewhere);
+            let ended = match future::select(pin!(service.serve(client)), ends).await {
                 Either::Left((served, _)) => served,
-                Either::Right((ended, _)) => Err(Cause::of_end(ended)),
+                Either::Right((Either::Left((ended, _)), _)) => Err(Cause::of_end(ended)),
+                Either::Right((Either::Right(_), _)) => Err(replaced()),
             };
             ended.map_err(|cause| cause.of_command(&service.config.label).into())
         }
@@ -54,6 +63,26 @@ pub(crate) async fn run(
     if let Err(error) = ended {
         service.operator.end(&error);
     }
+}
+
+/// Completes when commands go to another server than this one: releases are told there now.
+async fn until_elsewhere(
+    identity: Option<Identity>,
+    known: &mut watch::Receiver<Option<Identity>>,
+) {
+    // What was known before is of no interest: the connection for commands may be the older one.
+    while known.changed().await.is_ok() {
+        let known = *known.borrow_and_update();
+        if identity.is_some() && known.is_some() && identity != known {
+            return;
+        }
+    }
+    // The node is gone, and who listens still does.
+    future::pending().await
+}
+
+fn replaced() -> Cause {
+    Cause::Fred(Error::new(ErrorKind::IO, "the node has another server now"))
 }
 
 /// What is done for those who listen.
@@ -72,14 +101,13 @@ enum Event {
 }
 
 impl Service {
-    async fn connect(&self, settings: Settings) -> Result<(Client, Task), NodeError> {
+    async fn connect(&self, settings: Settings) -> Result<Opened, NodeError> {
         let limit = self.config.connect_timeout;
         let performance =
             PerformanceConfig { broadcast_channel_capacity: HEARD_AT_ONCE, ..Default::default() };
-        let connection = self.config.connection(&settings);
-        let connected = timeout(limit, connect(settings, performance, connection)).await;
-        let connected = connected.unwrap_or(Err(Cause::Late(limit)));
-        connected.map_err(|cause| cause.of_connecting(&self.config.label))
+        let opened = timeout(limit, open(&self.config, settings, performance)).await;
+        let opened = opened.unwrap_or(Err(Cause::Late(limit)));
+        opened.map_err(|cause| cause.of_connecting(&self.config.label))
     }
 
     /// Until nobody listens any more.

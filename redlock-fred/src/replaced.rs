@@ -7,7 +7,7 @@ use fred::{
     interfaces::ClientLike,
     types::{
         ClusterHash, CustomCommand,
-        config::{Config as Settings, Options},
+        config::{Config as Settings, Options, PerformanceConfig},
     },
 };
 use futures::future;
@@ -45,7 +45,8 @@ pub(crate) async fn until_replaced(
             let settings = rotated(settings.clone(), attempts);
             attempts += 1;
             // One that may vote, or there is nothing to leave this one for.
-            let led = timeout(config.connect_timeout, open(config, settings)).await;
+            let opening = open(config, settings, PerformanceConfig::default());
+            let led = timeout(config.connect_timeout, opening).await;
             if led.is_ok_and(|led| led.is_ok_and(|led| is_another(&led, client, identity))) {
                 return;
             }

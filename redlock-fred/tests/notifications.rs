@@ -7,10 +7,19 @@ mod every_adapter;
 #[path = "common/scripted.rs"]
 mod scripted;
 
-use std::time::Duration;
+use std::{
+    io,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use common::{
-    Node, PATIENCE, connected, node, poll_and_drop, resource, settings, token, ttl, until,
+    Node, PATIENCE, connected, node, poll_and_drop, resource, settings, token, ttl, until, votes,
 };
 use futures::{StreamExt, future::join_all, stream::BoxStream};
 use redlock_core::{Delivery, FailureKind, LockNode, NodeError, Notice, Notifications, Vote};
@@ -165,12 +174,13 @@ async fn an_answer_that_never_comes_ends_everything_and_does_not_take_for_ever()
 #[tokio::test]
 async fn more_notices_than_anybody_keeps_leave_each_listener_one_at_least() {
     let server = Server::start().unwrap();
-    let node = node(&server);
+    // Whatever else this machine has to do: that nothing is lost silently is what matters.
+    let node = node(&server).connect_timeout(PATIENCE).response_timeout(PATIENCE);
     let mut notices = subscribe(&node, "busy").await.unwrap();
     let quiet = subscribe(&node, "quiet").await.unwrap();
     let channels: Vec<String> = server.cmd(&["PUBSUB", "CHANNELS"]).unwrap();
     let busy = channels.iter().find(|channel| channel.contains("busy")).unwrap();
-    let flood = "for i = 1, 100000 do redis.call('PUBLISH', ARGV[1], '0000000000000001 1') end";
+    let flood = "for i = 1, 20000 do redis.call('PUBLISH', ARGV[1], '0000000000000001 1') end";
     server.cmd::<()>(&["EVAL", flood, "0", busy]).unwrap();
     next(&mut notices).await.unwrap();
     // Who has heard nothing may have missed something, and is told that much.
@@ -227,6 +237,47 @@ async fn a_client_whose_settings_lead_nowhere_is_no_use_to_listen_and_says_so() 
     let error = subscribe(&node, "r").await.err().unwrap();
     assert_eq!(error.kind(), FailureKind::Unreachable, "{error}");
     assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+}
+
+/// Passes connections on to the server at this port, whichever it is at the time.
+fn forward(port: Arc<AtomicU16>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", port.load(Ordering::SeqCst))).unwrap();
+            let ends = [(&client, &server), (&server, &client)];
+            for (from, to) in ends.map(|(from, to)| (from.try_clone(), to.try_clone())) {
+                let (mut from, mut to) = (from.unwrap(), to.unwrap());
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+                });
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn who_listens_to_a_server_that_the_node_has_left_is_told() {
+    let servers = [Server::start().unwrap(), Server::start().unwrap()];
+    let port = Arc::new(AtomicU16::new(servers[0].port()));
+    let node = Node::open(&format!("redis://{}", forward(Arc::clone(&port)))).unwrap();
+    assert!(votes(&node).await);
+    let mut notices = subscribe(&node, "r").await.unwrap();
+    // Another connection to the same server is no reason.
+    servers[0].cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    is_heard(&node, "r", &mut notices).await;
+
+    port.store(servers[1].port(), Ordering::SeqCst);
+    servers[0].cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    assert_eq!(next(&mut notices).await, None);
+    let mut notices = subscribe(&node, "r").await.unwrap();
+    is_heard(&node, "r", &mut notices).await;
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ impl Drop for Sqlite {
 redlock_testkit::conformance_tests! {
     Sqlite::new(),
     lacking:
+        notifications,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,
         no_credentials_are_shown

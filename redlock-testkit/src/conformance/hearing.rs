@@ -12,7 +12,7 @@ use redlock_core::{LockNode, Notice, Notifications, Resource};
 use super::stage::{Stage, Stop, ensure, resource};
 
 /// Somebody who has subscribed to a resource.
-pub(super) struct Ear(BoxStream<'static, Notice>);
+pub(super) struct Ear(pub(super) BoxStream<'static, Notice>);
 
 /// What a node that does not tell of releases cannot be asked.
 pub(super) fn able(node: &Arc<dyn LockNode>) -> Result<&dyn Notifications, Stop> {

@@ -13,6 +13,8 @@ use super::{
 #[derive(Clone, Copy)]
 pub struct Rule {
     name: &'static str,
+    /// The module that has it.
+    subject: &'static str,
     demand: &'static str,
     ask: for<'a> fn(&'a Stage<'a>) -> BoxFuture<'a, Result<(), Stop>>,
 }
@@ -45,6 +47,13 @@ impl Rule {
     #[must_use]
     pub const fn demand(self) -> &'static str {
         self.demand
+    }
+
+    /// Whether this name in a list means this rule: its own, or [`NOTIFICATIONS`] for all that ask
+    /// a node that tells of releases.
+    pub(super) fn is_meant_by(self, listed: &str) -> bool {
+        let notifications = matches!(self.subject, "notices" | "streams");
+        listed == self.name || listed == NOTIFICATIONS && notifications
     }
 }
 
@@ -206,6 +215,7 @@ macro_rules! table {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self {
                 name: stringify!($name),
+                subject: stringify!($module),
                 demand: $demand,
                 ask: |stage| Box::pin($module::$name(stage)),
             }),*];
@@ -214,6 +224,9 @@ macro_rules! table {
 }
 
 crate::conformance_rules! { { table } {} }
+
+/// What a list says that a node lacks which does not tell of releases.
+const NOTIFICATIONS: &str = "notifications";
 
 /// Far more than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(120);

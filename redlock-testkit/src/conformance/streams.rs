@@ -96,7 +96,7 @@ pub(super) async fn streams_end_with_their_connection(stage: &Stage<'_>) -> Resu
     let end = stage.now().after(RETURN);
     let mut again = loop {
         match able(&stage.node)?.subscribe(&name).await {
-            Ok(_) => break Ear::on(&stage.node, &name).await?,
+            Ok(stream) => break Ear(stream),
             Err(error) => ensure!(stage.now() < end, "{RETURN:?} later: {error}."),
         }
         stage.sleep(Duration::from_millis(10)).await;

@@ -10,11 +10,13 @@ use super::{Finding, Rule, Subject, check};
 /// them although it could be asked; if a name is not that of a rule.
 pub async fn assert_conforms(name: &str, subject: &dyn Subject, lacking: &[&str]) {
     for name in lacking {
-        assert!(Rule::named(name).is_some(), "there is no rule {name}");
+        let meant = Rule::ALL.iter().any(|rule| rule.is_meant_by(name));
+        assert!(meant, "there is no rule {name}");
     }
     let rule = Rule::named(name).unwrap_or_else(|| panic!("there is no rule {name}"));
     let finding = check(rule, subject).await;
-    match (finding, lacking.contains(&name)) {
+    let listed = lacking.iter().any(|listed| rule.is_meant_by(listed));
+    match (finding, listed) {
         (Finding::Holds, false) => {}
         (Finding::NotApplicable(why), true) => println!("{name} is not applicable: {why}"),
         (Finding::Broken(how), _) => panic!("{} But {how}", rule.demand()),
@@ -29,7 +31,8 @@ pub async fn assert_conforms(name: &str, subject: &dyn Subject, lacking: &[&str]
 /// builds a new [`Subject`](crate::conformance::Subject) and may await.
 ///
 /// Rules that the subject cannot be asked are listed after it; any other that turns out not to be
-/// applicable fails, and so does a listed one that is. The tests are `#[tokio::test]` unless
+/// applicable fails, and so does a listed one that is. `notifications` stands for all rules of
+/// [`Notifications`](redlock_core::Notifications). The tests are `#[tokio::test]` unless
 /// another attribute is given.
 ///
 /// ```

@@ -5,4 +5,5 @@ mod defect;
 mod memory;
 mod node;
 mod store;
+mod teller;
 mod unseen;

@@ -21,8 +21,8 @@ use crate::{
 };
 
 pub(crate) struct Node {
-    store: Arc<Store>,
-    defect: Option<Defect>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) defect: Option<Defect>,
     /// The connection of the store that it is on.
     connection: AtomicU64,
     broken: AtomicBool,
@@ -42,7 +42,7 @@ impl Node {
         }
     }
 
-    fn has(&self, defect: Defect) -> bool {
+    pub(crate) fn has(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
     }
 
@@ -52,7 +52,7 @@ impl Node {
 
     /// What every call begins with: the way to the store, on which it can be dropped. `None` if
     /// there is a refusal in place of a failure.
-    async fn reach(&self, resource: &Resource) -> Result<Option<Resource>, NodeError> {
+    pub(crate) async fn reach(&self, resource: &Resource) -> Result<Option<Resource>, NodeError> {
         self.calls.fetch_add(1, SeqCst);
         let mut watch = Watch { node: self, done: false };
         tokio::task::yield_now().await;
@@ -144,7 +144,7 @@ impl LockNode for Node {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
-        None
+        Some(self)
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
@@ -290,6 +290,9 @@ impl LockNode for Node {
             _ => {}
         }
         let vote = locks.release(resource, token).await?;
+        if vote == Vote::granted() && self.has(PlainReleasesTell) {
+            self.store.tell(resource).await?;
+        }
         if vote == Vote::granted() && self.has(RemembersEndedHolders) {
             self.store.more().last.remove(resource);
         }

@@ -8,14 +8,15 @@ use std::{
     },
 };
 
-use redlock_core::{LockNode, Resource, Runtime, Token, TokioRuntime, async_trait};
+use futures::stream::BoxStream;
+use redlock_core::{LockNode, Notice, Resource, Runtime, Token, TokioRuntime, async_trait};
 use redlock_testkit::{
     MemoryNode,
     conformance::{Lacking, Subject},
 };
 
 use crate::{
-    defect::Defect::{self, EachNodeHasItsOwnStore},
+    defect::Defect::{self, EachNodeHasItsOwnStore, StreamsOutliveTheirConnections},
     node::Node,
 };
 
@@ -28,6 +29,12 @@ pub(crate) struct Full {
 impl Full {
     pub(crate) fn new(defect: Option<Defect>) -> Self {
         Self { store: Store::new(), defect }
+    }
+
+    fn end_streams(&self) {
+        if self.defect != Some(StreamsOutliveTheirConnections) {
+            self.store.locks.cut_subscriptions();
+        }
     }
 }
 
@@ -44,6 +51,8 @@ pub(crate) struct More {
     pub(crate) foreign: BTreeMap<Resource, Vec<u8>>,
     pub(crate) endless: BTreeMap<Resource, Token>,
     pub(crate) last: BTreeMap<Resource, Token>,
+    /// Streams that nobody reads.
+    pub(crate) left_behind: Vec<BoxStream<'static, Notice>>,
     nodes: u64,
 }
 
@@ -115,11 +124,13 @@ impl Subject for Full {
 
     async fn cut_connections(&self) -> Result<(), Lacking> {
         self.store.connection.fetch_add(1, SeqCst);
+        self.end_streams();
         Ok(())
     }
 
     async fn take_away(&self) -> Result<(), Lacking> {
         self.store.away.store(true, SeqCst);
+        self.end_streams();
         Ok(())
     }
 }

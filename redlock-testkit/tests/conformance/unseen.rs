@@ -2,7 +2,7 @@
 
 use redlock_testkit::{
     MemoryNode,
-    conformance::{Report, Rule, assert_conforms},
+    conformance::{Finding, Report, Rule, assert_conforms},
 };
 
 use crate::{defect::Defect, memory::Memory, store::Full};
@@ -25,6 +25,32 @@ async fn a_rule_that_cannot_be_asked_fails_unless_it_is_listed() {
 #[should_panic(expected = "releasing_frees is listed as lacking, and holds")]
 async fn a_rule_that_can_be_asked_must_not_be_listed() {
     assert_conforms("releasing_frees", &Full::new(None), &["releasing_frees"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_asks_for_notices_is_not_applicable_to_a_node_without_them_and_listed_in_a_word() {
+    let mute = || {
+        let node = MemoryNode::named("a");
+        node.mute();
+        Memory(node)
+    };
+    let report = Report::of("mute", async || mute()).await;
+    let mut unable = 0;
+    for (_, rule, finding) in report.findings() {
+        if *finding == Finding::NotApplicable("the node does not tell of releases".into()) {
+            assert_conforms(rule.name(), &mute(), &["notifications"]).await;
+            unable += 1;
+        }
+    }
+    assert_eq!(unable, 15);
+    assert!(report.is_sound());
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "listeners_are_counted is listed as lacking, and holds")]
+async fn a_node_that_has_notices_must_not_be_said_to_lack_them() {
+    let able = Memory(MemoryNode::named("a"));
+    assert_conforms("listeners_are_counted", &able, &["notifications"]).await;
 }
 
 #[tokio::test(start_paused = true)]
