@@ -4,9 +4,11 @@ use std::{pin::pin, sync::Arc};
 
 use fred::{
     clients::Client,
-    error::{Error, ErrorKind},
     interfaces::ClientLike,
-    types::{ConnectHandle, config::Config as Settings},
+    types::{
+        ConnectHandle,
+        config::{Config as Settings, ConnectionConfig, PerformanceConfig},
+    },
 };
 use futures::{
     channel::oneshot,
@@ -70,7 +72,7 @@ pub(crate) struct Opened {
 }
 
 /// The task of a client, with its connections: ended when dropped.
-struct Task(ConnectHandle);
+pub(crate) struct Task(pub(crate) ConnectHandle);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -80,25 +82,28 @@ impl Drop for Task {
 
 /// Connects, logs in, and gets acquainted. Dropped, what this gives ends the connection.
 pub(crate) async fn open(config: &Config, settings: Settings) -> Result<Opened, Cause> {
-    // The first error is the answer: there is no second attempt that could hide it.
-    let settings = Settings { fail_fast: true, ..settings };
-    let client = Client::new(settings, None, Some(config.connection()), None);
-    let mut task;
-    let identity = {
-        // Listens before there is anything to hear, so that no news is missed.
-        let mut connected = pin!(client.wait_for_connect());
-        let _ = futures::poll!(&mut connected);
-        task = Task(client.connect());
-        connected.await.map_err(Cause::Fred)?;
-        let introduction = pin!(introduce(&client, config));
-        match future::select(introduction, &mut task.0).await {
-            Either::Left((identity, _)) => identity?,
-            Either::Right((ended, _)) => {
-                let ended = ended.map_err(Error::from).and_then(|ended| ended).err();
-                let closed = || Error::new(ErrorKind::IO, "the connection has been closed");
-                return Err(Cause::Fred(ended.unwrap_or_else(closed)));
-            }
-        }
+    let connection = config.connection(&settings);
+    let (client, mut task) = connect(settings, PerformanceConfig::default(), connection).await?;
+    let identity = match future::select(pin!(introduce(&client, config)), &mut task.0).await {
+        Either::Left((identity, _)) => identity?,
+        Either::Right((ended, _)) => return Err(Cause::of_end(ended)),
     };
     Ok(Opened { client, identity, task })
+}
+
+/// Connects and logs in. Dropped, the task ends the connection.
+pub(crate) async fn connect(
+    settings: Settings,
+    performance: PerformanceConfig,
+    connection: ConnectionConfig,
+) -> Result<(Client, Task), Cause> {
+    // The first error is the answer: there is no second attempt that could hide it.
+    let settings = Settings { fail_fast: true, ..settings };
+    let client = Client::new(settings, Some(performance), Some(connection), None);
+    // Listens before there is anything to hear, so that no news is missed.
+    let mut connected = pin!(client.wait_for_connect());
+    let _ = futures::poll!(&mut connected);
+    let task = Task(client.connect());
+    connected.await.map_err(Cause::Fred)?;
+    Ok((client.clone(), task))
 }

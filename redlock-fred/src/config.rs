@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::Client,
+    interfaces::ClientLike,
     types::{
         RespVersion,
         config::{Config as Settings, ConnectionConfig, Options, Server, ServerConfig, TcpConfig},
@@ -45,7 +46,7 @@ impl Config {
     /// answered that it did nothing, to another of its servers.
     pub(crate) fn options(&self) -> Options {
         let attempts = match &self.origin {
-            Origin::Settings(settings) if settings.server.is_clustered() => 1 + REDIRECTIONS,
+            Origin::Settings(_) if self.origin.is_cluster() => 1 + REDIRECTIONS,
             Origin::Settings(_) | Origin::Clients(_) => 1,
         };
         Options {
@@ -58,16 +59,14 @@ impl Config {
         }
     }
 
-    /// How the clients of this crate connect.
-    pub(crate) fn connection(&self) -> ConnectionConfig {
+    /// How the clients of this crate connect where these settings lead.
+    pub(crate) fn connection(&self, settings: &Settings) -> ConnectionConfig {
         // A firewall that has silently forgotten an idle connection costs a vote.
         let probes = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
         // One of several servers that swallows packets must leave time for the others.
-        let steps = match &self.origin {
-            Origin::Settings(settings) if settings.server.hosts().len() > 1 => {
-                settings.server.hosts().len() + 1
-            }
-            Origin::Settings(_) | Origin::Clients(_) => 1,
+        let steps = match settings.server.hosts().len() {
+            0 | 1 => 1,
+            several => several + 1,
         };
         let step = self.connect_timeout / u32::try_from(steps).unwrap_or(u32::MAX);
         ConnectionConfig {
@@ -100,6 +99,22 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// What leads to the servers; nothing only if there are no clients.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        match self {
+            Self::Settings(settings) => Some(Settings::clone(settings)),
+            Self::Clients(clients) => clients.first().map(Client::client_config),
+        }
+    }
+
+    /// Whether the servers are a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        match self {
+            Self::Settings(settings) => settings.server.is_clustered(),
+            Self::Clients(clients) => clients.iter().any(Client::is_clustered),
+        }
+    }
+
     /// The same servers, spoken to in RESP3.
     pub(crate) fn resp3(&self) -> Self {
         match self {
@@ -211,7 +226,8 @@ mod tests {
 
     #[test]
     fn small_requests_leave_at_once_and_dead_connections_are_found_out() {
-        let connection = Config::new("n", Origin::Settings(Box::default())).connection();
+        let config = Config::new("n", Origin::Settings(Box::default()));
+        let connection = config.connection(&Settings::default());
         assert_eq!(connection.tcp.nodelay, Some(true));
         assert!(connection.tcp.keepalive.is_some());
         assert!(connection.connection_timeout < Duration::from_secs(1));
@@ -224,7 +240,7 @@ mod tests {
         let hosts = vec![("a", 1), ("b", 2), ("c", 3)];
         let settings = settings(ServerConfig::new_sentinel(hosts, "main"));
         let config = Config::new("n", Origin::Settings(Box::new(settings.clone())));
-        let connection = config.connection();
+        let connection = config.connection(&settings);
         assert_eq!(connection.connection_timeout * 4, config.connect_timeout);
         assert_eq!(connection.internal_command_timeout, connection.connection_timeout);
         let first = |attempt| rotated(settings.clone(), attempt).server.hosts()[0].port;

@@ -2,9 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use fred::error::{Error, ErrorKind};
+use fred::{
+    error::{Error, ErrorKind},
+    types::config::Options,
+};
 use redlock_core::{Delivery, FailureKind, NodeError};
 use redlock_wire::{Trouble, Unfit};
+use tokio::task::JoinError;
 
 /// Why a command has no answer that can be used.
 #[derive(Debug)]
@@ -20,6 +24,22 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// The task of a connection has ended by itself.
+    pub(crate) fn of_end(ended: Result<Result<(), Error>, JoinError>) -> Self {
+        let why = ended.map_err(Error::from).and_then(|ended| ended).err();
+        let closed = || Error::new(ErrorKind::IO, "the connection has been closed");
+        Self::Fred(why.unwrap_or_else(closed))
+    }
+
+    /// What the library makes of an answer that is an error, or of none.
+    pub(crate) fn of_answer(error: Error, options: &Options) -> Self {
+        match (error.kind(), options.timeout) {
+            (ErrorKind::Timeout, Some(limit)) => Self::Late(limit),
+            _ if is_of_server(&error) => Self::Said(error.details().to_owned()),
+            _ => Self::Fred(error),
+        }
+    }
+
     /// As the failure of a command, which may have been sent.
     pub(crate) fn of_command(self, label: &Arc<str>) -> Trouble {
         let label = Arc::clone(label);

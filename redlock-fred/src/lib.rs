@@ -5,9 +5,13 @@ mod config;
 mod error;
 mod guest;
 mod introduction;
+mod line;
 mod link;
+mod listeners;
+mod listening;
 mod lock_node;
 mod node;
+mod notifications;
 mod replaced;
 mod slots;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]

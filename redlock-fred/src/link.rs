@@ -13,6 +13,7 @@ use fred::{
     },
 };
 use redlock_core::{Identity, NodeError, Resource};
+use redlock_wire::{Channel, Subscription};
 use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
@@ -21,6 +22,8 @@ use crate::{
     error::{self, Cause},
     guest::{Guest, SeenThrough, pick},
     introduction::introduce,
+    listeners::{Joined, Listeners},
+    listening,
     slots::{Found, Slots, State, Waiting},
 };
 
@@ -34,6 +37,7 @@ pub(crate) struct Link {
     options: Options,
     guests: Vec<Arc<Guest>>,
     slots: Slots,
+    listeners: Listeners,
     identity: Mutex<Option<Identity>>,
     /// Woken when an answer is late: a master may have been replaced.
     doubt: Arc<Notify>,
@@ -73,6 +77,7 @@ impl Link {
             config: Arc::new(config),
             guests,
             slots: Slots::default(),
+            listeners: Listeners::default(),
             identity: Mutex::new(None),
             doubt: Arc::default(),
         }
@@ -139,6 +144,24 @@ impl Link {
                 matches!(error.kind(), ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Unknown)
             }
             _ => false,
+        }
+    }
+
+    /// A place for a listener to this channel, on a connection that is made now if there is none.
+    ///
+    /// For clients that the user has brought along it leads where they do. It is not theirs: what
+    /// they have subscribed to is none of this crate's business, and the other way round.
+    pub(crate) fn listen(&self, channel: Channel) -> Result<Subscription, NodeError> {
+        let label = &self.config.label;
+        let runtime = Handle::try_current().map_err(|error| error::no_runtime(label, error))?;
+        let settings = self.config.origin.settings();
+        let settings = settings.ok_or_else(|| error::not_connected(label))?;
+        match self.listeners.join(runtime.id(), channel, label)? {
+            Joined::Place(place) => Ok(place),
+            Joined::First { place, duty } => {
+                runtime.spawn(listening::run(Arc::clone(&self.config), settings, duty));
+                Ok(place)
+            }
         }
     }
 

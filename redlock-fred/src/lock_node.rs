@@ -29,7 +29,7 @@ impl LockNode for FredNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
-        None
+        Some(self)
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
@@ -64,13 +64,13 @@ impl LockNode for FredNode {
 }
 
 /// The connection that the commands of one call go over.
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     link: &'a Link,
     session: Session,
 }
 
 impl FredNode {
-    async fn line(&self, resource: &Resource) -> Result<Line<'_>, NodeError> {
+    pub(crate) async fn line(&self, resource: &Resource) -> Result<Line<'_>, NodeError> {
         Ok(Line { link: &self.link, session: self.link.session(resource).await? })
     }
 }

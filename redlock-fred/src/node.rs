@@ -24,6 +24,9 @@ use crate::{
 /// made on a tokio runtime with time and I/O enabled, which runs two tasks per connection; a node
 /// that several runtimes use has a connection in each, which ends with the runtime, and calls over
 /// different ones are in no order.
+///
+/// While somebody [subscribes](redlock_core::Notifications) to releases, there is one more
+/// connection, for all who do, whose server is asked every second whether it is still there.
 #[derive(Clone)]
 pub struct FredNode {
     pub(crate) link: Arc<Link>,
@@ -75,6 +78,9 @@ impl FredNode {
     /// [unreachable](redlock_core::FailureKind::Unreachable): a node [from a url](Self::open) fails
     /// faster, and votes again sooner. A blocking command on the same connection holds up the
     /// calls of the lock.
+    ///
+    /// Releases are listened to on a connection of the node's own, made from the configuration of
+    /// the client.
     #[must_use]
     pub fn from_client(label: impl Into<Arc<str>>, client: Client) -> Self {
         Self::with(Config::new(label, Origin::Clients(vec![client])))

@@ -9,7 +9,10 @@ use std::time::Duration;
 use common::{
     PATIENCE, connected, exists, node, pttl, resource, settings, token, ttl, until, votes,
 };
-use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Refusal, Ttl, Vote};
+use futures::StreamExt;
+use redlock_core::{
+    Announced, Delivery, FailureKind, Inspection, LockNode, Notice, Refusal, Ttl, Vote,
+};
 use redlock_fred::{
     FredNode,
     fred::{
@@ -19,6 +22,7 @@ use redlock_fred::{
     },
 };
 use redlock_testkit::server::{Options, Server};
+use tokio::time::timeout;
 
 fn left(vote: Vote) -> Option<Duration> {
     match vote {
@@ -79,10 +83,45 @@ async fn every_kind_of_node_takes_keeps_extends_and_gives_up() {
 
         server.cmd::<()>(&["SET", key, "theirs"]).unwrap();
         let vote = node.acquire(&name, &mine, ttl(1_000)).await.unwrap();
-        assert_eq!(vote, Vote::held_by_another(None));
+        assert_eq!(vote, Vote::held_by(token("theirs").fingerprint(), None));
 
         assert!(node.identity().is_some(), "{key}");
         assert_eq!(node.identity(), nodes[0].identity(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_any_kind_of_node_tells_any_other_hears() {
+    let server = Server::start().unwrap();
+    let nodes = nodes(&server).await;
+    let (mine, theirs) = (token("mine"), token("theirs"));
+    for (number, tells) in nodes.iter().enumerate() {
+        let name = resource(&format!("r{number}"));
+        let teller = tells.notifications().unwrap();
+        let mut all = Vec::new();
+        for hears in &nodes {
+            let hears = hears.notifications().unwrap();
+            let elsewhere = hears.subscribe(&resource("elsewhere")).await.unwrap();
+            all.push((hears.subscribe(&name).await.unwrap(), elsewhere));
+        }
+        let listeners = u32::try_from(all.len()).unwrap();
+
+        let told = teller.release_and_notify(&name, &mine).await.unwrap();
+        assert_eq!(told, Announced { vote: Vote::not_held(), listeners: 0 });
+        assert_eq!(tells.acquire(&name, &theirs, ttl(60_000)).await.unwrap(), Vote::granted());
+        let told = teller.release_and_notify(&name, &mine).await.unwrap();
+        assert!(left(told.vote).is_some());
+        // Only this one is heard.
+        let told = teller.release_and_notify(&name, &theirs).await.unwrap();
+        assert_eq!(told, Announced { vote: Vote::granted(), listeners });
+        assert!(!exists(&server, name.as_str()));
+        teller.notify(&name).await.unwrap();
+        for (notices, elsewhere) in &mut all {
+            let heard = timeout(PATIENCE, notices.take(2).collect::<Vec<_>>()).await.unwrap();
+            let named = Notice { holder: Some(theirs.fingerprint()), listeners };
+            assert_eq!(heard, [named, Notice { holder: None, listeners: 1 }]);
+            assert!(futures::poll!(elsewhere.next()).is_pending());
+        }
     }
 }
 
@@ -97,6 +136,7 @@ async fn a_key_of_another_type_is_never_touched_by_any_kind_of_node() {
             node.acquire(&name, &mine, ttl(1_000)).await.unwrap_err(),
             node.extend(&name, &mine, ttl(1_000)).await.unwrap_err(),
             node.release(&name, &mine).await.unwrap_err(),
+            node.notifications().unwrap().release_and_notify(&name, &mine).await.unwrap_err(),
             node.inspect(&name).await.unwrap_err(),
         ];
         for error in errors {

@@ -7,10 +7,11 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
-use redlock_core::{FailureKind, LockNode};
+use futures::StreamExt;
+use redlock_core::{FailureKind, LockNode, Vote};
 use redlock_fred::FredNode;
 use redlock_testkit::server::Sentinel;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
 async fn start() -> (Arc<Sentinel>, FredNode) {
     let deployment = spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap();
@@ -56,4 +57,29 @@ async fn a_master_that_hangs_shortly_keeps_its_connection_and_the_order_on_it() 
     master.cont();
     until(PATIENCE, || votes(&node)).await;
     assert!(!exists(master, "r"), "the release was carried out before its acquire");
+}
+
+#[tokio::test]
+async fn who_listens_to_a_master_that_is_replaced_is_told_and_then_hears_the_new_one() {
+    let (deployment, node) = start().await;
+    let listens = node.notifications().unwrap();
+    let (name, mine) = (resource("r"), token("mine"));
+    let mut notices = listens.subscribe(&name).await.unwrap();
+    let hangs = Arc::clone(&deployment);
+    let happens = spawn_blocking(move || {
+        let master = hangs.master().unwrap();
+        master.stop();
+        hangs.wait_for_promotion(master.port()).unwrap();
+    });
+    assert_eq!(timeout(PATIENCE, notices.next()).await.unwrap(), None);
+    happens.await.unwrap();
+    until(PATIENCE, || async {
+        let Ok(mut notices) = listens.subscribe(&name).await else { return false };
+        let Ok(Vote::Granted { .. }) = node.acquire(&name, &mine, ttl(60_000)).await else {
+            return false;
+        };
+        listens.release_and_notify(&name, &mine).await.unwrap();
+        timeout(PATIENCE, notices.next()).await.unwrap().is_some()
+    })
+    .await;
 }

@@ -6,7 +6,8 @@ mod common;
 
 use std::{env, fs, path::PathBuf, process, sync::Arc};
 
-use common::{RETURN, resource, until, votes};
+use common::{PATIENCE, RETURN, resource, until, votes};
+use futures::StreamExt;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode};
 use redlock_fred::{
     FredNode,
@@ -14,6 +15,7 @@ use redlock_fred::{
 };
 use redlock_testkit::server::{Options, Server};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::time::timeout;
 
 /// A server that speaks TLS on a port of its own, and the certificate to trust it by.
 struct Tls {
@@ -97,8 +99,14 @@ async fn a_configuration_with_its_own_certificates_votes_and_votes_again_after_a
     assert_eq!(node.inspect(&resource("r")).await.unwrap(), Inspection::Free);
     assert!(votes(&node).await);
     assert!(node.identity().is_some());
+    let (name, notifications) = (resource("r"), node.notifications().unwrap());
+    let mut notices = notifications.subscribe(&name).await.unwrap();
+    notifications.notify(&name).await.unwrap();
+    assert!(timeout(PATIENCE, notices.next()).await.unwrap().is_some());
     tls.server.restart().unwrap();
+    assert!(timeout(PATIENCE, notices.next()).await.unwrap().is_none());
     until(RETURN, || votes(&node)).await;
+    until(RETURN, || async { notifications.subscribe(&name).await.is_ok() }).await;
 }
 
 #[tokio::test]

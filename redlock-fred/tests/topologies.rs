@@ -12,6 +12,7 @@ use std::{
 };
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
+use futures::StreamExt;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_fred::{
     FredNode,
@@ -25,6 +26,7 @@ use redlock_fred::{
     },
 };
 use redlock_testkit::server::{Options, Server};
+use tokio::time::timeout;
 
 /// Free a moment ago, which has to do for what the harness does not look after.
 fn port() -> u16 {
@@ -263,6 +265,42 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
     for server in &servers[..2] {
         until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
     }
+}
+
+#[tokio::test]
+async fn releases_on_any_server_of_a_cluster_are_heard_over_one_connection_to_it() {
+    let mut servers = cluster().await;
+    let url = |server: &Server| ServerConfig::new_clustered(vec![("127.0.0.1", server.port())]);
+    let client = Config { server: url(&servers[0]), ..Config::default() };
+    let client = Client::new(client, None, None, None);
+    client.init().await.unwrap();
+    let nodes = [
+        FredNode::cluster([servers[0].url()]).unwrap(),
+        FredNode::cluster([servers[1].url()]).unwrap().resp3(),
+        FredNode::from_client("client", client),
+    ];
+    let mine = token("mine");
+    for (listens, tells) in [(0, 1), (1, 2), (2, 0), (2, 2)] {
+        let (listens, tells): (&FredNode, &FredNode) = (&nodes[listens], &nodes[tells]);
+        let listens = listens.notifications().unwrap();
+        for number in 0..20 {
+            let name = resource(&format!("r{number}"));
+            let mut notices = listens.subscribe(&name).await.unwrap();
+            assert_eq!(tells.acquire(&name, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+            let told = tells.notifications().unwrap().release_and_notify(&name, &mine).await;
+            assert_eq!(told.unwrap().vote, Vote::granted());
+            let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
+            assert_eq!(notice.holder, Some(mine.fingerprint()));
+        }
+    }
+    for server in &servers {
+        assert!(server.calls("evalsha").unwrap() > 0, "a server had no share");
+    }
+    // The streams end with any of its servers, and without all of them there is none to listen to.
+    let listens = nodes[0].notifications().unwrap();
+    let mut notices = listens.subscribe(&resource("r")).await.unwrap();
+    servers[2].kill();
+    assert_eq!(timeout(PATIENCE, notices.next()).await.unwrap(), None);
 }
 
 async fn votes_everywhere(node: &FredNode) -> bool {

@@ -7,7 +7,7 @@ use futures::{
     future::{self, join_all},
 };
 use redis::{
-    ConnectionAddr, ConnectionInfo, FromRedisValue, RedisResult, Value,
+    Client, ConnectionAddr, ConnectionInfo, FromRedisValue, RedisResult, Value,
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
@@ -45,6 +45,11 @@ impl Seeds {
     /// The same servers, connected to in another way.
     pub(crate) fn reached(&self, by: impl FnMut(ConnectionInfo) -> ConnectionInfo) -> Self {
         Self(self.0.iter().cloned().map(by).collect())
+    }
+
+    /// A client for each of these servers.
+    pub(crate) fn clients(&self) -> RedisResult<Vec<Client>> {
+        self.0.iter().cloned().map(Client::open).collect()
     }
 
     /// Connects to the masters of the cluster, as far as they are there.

@@ -6,10 +6,13 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
+use redlock_wire::Audience;
+
 #[cfg(feature = "cluster")]
 use crate::cluster::Seeds;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Watched;
+use crate::subscriptions::{Settings, Subscriptions};
 
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
 #[derive(Clone)]
@@ -19,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) eviction: Eviction,
+    /// Where connections to listen on come from, if not from the origin.
+    pub(crate) listening: Option<Client>,
 }
 
 /// What becomes of a server that evicts keys when its memory is full.
@@ -36,6 +41,31 @@ impl Config {
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             eviction: Eviction::Refused,
+            listening: None,
+        }
+    }
+
+    /// What it takes to listen, if anything tells where and how to connect.
+    pub(crate) fn subscriptions(&self) -> Option<Subscriptions> {
+        let origin = match (&self.listening, &self.origin) {
+            (Some(client), _) => Origin::Client(client.clone()),
+            (None, Origin::Manager(_) | Origin::Multiplexed(_)) => return None,
+            (None, origin) => origin.clone(),
+        };
+        Some(Subscriptions::new(Settings {
+            label: Arc::clone(&self.label),
+            origin,
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+        }))
+    }
+
+    /// Where those may be who listen.
+    pub(crate) const fn audience(&self) -> Audience {
+        match self.origin {
+            #[cfg(feature = "cluster")]
+            Origin::Cluster(_) => Audience::Cluster,
+            _ => Audience::Server,
         }
     }
 }
@@ -81,6 +111,12 @@ impl Origin {
             watched.doubt();
         }
     }
+}
+
+/// This client, with its settings for TCP as small requests want them.
+pub(crate) fn tuned_client(client: Client) -> Client {
+    // A client made from the settings of a client is that client; if not, it is better than none.
+    Client::open(tuned(client.get_connection_info())).unwrap_or(client)
 }
 
 /// The settings of a connection that small requests and quick answers want.

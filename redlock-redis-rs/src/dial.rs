@@ -77,7 +77,7 @@ where
 }
 
 /// Tries all addresses of a host at once, so that one which swallows packets holds up none.
-async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
+pub(crate) async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
     let attempts: Vec<_> = lookup_host((host, port))
         .await?
         .map(|address| TcpStream::connect(address).boxed())

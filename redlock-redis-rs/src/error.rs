@@ -100,6 +100,11 @@ pub(crate) fn no_runtime(label: &Arc<str>, error: tokio::runtime::TryCurrentErro
         .with_source(error)
 }
 
+/// Nothing tells where to connect to listen.
+pub(crate) fn deaf(label: &Arc<str>) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
+}
+
 /// The runtime that was to make the connection ended meanwhile.
 pub(crate) fn runtime_ended(label: &Arc<str>) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Closed).with_delivery(Delivery::NotSent)

@@ -60,8 +60,10 @@ mod config;
 mod connection;
 mod dial;
 mod error;
+mod hearing;
 mod introduction;
 mod link;
+mod listening;
 mod lock_node;
 mod node;
 mod packing;
@@ -71,6 +73,7 @@ mod pooled;
 mod python_lock;
 #[cfg(feature = "sentinel")]
 mod sentinel;
+mod subscriptions;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 mod topologies;
 mod url;

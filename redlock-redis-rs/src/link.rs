@@ -19,7 +19,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{attempt, config::Config, connection::Connection, error, error::Cause};
+use crate::{
+    attempt, config::Config, connection::Connection, error, error::Cause,
+    subscriptions::Subscriptions,
+};
 
 /// A node's way to its server: one connection, made when first needed and again when it has ended.
 ///
@@ -30,6 +33,7 @@ use crate::{attempt, config::Config, connection::Connection, error, error::Cause
 /// a runtime that is ending, and with it a [`Tenancy`], which locks them too.
 pub(crate) struct Link {
     pub(crate) config: Config,
+    pub(crate) subscriptions: Option<Subscriptions>,
     slots: Mutex<Vec<Slot>>,
     identity: Mutex<Option<Identity>>,
     next: AtomicU64,
@@ -65,8 +69,9 @@ enum State {
 type Waiting = Shared<BoxFuture<'static, Result<Session, NodeError>>>;
 
 impl Link {
-    pub(crate) const fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Self {
+            subscriptions: config.subscriptions(),
             config,
             slots: Mutex::new(Vec::new()),
             identity: Mutex::new(None),
@@ -107,6 +112,7 @@ impl Link {
             // The connection stays: what was sent on it comes before what will be.
             Err(_) => {
                 self.config.origin.doubt();
+                self.doubt_subscriptions();
                 Err(Cause::Late(self.config.response_timeout))
             }
         }
@@ -179,7 +185,17 @@ impl Link {
             })
             .map(|index| slots.swap_remove(index));
         drop(slots);
+        if gone.is_some() {
+            self.doubt_subscriptions();
+        }
         drop(gone);
+    }
+
+    /// What has happened to one connection may have happened to the one that is listened on.
+    fn doubt_subscriptions(&self) {
+        if let Some(subscriptions) = &self.subscriptions {
+            subscriptions.doubt();
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use redlock_core::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Announced, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource, Token,
+    Ttl, Vote,
 };
 use redlock_wire::{Command, Exchange, Reply, Trouble};
 
@@ -25,10 +27,10 @@ impl LockNode for RedisNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
-        None
+        self.link.subscriptions.as_ref().map(|_| self as &dyn Notifications)
     }
 
-    fn fencing(&self) -> Option<&dyn Fencing> {
+    fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
         None
     }
 
@@ -56,6 +58,33 @@ impl LockNode for RedisNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         redlock_wire::inspect(&mut self.line().await?, resource).await
+    }
+}
+
+#[async_trait]
+impl Notifications for RedisNode {
+    async fn release_and_notify(
+        &self,
+        resource: &Resource,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = self.link.config.audience();
+        redlock_wire::release_and_notify(&mut self.line().await?, resource, token, audience).await
+    }
+
+    async fn notify(&self, resource: &Resource) -> Result<(), NodeError> {
+        redlock_wire::notify(&mut self.line().await?, resource).await
+    }
+
+    async fn subscribe(
+        &self,
+        resource: &Resource,
+    ) -> Result<BoxStream<'static, Notice>, NodeError> {
+        match &self.link.subscriptions {
+            Some(subscriptions) => subscriptions.subscribe(resource).await,
+            // Not asked: such a node tells nobody that it has notifications.
+            None => Err(crate::error::deaf(&self.link.config.label)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use redis::{
 use redlock_wire::{UrlError, UrlProblem};
 
 use crate::{
-    config::{Config, Eviction, Origin, ready_for_tls, tuned},
+    config::{Config, Eviction, Origin, ready_for_tls, tuned, tuned_client},
     link::Link,
     url,
 };
@@ -22,6 +22,10 @@ use crate::{
 /// refusal or where a server has forgotten the scripts, and never more than three. Calls are
 /// made on a tokio runtime with time and I/O enabled, which runs one task per connection; a node
 /// that several runtimes use has a connection in each, and calls over different ones are in no order.
+///
+/// While somebody [subscribes](redlock_core::Notifications) to releases, there is a second
+/// connection, one for all of them, on which the server is asked every five seconds whether it is
+/// still there.
 #[derive(Clone)]
 pub struct RedisNode {
     pub(crate) link: Arc<Link>,
@@ -62,10 +66,7 @@ impl RedisNode {
     pub fn from_client(client: Client) -> Self {
         let info = client.get_connection_info();
         let label = url::label(info);
-        // A client made from the settings of a client is that client; if not, it is better than
-        // none.
-        let client = Client::open(tuned(info)).unwrap_or(client);
-        Self::with(Config::new(label, origin(client)))
+        Self::with(Config::new(label, origin(tuned_client(client))))
     }
 
     /// The server behind this connection manager, which reconnects by its own settings.
@@ -133,6 +134,18 @@ impl RedisNode {
     pub fn resp3(self) -> Self {
         let config = &self.link.config;
         Self::with(Config { origin: config.origin.resp3(), ..config.clone() })
+    }
+
+    /// Listens to releases over a connection of this client, which must lead to the same server.
+    ///
+    /// A node from a manager or a connection cannot listen without that, because those do not tell
+    /// where they lead: who waits for a lock then looks again from time to time. Any other node
+    /// connects with its own settings.
+    #[must_use]
+    pub fn listening_with(self, client: Client) -> Self {
+        ready_for_tls();
+        let listening = Some(tuned_client(client));
+        Self::with(Config { listening, ..self.link.config.clone() })
     }
 
     /// Another name in errors and logs than host, port and database.

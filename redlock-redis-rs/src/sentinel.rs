@@ -17,6 +17,7 @@ use crate::{
     connection::Connection,
     dial::{Dialled, call},
     error::Cause,
+    listening::{self, Listening},
 };
 
 /// A master that sentinels watch, and replace when it is gone.
@@ -57,11 +58,27 @@ impl Watched {
     /// another.
     pub(crate) async fn dial(self: &Arc<Self>) -> Result<Dialled, Cause> {
         let address = self.find().await?;
-        let client = Client::open(self.master.clone().set_addr(self.place(&address)))?;
+        let client = self.client(&address)?;
         let Dialled { connection, driver } = call(&client).await?;
         let replaced = Arc::clone(self).until_replaced(connection.clone(), address).boxed();
         let driver = future::select(driver, replaced).map(|_| ()).boxed();
         Ok(Dialled { connection, driver })
+    }
+
+    /// Connects to the master as the sentinels name it now, to listen to it.
+    pub(crate) async fn listen(self: &Arc<Self>) -> Result<Listening, Cause> {
+        let address = Arc::new(self.find().await?);
+        let connection = listening::call(&self.client(&address)?).await?;
+        let watched = Arc::clone(self);
+        let is_right = Arc::new(move || {
+            let (watched, address) = (Arc::clone(&watched), Arc::clone(&address));
+            async move { !watched.is_replaced(&address).await }.boxed()
+        });
+        Ok(Listening { connection, is_right })
+    }
+
+    fn client(&self, address: &Address) -> RedisResult<Client> {
+        Client::open(self.master.clone().set_addr(self.place(address)))
     }
 
     /// Asks all sentinels at once, and believes most of them.
@@ -128,12 +145,12 @@ impl Watched {
     /// A former master that is well goes on as a master for seconds, and would vote beside the new
     /// one: nothing but the sentinels' news tells of that.
     async fn until_told(&self, sentinel: &Client, address: &Address) {
-        while self.listen(sentinel, address).await.is_err() {
+        while self.listen_for_news(sentinel, address).await.is_err() {
             sleep(PAUSE_AFTER_SILENCE).await;
         }
     }
 
-    async fn listen(&self, sentinel: &Client, address: &Address) -> RedisResult<()> {
+    async fn listen_for_news(&self, sentinel: &Client, address: &Address) -> RedisResult<()> {
         let mut news = timeout(PATIENCE, async {
             let mut news = sentinel.get_async_pubsub().await?;
             news.subscribe("+switch-master").await?;

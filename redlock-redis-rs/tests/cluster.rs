@@ -6,9 +6,11 @@ mod common;
 use std::{collections::HashSet, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
+use futures::{StreamExt, future::join_all};
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_redis_rs::RedisNode;
 use redlock_testkit::server::{Cluster, Options, Server};
+use tokio::time::timeout;
 
 fn node(cluster: &Cluster) -> RedisNode {
     RedisNode::cluster(cluster.urls()).unwrap()
@@ -172,6 +174,53 @@ async fn a_master_that_may_evict_locks_has_the_cluster_refused() {
     assert_eq!(error.delivery(), Delivery::NotSent);
     assert!(error.to_string().contains("maxmemory-policy is allkeys-lru"), "{error}");
     assert!(votes_on(&node(&cluster).allow_eviction(), "r").await);
+}
+
+#[tokio::test]
+async fn a_release_on_any_master_is_heard_wherever_somebody_listens() {
+    let cluster = Cluster::start().unwrap();
+    // Each listens to one server: the first that answers.
+    let (holder, waiters) = (node(&cluster), [0, 1, 2].map(|_| node(&cluster)));
+    let mut names: Vec<_> = (0..3).map(|place| name_on(&cluster, place)).collect();
+    names.extend(["{a}b", "a}b{", "{}"].map(String::from));
+    for name in names {
+        let (name, mine) = (resource(&name), token("mine"));
+        let subscribe = |node: &'_ RedisNode| {
+            let (node, name) = (node.clone(), name.clone());
+            async move { node.notifications().unwrap().subscribe(&name).await.unwrap() }
+        };
+        let mut all = join_all(waiters.iter().map(subscribe)).await;
+        holder.acquire(&name, &mine, ttl(60_000)).await.unwrap();
+        let notifications = holder.notifications().unwrap();
+        let told = notifications.release_and_notify(&name, &mine).await.unwrap();
+        assert_eq!(told.vote, Vote::granted());
+        for notices in &mut all {
+            let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
+            assert_eq!(notice.holder, Some(mine.fingerprint()), "{name}");
+        }
+        notifications.notify(&name).await.unwrap();
+        for notices in &mut all {
+            let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
+            assert_eq!(notice.holder, None, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_the_server_that_is_listened_to_dies_another_is() {
+    let mut cluster = partial();
+    let node = node(&cluster);
+    let name = resource(&name_on(&cluster, 2));
+    let notifications = node.notifications().unwrap();
+    let mut notices = notifications.subscribe(&name).await.unwrap();
+    let listens = |place: usize| {
+        let clients: String = cluster[place].cmd(&["CLIENT", "LIST", "TYPE", "pubsub"]).unwrap();
+        !clients.is_empty()
+    };
+    let place = (0..3).find(|place| listens(*place)).unwrap();
+    cluster[place].kill();
+    assert_eq!(timeout(PATIENCE, notices.next()).await.unwrap(), None);
+    until(RETURN, || async { notifications.subscribe(&name).await.is_ok() }).await;
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
+use futures::StreamExt;
 use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_redis_rs::RedisNode;
-use redlock_testkit::server::{Options, Sentinel};
+use redlock_testkit::server::{Options, Sentinel, Server};
+use tokio::time::timeout;
 
 fn node(deployment: &Sentinel) -> RedisNode {
     RedisNode::sentinel(Sentinel::NAME, deployment.urls()).unwrap()
@@ -189,6 +191,57 @@ async fn a_dropped_node_hangs_up_on_the_sentinels_too() {
     until(PATIENCE, async || listeners() == 1).await;
     drop(node);
     until(PATIENCE, async || listeners() == 0).await;
+}
+
+#[tokio::test]
+async fn after_a_switch_of_the_master_nobody_goes_on_listening_to_the_former() {
+    let deployment =
+        Arc::new(tokio::task::spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap());
+    // One of them asks for votes as well, the other listens only.
+    let (asking, silent) = (node(&deployment), node(&deployment));
+    assert!(votes(&asking).await);
+    let name = resource("r");
+    let listen = async |node: &RedisNode| node.notifications().unwrap().subscribe(&name).await.ok();
+    let mut heard = [listen(&asking).await.unwrap(), listen(&silent).await.unwrap()];
+    let switching = Arc::clone(&deployment);
+    let switched = tokio::task::spawn_blocking(move || {
+        let former = switching.master().unwrap().port();
+        switching.switch().unwrap();
+        switching.wait_for_promotion(former).unwrap();
+    });
+    switched.await.unwrap();
+    for notices in &mut heard {
+        assert_eq!(timeout(2 * PATIENCE, notices.next()).await.unwrap(), None);
+    }
+    for node in [&asking, &silent] {
+        until(PATIENCE, || async { listen(node).await.is_some() }).await;
+        let mut notices = listen(node).await.unwrap();
+        let master = deployment.master().unwrap();
+        let channels: Vec<String> = master.cmd(&["PUBSUB", "CHANNELS", "redlocks:*"]).unwrap();
+        assert_eq!(channels.len(), 1);
+        until(RETURN, || votes(node)).await;
+        node.notifications().unwrap().notify(&name).await.unwrap();
+        assert!(timeout(PATIENCE, notices.next()).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_former_master_that_is_well_is_not_listened_to_for_ever() {
+    let mut deployment = Sentinel::start(0, 1).unwrap();
+    let other = Server::start().unwrap();
+    let node = node(&deployment);
+    let (name, port) = (resource("r"), other.port().to_string());
+    let notifications = node.notifications().unwrap();
+    let mut notices = notifications.subscribe(&name).await.unwrap();
+    let sentinel = &deployment.sentinels()[0];
+    // Of this it tells nobody, and the former master knows nothing of it.
+    sentinel.cmd::<()>(&["SENTINEL", "REMOVE", Sentinel::NAME]).unwrap();
+    let monitor = ["SENTINEL", "MONITOR", Sentinel::NAME, "127.0.0.1", &port, "1"];
+    sentinel.cmd::<()>(&monitor).unwrap();
+    assert_eq!(timeout(2 * PATIENCE, notices.next()).await.unwrap(), None);
+    let mut notices = notifications.subscribe(&name).await.unwrap();
+    other.cmd::<()>(&["PUBLISH", "redlocks:released:{r}", "-"]).unwrap();
+    assert!(timeout(PATIENCE, notices.next()).await.unwrap().is_some());
 }
 
 #[test]

@@ -33,6 +33,9 @@
 //! In a test file, `redlock_testkit::conformance_tests!(Memory(MemoryNode::named("a")));` and the
 //! list of the rules that the subject cannot be asked is all there is to write.
 //!
+//! The rules of [`Notifications`](redlock_core::Notifications) are not applicable to a node without
+//! that ability.
+//!
 //! What cannot be seen from outside is not asked: that a call is executed at most once (requirement
 //! R20) shows only where replies can be lost on the way, so each adapter has a test of its own.
 
@@ -43,12 +46,15 @@ mod expiry;
 mod extend;
 mod failure;
 mod handles;
+mod hearing;
 mod inspect;
 mod names;
+mod notices;
 mod release;
 mod report;
 mod rules;
 mod stage;
+mod streams;
 mod subject;
 mod suite;
 

@@ -27,6 +27,10 @@ pub(crate) trait Listener: Send + Sync {
 pub(crate) struct Subscriber(Weak<dyn Listener>);
 
 impl Subscriber {
+    pub(crate) fn new(listener: &Arc<dyn Listener>) -> Self {
+        Self(Arc::downgrade(listener))
+    }
+
     pub(crate) fn listener(&self) -> Option<Arc<dyn Listener>> {
         self.0.upgrade()
     }
@@ -73,7 +77,7 @@ impl Inbox {
     }
 
     pub(crate) fn subscriber(&self) -> Subscriber {
-        Subscriber(Arc::downgrade(&self.listener))
+        Subscriber::new(&self.listener)
     }
 }
 

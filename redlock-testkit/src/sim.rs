@@ -2,6 +2,7 @@
 
 mod client;
 mod core;
+mod line;
 mod link;
 mod log;
 mod network;

@@ -14,8 +14,10 @@ use redlock_fred::fred::{
 };
 use redlock_testkit::server::Server;
 
+/// A node over the protocol that this test crate is about.
 pub(crate) fn node(server: &Server) -> Node {
-    Node::open(&server.url()).unwrap()
+    let node = Node::open(&server.url()).unwrap();
+    if module_path!().starts_with("resp3") { node.resp3() } else { node }
 }
 
 /// A client of the user's, connected, that does not reconnect.

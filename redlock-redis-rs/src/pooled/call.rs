@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use redlock_core::{
-    Delivery, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token,
-    Ttl, Vote,
+    Announced, Delivery, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
+    Resource, Token, Ttl, Vote,
 };
-use redlock_wire::{Command, Exchange, Reply, Trouble};
+use redlock_wire::{Audience, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
 
 use super::{
@@ -33,10 +34,10 @@ impl LockNode for PooledNode {
     }
 
     fn notifications(&self) -> Option<&dyn Notifications> {
-        None
+        self.lanes.subscriptions.as_ref().map(|_| self as &dyn Notifications)
     }
 
-    fn fencing(&self) -> Option<&dyn Fencing> {
+    fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
         None
     }
 
@@ -81,6 +82,38 @@ impl LockNode for PooledNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         redlock_wire::inspect(&mut self.call(None).await?, resource).await
+    }
+}
+
+#[async_trait]
+impl Notifications for PooledNode {
+    async fn release_and_notify(
+        &self,
+        resource: &Resource,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        redlock_wire::release_and_notify(
+            &mut self.call(Some(Claim::new(resource, token))).await?,
+            resource,
+            token,
+            Audience::Server,
+        )
+        .await
+    }
+
+    async fn notify(&self, resource: &Resource) -> Result<(), NodeError> {
+        redlock_wire::notify(&mut self.call(None).await?, resource).await
+    }
+
+    async fn subscribe(
+        &self,
+        resource: &Resource,
+    ) -> Result<BoxStream<'static, Notice>, NodeError> {
+        match &self.lanes.subscriptions {
+            Some(subscriptions) => subscriptions.subscribe(resource).await,
+            // Not asked: such a node tells nobody that it has notifications.
+            None => Err(error::deaf(&self.lanes.config.label)),
+        }
     }
 }
 
@@ -165,10 +198,14 @@ impl Exchange for Call<'_> {
                     self.outcome = Outcome::Known;
                 } else if error.is_unrecoverable_error() {
                     self.lanes.close(&self.lane);
+                    self.lanes.doubt_subscriptions();
                 }
                 Cause::Redis(error)
             }
-            Err(_) => Cause::Late(patience),
+            Err(_) => {
+                self.lanes.doubt_subscriptions();
+                Cause::Late(patience)
+            }
         };
         Err(cause.of_command(self.label()))
     }

@@ -21,7 +21,7 @@ use super::{
     tenancy::Tenancy,
     turns::{Claim, Turns},
 };
-use crate::error;
+use crate::{error, subscriptions::Subscriptions};
 
 /// The connections that a node has out of its pool: one that is open to all calls for each
 /// runtime, and those that have been set aside.
@@ -30,6 +30,7 @@ use crate::error;
 /// runtime that is ending drops tasks there and then, and with one a [`Tenancy`], which locks it.
 pub(super) struct Lanes {
     pub(super) config: Config,
+    pub(super) subscriptions: Option<Subscriptions>,
     state: Mutex<State>,
     gone: Gone,
     _here: oneshot::Sender<Infallible>,
@@ -74,7 +75,13 @@ pub(super) enum Outcome {
 impl Lanes {
     pub(super) fn new(config: Config) -> Self {
         let (here, gone) = oneshot::channel();
-        Self { config, state: Mutex::default(), gone: gone.shared(), _here: here }
+        Self {
+            subscriptions: config.subscriptions(),
+            config,
+            state: Mutex::default(),
+            gone: gone.shared(),
+            _here: here,
+        }
     }
 
     pub(super) fn identity(&self) -> Option<Identity> {
@@ -186,6 +193,13 @@ impl Lanes {
         let gone = state.unpublish(lane.number);
         drop(state);
         drop(gone);
+    }
+
+    /// What has happened to one connection may have happened to the one that is listened on.
+    pub(super) fn doubt_subscriptions(&self) {
+        if let Some(subscriptions) = &self.subscriptions {
+            subscriptions.doubt();
+        }
     }
 
     /// Closes a lane unless somebody is on it, or something on it is in doubt.

@@ -1,12 +1,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{Manager, Pool, Runtime};
+use redis::Client;
 use redlock_wire::{UrlError, UrlProblem};
 
 use super::lanes::Lanes;
 use crate::{
-    config::{CONNECT_TIMEOUT, Eviction, RESPONSE_TIMEOUT, ready_for_tls, tuned},
+    config::{
+        CONNECT_TIMEOUT, Eviction, Origin, RESPONSE_TIMEOUT, ready_for_tls, tuned, tuned_client,
+    },
     dial::untimed,
+    subscriptions::{Settings, Subscriptions},
     url,
 };
 
@@ -54,6 +58,19 @@ pub(super) struct Config {
     pub(super) connect_timeout: Duration,
     pub(super) response_timeout: Duration,
     pub(super) eviction: Eviction,
+    /// Where connections to listen on come from: a pool does not tell where its own lead.
+    pub(super) listening: Option<Client>,
+}
+
+impl Config {
+    pub(super) fn subscriptions(&self) -> Option<Subscriptions> {
+        Some(Subscriptions::new(Settings {
+            label: Arc::clone(&self.label),
+            origin: Origin::Client(self.listening.clone()?),
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+        }))
+    }
 }
 
 impl PooledNode {
@@ -68,17 +85,18 @@ impl PooledNode {
         let info = url::parse(url)?;
         let label = url::label(&info);
         ready_for_tls();
-        // Neither can fail: these very settings have just made a client, and the runtime that
+        // None of it can fail: these very settings have just made a client, and the runtime that
         // timeouts need is named.
         let manager =
             Manager::new_with_config(tuned(&info), untimed()).map_err(|_| UrlProblem::Settings)?;
+        let client = Client::open(tuned(&info)).map_err(|_| UrlProblem::Settings)?;
         let pool = Pool::builder(manager)
             .max_size(SIZE)
             .recycle_timeout(Some(RECYCLE_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|_| UrlProblem::Settings)?;
-        Ok(Self::from_pool(label, pool))
+        Ok(Self::from_pool(label, pool).listening_with(client))
     }
 
     /// The servers at these urls, one node each.
@@ -107,7 +125,21 @@ impl PooledNode {
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             eviction: Eviction::Refused,
+            listening: None,
         })
+    }
+
+    /// Listens to releases over a connection of this client, which must lead to the same server.
+    ///
+    /// It is a connection beside those of the pool, made when somebody subscribes and closed soon
+    /// after the last of them. A node from a pool cannot listen without that, because a pool does
+    /// not tell where it leads: who waits for a lock then looks again from time to time. One from a
+    /// url can.
+    #[must_use]
+    pub fn listening_with(self, client: Client) -> Self {
+        ready_for_tls();
+        let listening = Some(tuned_client(client));
+        Self::with(Config { listening, ..self.lanes.config.clone() })
     }
 
     /// How long getting a connection may take, waiting for a full pool included: 800 milliseconds,

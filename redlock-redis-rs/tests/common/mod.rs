@@ -13,7 +13,7 @@ use redlock_testkit::server::Server;
 /// A node over the protocol that this test crate is about.
 pub(crate) fn node(server: &Server) -> Node {
     let node = Node::open(&server.url()).unwrap();
-    if module_path!().starts_with("resp3::") { node.resp3() } else { node }
+    if module_path!().starts_with("resp3") { node.resp3() } else { node }
 }
 
 /// A node made from settings of the client library.

@@ -3,8 +3,10 @@ use std::{fmt, time::Duration};
 use futures::future::{self, BoxFuture, Either};
 
 use super::{
-    Subject, acquire, atomic, cancel, expiry, extend, failure, handles, inspect, names, release,
+    Subject, acquire, atomic, cancel, expiry, extend, failure, handles, inspect, names, notices,
+    release,
     stage::{Stage, Stop},
+    streams,
 };
 
 /// One demand of the contract.
@@ -164,6 +166,36 @@ macro_rules! conformance_rules {
                 "Two nodes of one store have the same identity.";
             two_stores_have_two_identities in handles:
                 "Nodes of different stores have different identities.";
+            announcing_a_release_frees in notices:
+                "A release that is announced is a release like any other.";
+            a_release_tells_who_has_subscribed in notices:
+                "An announced release tells once, and of its own holder if of any.";
+            a_notification_tells_and_changes_nothing in notices:
+                "A notification tells who has subscribed, and leaves the lock as it is.";
+            a_refused_release_tells_nobody in notices:
+                "An announced release that deletes nothing tells nobody.";
+            a_plain_release_tells_nobody in notices:
+                "A release that is not to be announced tells nobody.";
+            notices_wake_only_their_own in notices:
+                "Notices of a resource are heard by nobody else, whatever its name is made of.";
+            all_who_have_subscribed_hear in notices:
+                "All who have subscribed to a resource hear, by one node or by several.";
+            listeners_are_counted in notices:
+                "Where listeners are counted, the count is right.";
+            subscribed_means_nothing_is_missed in streams:
+                "What is told after a subscription was acknowledged is heard.";
+            dropping_a_stream_ends_its_subscription in streams:
+                "Dropping a stream ends its subscription.";
+            dropping_a_stream_leaves_the_others in streams:
+                "Dropping a stream ends no other, of the same resource or of another.";
+            a_dropped_subscribe_leaves_nobody_subscribed in streams:
+                "A subscribe that was dropped, at whatever poll, leaves nobody subscribed.";
+            who_falls_behind_loses_notices_and_keeps_one in streams:
+                "Who falls behind loses notices, keeps at least one, and holds up nobody.";
+            streams_end_with_their_connection in streams:
+                "When its connection is gone, a stream ends.";
+            a_store_that_is_away_cannot_be_subscribed_to in streams:
+                "A store that cannot be reached makes the calls of notifications fail.";
         }
     };
 }

@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use futures::channel::oneshot;
-use redlock_core::{
-    Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, Moment, NodeError,
-    Notifications, Resource, Token, Ttl, Vote,
-};
+use redlock_core::{Delivery, FailureKind, Moment, NodeError, Resource};
 
-use super::{Network, SimRuntime};
+use super::{
+    Network, SimRuntime,
+    line::{Line, Lines},
+};
 use crate::{
     MemoryNode,
     command::{Answer, Command},
+    inbox::{Inbox, Subscriber},
+    port::asked_in_commands,
 };
 
 /// A node as one client sees it: through the connections of a simulated network. Made by
@@ -27,19 +28,22 @@ use crate::{
 #[derive(Clone)]
 pub struct SimLink(Arc<Wire>);
 
-struct Wire {
-    sim: SimRuntime,
+pub(super) struct Wire {
+    pub(super) sim: SimRuntime,
     node: MemoryNode,
     network: Arc<Mutex<Network>>,
-    /// For each connection, when the last request and the last reply on it arrive.
-    connections: Mutex<Vec<[Moment; 2]>>,
+    /// For each connection, when the last request, the last reply and the last notice on it arrive.
+    connections: Mutex<Vec<[Moment; 3]>>,
+    pub(super) lines: Lines,
     cut: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     There = 0,
     Back = 1,
+    /// Back, unasked: notices neither wait for replies nor overtake each other.
+    Told = 2,
 }
 
 type Reply = oneshot::Sender<Result<Answer, NodeError>>;
@@ -51,6 +55,7 @@ impl SimLink {
             node: node.clone(),
             network: Arc::clone(network),
             connections: Mutex::default(),
+            lines: Lines::default(),
             cut: AtomicBool::new(false),
         }))
     }
@@ -64,6 +69,20 @@ impl SimLink {
     /// What is sent arrives again.
     pub fn mend(&self) {
         self.0.cut.store(false, Ordering::Relaxed);
+    }
+
+    /// The connection that notices come on closes: all streams of this link end. The node gets to
+    /// know, and who likes may subscribe again.
+    pub fn end_streams(&self) {
+        self.0.lines.close();
+    }
+
+    fn memory(&self) -> &MemoryNode {
+        &self.0.node
+    }
+
+    fn inbox(&self, resource: &Resource) -> Inbox {
+        Line::open(&self.0, resource)
     }
 
     async fn call(&self, command: Command) -> Result<Answer, NodeError> {
@@ -83,11 +102,10 @@ impl SimLink {
             return drop(reply);
         }
         if !self.0.node.listens() && random.chance(0.5) {
-            let refused = NodeError::new(self.label(), FailureKind::Unreachable);
+            let refused = NodeError::new(self.0.node.name(), FailureKind::Unreachable);
             return self.0.fail(reply, refused.with_delivery(Delivery::NotSent));
         }
-        let connection = random.below(u64::try_from(network.connections).unwrap_or(1));
-        let connection = usize::try_from(connection).unwrap_or(0);
+        let connection = self.0.connection();
         if random.chance(network.lose_request) {
             return self.0.lose(reply);
         }
@@ -121,7 +139,7 @@ impl Wire {
         result: Result<Answer, NodeError>,
         reply: Option<Reply>,
     ) {
-        self.sim.remark(format_args!("  {} answers {result:?}", self.node.label()));
+        self.sim.remark(format_args!("  {} answers {result:?}", self.node.name()));
         let Some(reply) = reply else { return };
         let (network, random) = (self.network(), self.sim.random());
         if self.is_cut() {
@@ -129,8 +147,12 @@ impl Wire {
         } else if random.chance(network.lose_reply) {
             self.lose(reply);
         } else {
-            // What the request met at its arrival was no refusal to connect: it had been sent.
-            let result = result.map_err(|_| self.node.closed());
+            // Unless the node said so, what the request met at its arrival was no refusal: it had
+            // been sent.
+            let result = result.map_err(|error| match error.delivery() {
+                Delivery::Refused => error,
+                Delivery::NotSent | Delivery::Unknown => self.node.closed(),
+            });
             let arrival = self.arrival(connection, Way::Back);
             // A caller that has gone hears nothing.
             self.sim.at(arrival, move || drop(reply.send(result)));
@@ -155,8 +177,21 @@ impl Wire {
         self.sim.at(self.sim.now().after(after), move || drop(reply.send(Err(error))));
     }
 
+    /// The node gets to know that a subscription has ended. That is never lost: a connection tells
+    /// it, or is closed and with it all that was subscribed to on it.
+    pub(super) fn unsubscribe(&self, resource: Resource, subscriber: Subscriber) {
+        let (node, arrival) = (self.node.clone(), self.arrival(self.connection(), Way::There));
+        self.sim.at(arrival, move || node.unsubscribe(&resource, &subscriber));
+    }
+
+    /// One of the connections, by lot.
+    pub(super) fn connection(&self) -> usize {
+        let connections = u64::try_from(self.network().connections).unwrap_or(1);
+        usize::try_from(self.sim.random().below(connections)).unwrap_or(0)
+    }
+
     /// When a message that is sent now arrives: after the one that was sent before it.
-    fn arrival(&self, connection: usize, way: Way) -> Moment {
+    pub(super) fn arrival(&self, connection: usize, way: Way) -> Moment {
         let (network, random) = (self.network(), self.sim.random());
         let latency = if random.chance(network.spikes) {
             random.between(network.longest_latency, network.longest_spike)
@@ -165,7 +200,7 @@ impl Wire {
         };
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if connections.len() <= connection {
-            connections.resize(connection + 1, [Moment::ORIGIN; 2]);
+            connections.resize(connection + 1, [Moment::ORIGIN; 3]);
         }
         let before = &mut connections[connection][way as usize];
         let arrival = self.sim.now().after(latency).max(before.after(NANOSECOND));
@@ -174,67 +209,19 @@ impl Wire {
     }
 
     fn remark(&self, what: &str, command: &Command) {
-        self.sim.remark(format_args!("  {} {what} {command:?}", self.node.label()));
+        self.sim.remark(format_args!("  {} {what} {command:?}", self.node.name()));
     }
 
-    fn network(&self) -> Network {
+    pub(super) fn network(&self) -> Network {
         *self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_cut(&self) -> bool {
+    pub(super) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl LockNode for SimLink {
-    fn label(&self) -> &str {
-        self.0.node.label()
-    }
-
-    fn identity(&self) -> Option<Identity> {
-        self.0.node.identity()
-    }
-
-    fn notifications(&self) -> Option<&dyn Notifications> {
-        None
-    }
-
-    fn fencing(&self) -> Option<&dyn Fencing> {
-        None
-    }
-
-    async fn acquire(
-        &self,
-        resource: &Resource,
-        token: &Token,
-        ttl: Ttl,
-    ) -> Result<Vote, NodeError> {
-        let command = Command::Acquire(resource.clone(), token.clone(), ttl);
-        self.call(command).await.map(Answer::vote)
-    }
-
-    async fn extend(
-        &self,
-        resource: &Resource,
-        token: &Token,
-        ttl: Ttl,
-    ) -> Result<Vote, NodeError> {
-        let command = Command::Extend(resource.clone(), token.clone(), ttl);
-        self.call(command).await.map(Answer::vote)
-    }
-
-    async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
-        let command = Command::Release(resource.clone(), token.clone());
-        self.call(command).await.map(Answer::vote)
-    }
-
-    async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
-        let command = Command::Inspect(resource.clone());
-        self.call(command).await.map(Answer::inspection)
-    }
-}
+asked_in_commands!(SimLink);
 
 impl fmt::Debug for SimLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
