@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, stream::BoxStream};
 use helpers::{PATIENCE, pttl, resource, token, ttl, until};
 use program::Program;
-use redlock_core::{Inspection, LockNode, Notice, Notifications, Refusal, Vote};
-use redlock_redis_rs::PythonLockNode;
+use redlock_core::{Inspection, LockNode, Notice, Notifications, Redlock, Refusal, Retry, Vote};
+use redlock_redis_rs::{PythonLockNode, redis};
 use redlock_testkit::server::Server;
 use tokio::time::timeout;
 
@@ -266,5 +266,70 @@ async fn a_reset_on_either_side_frees_and_wakes_the_other() {
         // And one that Python has.
         assert_eq!(node.reset(&resource("r")).await.unwrap(), Vote::granted());
         assert_eq!(python.ask("lock.release()").await, "raised NotAcquired");
+    }
+}
+
+/// Reads a number and writes the next: without a lock around it, some are lost.
+const COUNT: &str = "[(lock.acquire(), client.set('count', int(client.get('count') or 0) + 1), \
+                     lock.release()) for _ in range(100)] and 'done'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by scripts/python-redis-lock"]
+async fn redlocks_and_python_programs_that_count_together_lose_nothing() {
+    let server = Server::start().unwrap();
+    // Neither looks again by itself: all go on only because they wake each other.
+    let mut programs = Vec::new();
+    for _ in 0..2 {
+        let mut program = Program::start(&server, "").await;
+        program.tell(COUNT).await;
+        programs.push(program);
+    }
+    let work = (0..2).map(|_| {
+        let rarely = Retry::fixed(Duration::from_secs(60));
+        let redlock = Redlock::builder().node(node(&server)).retry(rarely).build().unwrap();
+        let client = redis::Client::open(server.url()).unwrap();
+        tokio::spawn(async move {
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let lock = redlock.lock("r");
+            for _ in 0..100 {
+                let guard = lock.acquire_within(Duration::from_secs(60)).await.unwrap();
+                let mut get = redis::cmd("GET");
+                let count: Option<u64> =
+                    get.arg("count").query_async(&mut connection).await.unwrap();
+                let mut set = redis::cmd("SET");
+                set.arg("count").arg(count.unwrap_or(0) + 1);
+                set.query_async::<()>(&mut connection).await.unwrap();
+                guard.release().await;
+            }
+        })
+    });
+    for done in futures::future::join_all(work).await {
+        done.unwrap();
+    }
+    for program in &mut programs {
+        assert_eq!(program.answer().await, "'done'");
+    }
+    assert_eq!(server.cmd::<u64>(&["GET", "count"]).unwrap(), 400);
+}
+
+#[tokio::test]
+#[ignore = "run by scripts/python-redis-lock"]
+async fn a_redlock_and_a_python_program_hand_the_lock_to_each_other() {
+    let server = Server::start().unwrap();
+    let rarely = Retry::fixed(Duration::from_secs(60));
+    let redlock = Redlock::builder().node(node(&server)).retry(rarely).build().unwrap();
+    let lock = redlock.lock("r");
+    let mut python = Program::start(&server, "").await;
+    for _ in 0..5 {
+        let guard = lock.acquire_within(PATIENCE).await.unwrap();
+        python.tell("lock.acquire()").await;
+        asleep(&server, 1).await;
+        guard.release().await;
+        assert_eq!(python.answer().await, "True");
+        let waits = redlock.lock("r");
+        let waiting = tokio::spawn(async move { waits.acquire_within(PATIENCE).await });
+        asleep(&server, 1).await;
+        assert_eq!(python.ask("lock.release()").await, "None");
+        waiting.await.unwrap().unwrap().release().await;
     }
 }
