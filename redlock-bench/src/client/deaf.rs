@@ -1,5 +1,5 @@
 use redlocks::{
-    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
     async_trait,
 };
 
@@ -25,6 +25,10 @@ impl<N: LockNode> LockNode for Deaf<N> {
 
     fn notifications(&self) -> Option<&dyn Notifications> {
         None
+    }
+
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        self.0.fencing()
     }
 
     async fn acquire(
