@@ -27,7 +27,7 @@ impl<N: LockNode> LockNode for Deaf<N> {
         None
     }
 
-    fn fencing(&self) -> Option<&dyn redlocks::Fencing> {
+    fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
         self.0.fencing()
     }
 
