@@ -1,5 +1,5 @@
 use redlocks::{
-    Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
     async_trait,
 };
 
@@ -27,7 +27,7 @@ impl<N: LockNode> LockNode for Deaf<N> {
         None
     }
 
-    fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
+    fn fencing(&self) -> Option<&dyn Fencing> {
         self.0.fencing()
     }
 
