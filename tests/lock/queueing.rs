@@ -70,7 +70,7 @@ async fn a_dropped_guard_and_a_lost_lock_wake_as_well() {
     let mut guard = guard;
     assert!(matches!(guard.extend(SECOND).await, Err(Error::Lost { .. })));
     let begun = Instant::now();
-    waiting.await.unwrap().unwrap();
+    drop(waiting.await.unwrap().unwrap());
     assert!(begun.elapsed() < 10 * MS, "{:?}", begun.elapsed());
 }
 
@@ -95,7 +95,7 @@ async fn without_any_word_the_end_of_the_holders_time_wakes() {
     let waiting = tokio::spawn(async move { there.lock("r").acquire_within(5 * SECOND).await });
     sleep(100 * MS).await;
     guard.release().await;
-    waiting.await.unwrap().unwrap();
+    drop(waiting.await.unwrap().unwrap());
     assert!(begun.elapsed() <= SECOND + 5 * MS, "{:?}", begun.elapsed());
 }
 
@@ -123,7 +123,7 @@ async fn word_that_comes_late_or_twice_costs_an_attempt_and_nothing_else() {
     let asked = nodes.memory(0).calls().acquire;
     assert!(asked <= 7, "{asked} attempts for old news");
     guard.release().await;
-    again.await.unwrap().unwrap();
+    drop(again.await.unwrap().unwrap());
 }
 
 /// R48: what was released while nobody listened is found by looking.
@@ -142,7 +142,7 @@ async fn a_subscription_that_ended_and_stands_again_is_reason_to_look() {
     }
     let begun = Instant::now();
     guard.release().await;
-    waiting.await.unwrap().unwrap();
+    drop(waiting.await.unwrap().unwrap());
     assert!(begun.elapsed() <= 100 * MS, "{:?}", begun.elapsed());
 }
 
@@ -189,7 +189,7 @@ async fn a_node_that_hangs_holds_up_no_waiter() {
     sleep(20 * MS).await;
     let begun = Instant::now();
     guard.release().await;
-    waiting.await.unwrap().unwrap();
+    drop(waiting.await.unwrap().unwrap());
     assert!(begun.elapsed() < 10 * MS, "{:?}", begun.elapsed());
 }
 
@@ -281,7 +281,7 @@ async fn a_lock_that_was_handed_on_and_not_taken_is_told_of() {
     // It is his turn now, and he has not been polled since.
     drop(behind);
     let begun = Instant::now();
-    waiting.await.unwrap().unwrap();
+    drop(waiting.await.unwrap().unwrap());
     assert!(begun.elapsed() < 10 * MS, "{:?}", begun.elapsed());
 }
 
@@ -402,7 +402,7 @@ async fn a_lease_that_was_taken_out_of_its_guard_is_waited_for_as_anybodys() {
     sleep(10 * MS).await;
     let begun = Instant::now();
     redlock.release(&lease).await;
-    waiting.await.unwrap().unwrap();
+    drop(waiting.await.unwrap().unwrap());
     assert!(begun.elapsed() < 10 * MS, "{:?}", begun.elapsed());
 }
 
