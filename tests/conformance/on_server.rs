@@ -100,6 +100,8 @@ impl Subject for OnServer {
             Some(why) => Err(Lacking::because(why)),
             None => {
                 self.cmd(&["CLIENT", "KILL", "TYPE", "normal"]);
+                // Those that listen are of another type.
+                self.cmd(&["CLIENT", "KILL", "TYPE", "pubsub"]);
                 Ok(())
             }
         }
