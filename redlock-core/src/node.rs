@@ -61,7 +61,18 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///         "forever"
 ///     }
 ///
-/// XX///
+///     fn identity(&self) -> Option<Identity> {
+///         None
+///     }
+///
+///     fn notifications(&self) -> Option<&dyn Notifications> {
+///         None
+///     }
+///
+///     fn fencing(&self) -> Option<&dyn Fencing> {
+///         None
+///     }
+///
 ///     async fn acquire(&self, resource: &Resource, token: &Token, _: Ttl) -> Result<Vote, NodeError> {
 ///         let mut held = self.0.lock().expect("nothing panics under this lock");
 ///         let holder = held.entry(resource.clone()).or_insert_with(|| token.clone());
