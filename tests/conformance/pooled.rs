@@ -1,6 +1,6 @@
 //! `PooledNode`, with a pool of its own and one that was brought along.
 
-use redlocks::redis_rs::{PooledNode, deadpool_redis::Config};
+use redlocks::redis_rs::{PooledNode, deadpool_redis::Config, redis::Client};
 
 use crate::on_server::{OnServer, node};
 
@@ -20,8 +20,9 @@ pub(crate) mod pool {
     pub(crate) fn subject() -> OnServer {
         OnServer::start(|url| {
             node(async {
+                let client = Client::open(url.as_str()).unwrap();
                 let pool = Config::from_url(url).create_pool(None).unwrap();
-                PooledNode::from_pool("pool", pool)
+                PooledNode::from_pool("pool", pool).listening_with(client)
             })
         })
     }

@@ -44,7 +44,7 @@ pub(crate) mod manager {
             node(async {
                 let client = Client::open(url).unwrap();
                 let manager = client.get_connection_manager().await.unwrap();
-                RedisNode::from_manager("manager", manager)
+                RedisNode::from_manager("manager", manager).listening_with(client)
             })
         })
     }
@@ -60,7 +60,7 @@ pub(crate) mod multiplexed {
             node(async {
                 let client = Client::open(url).unwrap();
                 let connection = client.get_multiplexed_async_connection().await.unwrap();
-                RedisNode::from_multiplexed("multiplexed", connection)
+                RedisNode::from_multiplexed("multiplexed", connection).listening_with(client)
             })
         });
         subject.without_reconnecting("a connection that was brought along is not made again")
