@@ -159,7 +159,7 @@ async fn nodes_that_do_not_tell_are_asked_by_the_policy_and_that_is_said_once() 
     nodes.memory(0).mute();
     nodes.memory(1).forbid_notices();
     let heard = Arc::new(Heard::default());
-    let observer: Arc<dyn Observer> = heard.clone();
+    let observer: Arc<dyn Observer> = Arc::<Heard>::clone(&heard);
     let builder = nodes.builder().ttl(SECOND).node_timeout(50 * MS).renewal(Renewal::off());
     let redlock = builder.observer(observer).build().unwrap();
     nodes.occupy([0, 1, 2], "r", 600 * MS).await;

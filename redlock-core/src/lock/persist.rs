@@ -134,6 +134,8 @@ struct Contender<'a> {
     /// When to ask in any case.
     poll: Option<Moment>,
     splits: u32,
+    /// How many times in a row he was told of a release and came too late.
+    in_vain: u32,
     past: Option<Fingerprint>,
 }
 
@@ -143,7 +145,7 @@ impl<'a> Contender<'a> {
         if let Some(ears) = &mut ears {
             ears.forget();
         }
-        Self { shared, terms, turn, ears, poll: None, splits: 0, past: None }
+        Self { shared, terms, turn, ears, poll: None, splits: 0, in_vain: 0, past: None }
     }
 
     /// Waits after an attempt that ended with this error. `false` if the time for attempts is
@@ -190,6 +192,7 @@ impl<'a> Contender<'a> {
             latest: latest.unwrap_or(Moment::at(Duration::MAX)),
             round_trip: shared.round_trip(),
             splits: self.splits,
+            in_vain: self.in_vain,
             past: self.past,
             random: shared.chance(),
         };
@@ -210,6 +213,7 @@ impl<'a> Contender<'a> {
             heard = hears;
         }
         self.past = wait.past();
+        self.in_vain += u32::from(wait.is_told());
         true
     }
 }

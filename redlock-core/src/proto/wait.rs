@@ -22,6 +22,7 @@ pub struct Wait {
     /// The nodes that could be had, as far as ballots and notices tell.
     free: NodeSet,
     round_trip: Duration,
+    in_vain: u32,
     random: u32,
     due: Moment,
 }
@@ -41,6 +42,8 @@ pub struct Outlook {
     pub round_trip: Duration,
     /// How many attempts in a row have split the votes, this one included.
     pub splits: u32,
+    /// How many times in a row the asker was told of a release and came too late.
+    pub in_vain: u32,
     /// Whose release was told of before.
     pub past: Option<Fingerprint>,
     /// Decides where in a random pause the next attempt falls.
@@ -90,7 +93,8 @@ impl Wait {
     /// The wait after an attempt with these ballots.
     #[must_use]
     pub fn after(tally: &Tally, outlook: Outlook) -> Self {
-        let Outlook { now, poll, hears, latest, round_trip, splits, past, random } = outlook;
+        let Outlook { now, poll, hears, latest, round_trip, splits, in_vain, past, random } =
+            outlook;
         let obstacle = Obstacle::of(tally);
         let expiry = tally.quorum_free_in().map(|left| now.after(left).after(MILLISECOND));
         let due = match obstacle {
@@ -111,6 +115,7 @@ impl Wait {
             released: None,
             free: tally.granted().union(tally.gone()),
             round_trip,
+            in_vain,
             random,
             due,
         }
@@ -119,8 +124,9 @@ impl Wait {
     /// A notice has come from this node: that the resource was given up there.
     ///
     /// When a quorum could be free, the wait is over, after a random time that grows with the
-    /// number of those who wait. The first notice alone comes too early, since the other nodes
-    /// are being released at that time; it ends the wait a round trip later, for the others may be lost.
+    /// number of those who wait, and is shorter for who came too late before. The first notice
+    /// alone comes too early, since the other nodes are being released at that time; it ends the
+    /// wait a round trip later, for the others may be lost.
     pub fn heard(&mut self, node: usize, notice: Notice, now: Moment) {
         let Notice { holder, listeners } = notice;
         if holder.is_some() && holder == self.past && holder != self.holder {
@@ -134,7 +140,9 @@ impl Wait {
         self.released = holder.or(self.holder);
         self.free.insert(node);
         let others = listeners.clamp(1, MOST_LISTENERS).saturating_sub(1);
-        let spread = part(self.round_trip.saturating_mul(others), self.random);
+        // Whoever came too late before comes sooner now.
+        let step = self.round_trip.max(SHORTEST_STEP) / self.in_vain.saturating_add(1);
+        let spread = part(step.saturating_mul(others), self.random);
         let complete = self.free.len() >= self.quorum.needed();
         let settle = if complete { Duration::ZERO } else { self.round_trip };
         self.due = self.due.min(now.after(settle).after(spread));
@@ -150,6 +158,12 @@ impl Wait {
     /// Notices do not come any more, so the next attempt is made by `poll`.
     pub fn look_by(&mut self, poll: Moment) {
         self.due = self.due.min(poll);
+    }
+
+    /// Whether a release was told of.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        self.released.is_some()
     }
 
     /// When to make the next attempt.
@@ -185,6 +199,10 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Notices may be lost without anybody noticing, so a waiter looks this often whatever he is told.
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// What each of those who are told at the same time adds to the random time that all wait. Much
+/// below this it would be the schedulers of machines that choose, and always the same.
+const SHORTEST_STEP: Duration = Duration::from_micros(250);
 
 const SHORTEST_BACKOFF: Duration = Duration::from_micros(500);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
@@ -227,6 +245,7 @@ mod tests {
             latest: at(9000),
             round_trip: MS,
             splits: 0,
+            in_vain: 0,
             past: None,
             random: 0,
         }
@@ -312,6 +331,19 @@ mod tests {
         let mut crowd = Wait::after(&ballots, Outlook { random: u32::MAX, ..outlook() });
         crowd.heard(0, notice(A, u32::MAX), at(10));
         assert_eq!(crowd.due(), at(110), "a number that cannot be is cut short");
+    }
+
+    #[test]
+    fn whoever_came_too_late_comes_sooner() {
+        let ballots = tally(&[held(A, 900)]);
+        let due = |in_vain| {
+            let outlook = Outlook { random: u32::MAX, in_vain, ..outlook() };
+            let mut wait = Wait::after(&ballots, outlook);
+            wait.heard(0, notice(A, 9), at(10));
+            wait.due()
+        };
+        assert_eq!([due(0), due(1), due(3)], [at(18), at(14), at(12)]);
+        assert_eq!(due(u32::MAX), at(10));
     }
 
     #[test]
