@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use redlock_core::proto::{
     Attempt, Ballot, Delivery, Drift, Ending, Extension, ExtensionStep, Failure, FailureKind,
-    Moment, NodeSet, Progress, Quorum, Renewal, Tenure, Timing, Ttl, Undo, Vote,
+    Fence, Moment, NodeSet, Progress, Quorum, Renewal, Tenure, Timing, Ttl, Undo, Vote,
 };
 
 fn ballots() -> impl Strategy<Value = Ballot> {
@@ -16,6 +16,8 @@ fn ballots() -> impl Strategy<Value = Ballot> {
     prop_oneof![
         1 => Just(Ballot::Silent),
         4 => Just(Ballot::Cast(Vote::granted())),
+        4 => prop_oneof![0..3_u64, any::<u64>()]
+            .prop_map(|counter| Ballot::Cast(Vote::counted(Fence::new(counter)))),
         2 => Just(Ballot::Cast(Vote::not_held())),
         1 => any::<Option<Duration>>().prop_map(|left| Ballot::Cast(Vote::held_by_another(left))),
         2 => (kinds, deliveries)
@@ -26,6 +28,7 @@ fn ballots() -> impl Strategy<Value = Ballot> {
 #[derive(Clone, Debug)]
 enum Input {
     Answer(usize, Ballot),
+    Raised(usize, Ballot),
     TimeOut,
     Extend(Ttl),
     ExtensionAnswer(usize, Ballot),
@@ -56,6 +59,7 @@ fn inputs() -> impl Strategy<Value = Input> {
     let node = 0..70_usize;
     prop_oneof![
         8 => (0..6_usize, ballots()).prop_map(|(node, ballot)| Input::Answer(node, ballot)),
+        4 => (node.clone(), ballots()).prop_map(|(node, ballot)| Input::Raised(node, ballot)),
         8 => (0..6_usize, ballots()).prop_map(|(node, ballot)| Input::ExtensionAnswer(node, ballot)),
         1 => (node, ballots()).prop_map(|(node, ballot)| Input::ExtensionLate(node, ballot)),
         2 => ttls().prop_map(Input::Extend),
@@ -81,6 +85,7 @@ proptest! {
     #[test]
     fn any_input_in_any_order_is_decided_within_the_laws(
         nodes in 1_usize..6,
+        fenced: bool,
         ttl in ttls(),
         grace in durations(),
         max_hold in durations(),
@@ -92,23 +97,46 @@ proptest! {
         let timing = Timing::new(Drift::default()).grace(grace).max_hold(max_hold);
         let limit = now.after(max_hold);
         let mut attempt = Attempt::start(quorum, ttl, timing, now);
+        if fenced {
+            attempt = attempt.fenced();
+        }
+        let mut verdict = None;
         let mut held: Option<Tenure> = None;
         let mut extension: Option<Extension> = None;
         let (mut ended, mut extended_by) = (false, ttl);
         for (input, later) in steps {
             now = now.after(Duration::from_nanos(later));
             match (&mut held, input) {
-                (None, Input::Answer(node, ballot)) => {
-                    if let Progress::Granted(tenure) = attempt.answered(node, ballot, now) {
-                        // The longest hold may be over by then: a driver refuses such settings.
-                        let bounded = tenure.until() >= limit;
-                        prop_assert!(tenure.is_valid(now) || bounded, "granted without validity");
-                        prop_assert!(tenure.held().len() >= quorum.needed());
-                        held = Some(tenure);
+                (None, input @ (Input::Answer(..) | Input::Raised(..) | Input::TimeOut)) => {
+                    let progress = match input {
+                        Input::Answer(node, ballot) => attempt.answered(node, ballot, now),
+                        Input::Raised(node, ballot) => attempt.raised(node, ballot, now),
+                        _ => {
+                            let progress = attempt.timed_out(now);
+                            let decided = matches!(progress, Progress::Granted(_) | Progress::Failed(_));
+                            prop_assert!(decided, "{progress:?}");
+                            progress
+                        }
+                    };
+                    match progress {
+                        Progress::Granted(tenure) => {
+                            // The longest hold may be over by then: a driver refuses such settings.
+                            let bounded = tenure.until() >= limit;
+                            prop_assert!(tenure.is_valid(now) || bounded, "granted without validity");
+                            prop_assert!(tenure.held().len() >= quorum.needed());
+                            prop_assert_eq!(tenure.fence().is_some(), fenced);
+                            prop_assert_eq!(verdict, None, "a verdict never changes");
+                            held = Some(tenure);
+                        }
+                        Progress::Failed(failed) => {
+                            prop_assert_eq!(failed, *verdict.get_or_insert(failed));
+                        }
+                        Progress::Raise(nodes, _) => {
+                            prop_assert!(fenced && !nodes.is_empty());
+                            prop_assert_eq!(verdict, None, "a verdict never changes");
+                        }
+                        Progress::Open => prop_assert_eq!(verdict, None, "a verdict never changes"),
                     }
-                }
-                (None, Input::TimeOut) => {
-                    prop_assert_ne!(attempt.timed_out(now), Progress::Open);
                 }
                 (None, _) => {
                     let orders = attempt.give_up();
@@ -178,7 +206,7 @@ proptest! {
                     ended = true;
                     prop_assert_eq!(tenure.end(), None);
                 }
-                (Some(_), Input::TimeOut) => {}
+                (Some(_), Input::Raised(..) | Input::TimeOut) => {}
             }
             if let Some(tenure) = &held {
                 lawful(tenure, now, ended);

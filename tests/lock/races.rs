@@ -9,13 +9,50 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{Fault, MemoryNode, Operation};
-use redlocks::{Guard, LossReason, Redlock, Renewal, Runtime, TokioRuntime};
+use redlocks::{Guard, LossReason, Moment, NoRuntime, Redlock, Renewal, Runtime, TokioRuntime};
 use tokio::time::sleep;
 
 use crate::support::{MS, Nodes, SECOND};
 
 fn renewed(nodes: &Nodes) -> Redlock {
     nodes.builder().ttl(SECOND).node_timeout(50 * MS).build().unwrap()
+}
+
+/// Whose next task is spawned in the very moment in which a guard goes.
+#[derive(Debug, Default)]
+struct Crossing {
+    tokio: TokioRuntime,
+    goes: Mutex<Option<Guard>>,
+}
+
+impl Runtime for Crossing {
+    fn now(&self) -> Moment {
+        self.tokio.now()
+    }
+
+    fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
+        self.tokio.sleep_until(deadline)
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime> {
+        let goes = self.goes.lock().unwrap().take();
+        drop(goes);
+        self.tokio.spawn(task)
+    }
+}
+
+/// The first who waits for a loss starts the keeper, after he has seen that the lock is held.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_crosses_the_first_look_of_who_waits_for_it_is_told_at_once() {
+    let nodes = Nodes::new(3);
+    let runtime = Arc::new(Crossing::default());
+    let redlock = nodes.builder().ttl(60 * SECOND).renewal(Renewal::off());
+    let redlock = redlock.runtime(Arc::<Crossing>::clone(&runtime)).build().unwrap();
+    let guard = redlock.lock("r").acquire().await.unwrap();
+    let loss = guard.loss();
+    *runtime.goes.lock().unwrap() = Some(guard);
+    assert_eq!(loss.lost().now_or_never(), Some(None), "told when the ttl is over");
+    assert!(runtime.goes.lock().unwrap().is_none(), "nothing has crossed");
 }
 
 /// More renewals are due than are begun at once, and the others are handed on before their turn.

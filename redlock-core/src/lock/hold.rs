@@ -231,9 +231,11 @@ impl Hold {
         }
     }
 
-    /// The signal of those who wait for the end, which has not come yet.
-    pub(super) fn subscribe(&self) -> Ended {
-        self.state().signal.subscribe()
+    /// The signal of those who wait for the end; `None` if that has come, for then it has been given.
+    pub(super) fn subscribe(&self) -> Option<Ended> {
+        let mut state = self.state();
+        // Under one lock: an end in between would be told to nobody.
+        state.tenure.ending().is_none().then(|| state.signal.subscribe())
     }
 
     /// Nobody keeps it any more, and those who wait for the end are woken: outside of the lock, for

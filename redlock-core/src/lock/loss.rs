@@ -101,11 +101,14 @@ impl Future for UntilEnded {
             if let Some(ending) = hold.ending() {
                 return Poll::Ready(ending);
             }
-            let (ended, timer) = waiting.get_or_insert_with(|| {
+            if waiting.is_none() {
                 // For a clock that jumps while timers sleep: the keeper looks at it now and then.
                 hold.keep();
-                (hold.subscribe(), hold.shared.runtime.sleep_until(hold.tell_at()))
-            });
+                // It may have ended since it was looked at.
+                let Some(ended) = hold.subscribe() else { continue };
+                *waiting = Some((ended, hold.shared.runtime.sleep_until(hold.tell_at())));
+            }
+            let Some((ended, timer)) = waiting else { continue };
             if ended.poll_unpin(cx).is_pending() && timer.poll_unpin(cx).is_pending() {
                 return Poll::Pending;
             }

@@ -22,6 +22,8 @@ pub struct Attempt {
     before: NodeSet,
     /// Whether the lock is to have a fencing token; and how far that is, once a quorum has voted.
     numbering: Option<Option<Numbering>>,
+    /// Why it can have none: once decided, for good.
+    unnumbered: Option<Verdict>,
     /// The time for answers is over.
     is_over: bool,
 }
@@ -65,6 +67,7 @@ impl Attempt {
             returned: Tally::new(quorum),
             before: NodeSet::EMPTY,
             numbering: None,
+            unnumbered: None,
             is_over: false,
         }
     }
@@ -104,10 +107,12 @@ impl Attempt {
         if mutant::is(Mutant::ValidityFromFirstReply) && returned.is_empty() {
             *self = Self::start(self.returned.quorum(), self.ttl, self.timing, now);
         }
+        let is_first = self.returned.silent().contains(node);
         self.returned.enter(node, ballot);
         self.round.enter(node, ballot, now);
         if let Some(Some(numbering)) = &mut self.numbering
-            && let Ballot::Cast(Vote::Granted { counter: Some(counter) }) = ballot
+            && let Ballot::Cast(Vote::Granted { counter }) = ballot
+            && is_first
         {
             numbering.voted(node, counter);
         }
@@ -187,37 +192,40 @@ impl Attempt {
     fn progress(&mut self, now: Moment) -> Progress {
         match self.round.verdict() {
             Verdict::Open => Progress::Open,
-            Verdict::Carried => match self.number(now) {
-                Ok(fence) => Progress::Granted(self.tenure(fence)),
-                Err(Unnumbered::Failed(verdict)) => Progress::Failed(verdict),
-                Err(Unnumbered::Raise(nodes, _)) if nodes.is_empty() => Progress::Open,
-                Err(Unnumbered::Raise(nodes, fence)) => Progress::Raise(nodes, fence),
-            },
+            Verdict::Carried => self.number(now),
             verdict => Progress::Failed(verdict),
         }
     }
 
-    /// The fence, once it is confirmed, or none if there is to be none.
-    fn number(&mut self, now: Moment) -> Result<Option<Fence>, Unnumbered> {
-        let Some(numbering) = &mut self.numbering else { return Ok(None) };
+    /// A quorum has granted: confirms the fence, if there is to be one.
+    fn number(&mut self, now: Moment) -> Progress {
+        if let Some(verdict) = self.unnumbered {
+            return Progress::Failed(verdict);
+        }
+        let Some(numbering) = &mut self.numbering else {
+            return Progress::Granted(self.tenure(None));
+        };
         let numbering = numbering.get_or_insert_with(|| Numbering::of(self.round.tally()));
-        if numbering.is_confirmed() {
+        let fence = numbering.fence();
+        let silent = if self.is_over { NodeSet::EMPTY } else { self.returned.silent() };
+        let failed = if numbering.is_confirmed() {
             // The second round takes time as well.
             let until = self.started.after(self.timing.validity(self.ttl));
-            let worthless = now >= until && !mutant::is(Mutant::LateGrant);
-            return if worthless {
-                Err(Unnumbered::Failed(Verdict::TooLate))
-            } else {
-                Ok(Some(numbering.fence()))
-            };
-        }
-        let silent = if self.is_over { NodeSet::EMPTY } else { self.returned.silent() };
-        if !numbering.is_possible(silent) {
-            let failed = self.is_over || !self.returned.failed().is_empty();
-            let verdict = if failed { Verdict::Unreachable } else { Verdict::Refused };
-            return Err(Unnumbered::Failed(verdict));
-        }
-        Err(Unnumbered::Raise(numbering.raise(), numbering.fence()))
+            if now < until || mutant::is(Mutant::LateGrant) {
+                return Progress::Granted(self.tenure(Some(fence)));
+            }
+            Verdict::TooLate
+        } else if numbering.is_possible(silent) {
+            let nodes = numbering.raise();
+            return if nodes.is_empty() { Progress::Open } else { Progress::Raise(nodes, fence) };
+        } else {
+            let silent = self.returned.silent().without(silent);
+            let failed = self.returned.failed().union(silent).union(numbering.failed());
+            let unreachable = failed.len() >= self.returned.quorum().blocking();
+            if unreachable { Verdict::Unreachable } else { Verdict::Refused }
+        };
+        self.unnumbered = Some(failed);
+        Progress::Failed(failed)
     }
 
     fn tenure(&self, fence: Option<Fence>) -> Tenure {
@@ -231,13 +239,6 @@ impl Attempt {
         let quorum = self.returned.quorum();
         Tenure::begin(quorum, self.timing, self.ttl, self.started, votes).numbered(fence)
     }
-}
-
-/// Why a lock that a quorum has granted has no fencing token yet.
-enum Unnumbered {
-    /// These nodes are still to be asked to raise their count, and those before them to answer.
-    Raise(NodeSet, Fence),
-    Failed(Verdict),
 }
 
 #[cfg(test)]
