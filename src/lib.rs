@@ -6,6 +6,9 @@ pub mod algorithm {}
 #[doc = include_str!("../docs/holding.md")]
 pub mod holding {}
 
+#[doc = include_str!("../docs/waiting.md")]
+pub mod waiting {}
+
 #[doc = include_str!("../docs/simulation.md")]
 pub mod simulation {}
 
