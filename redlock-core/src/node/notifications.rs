@@ -45,7 +45,8 @@ pub trait Notifications: fmt::Debug + Send + Sync {
         token: &Token,
     ) -> Result<Announced, NodeError>;
 
-    /// Tells everybody who has subscribed that the resource may be free, changing nothing.
+    /// Tells everybody who has subscribed that the resource may be free, changing nothing. A node
+    /// that sees that somebody has it may keep quiet.
     ///
     /// # Errors
     ///

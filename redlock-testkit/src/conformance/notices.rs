@@ -39,9 +39,10 @@ pub(super) async fn a_notification_tells_and_changes_nothing(
 ) -> Result<(), Stop> {
     let (name, mine) = (resource("r"), token("mine"));
     let mut ear = Ear::on(&stage.node, &name).await?;
-    stage.take(&name, &mine).await?;
     able(&stage.node)?.notify(&name).await?;
     ear.hears(stage).await?;
+    stage.take(&name, &mine).await?;
+    able(&stage.node)?.notify(&name).await?;
     stage.held(&name, &mine).await?;
     Ok(())
 }
