@@ -159,7 +159,7 @@ async fn nodes_that_do_not_tell_are_asked_by_the_policy_and_that_is_said_once() 
     nodes.memory(0).mute();
     nodes.memory(1).forbid_notices();
     let heard = Arc::new(Heard::default());
-    let observer: Arc<dyn Observer> = heard.clone();
+    let observer: Arc<dyn Observer> = Arc::<Heard>::clone(&heard);
     let builder = nodes.builder().ttl(SECOND).node_timeout(50 * MS).renewal(Renewal::off());
     let redlock = builder.observer(observer).build().unwrap();
     nodes.occupy([0, 1, 2], "r", 600 * MS).await;
@@ -232,6 +232,7 @@ async fn of_one_process_one_asks_and_the_others_come_in_their_order() {
     // Joined, not spawned: they come in this order.
     join_all(tasks).await;
     assert_eq!(*order.lock().unwrap(), (0..TASKS).collect::<Vec<_>>());
+    redlock.settled().await;
     let calls = nodes.memory(0).calls();
     assert_eq!((calls.acquire, calls.release), (1000, 1000), "as many as without any contention");
     assert_eq!((calls.subscribe, calls.notify), (0, 0), "who waits here hears it here");
