@@ -232,6 +232,7 @@ async fn of_one_process_one_asks_and_the_others_come_in_their_order() {
     // Joined, not spawned: they come in this order.
     join_all(tasks).await;
     assert_eq!(*order.lock().unwrap(), (0..TASKS).collect::<Vec<_>>());
+    redlock.settled().await;
     let calls = nodes.memory(0).calls();
     assert_eq!((calls.acquire, calls.release), (1000, 1000), "as many as without any contention");
     assert_eq!((calls.subscribe, calls.notify), (0, 0), "who waits here hears it here");

@@ -157,8 +157,9 @@ impl Turn {
         self.0.owed.store(false, Ordering::Relaxed);
     }
 
-    /// The lock has been had.
+    /// The lock has been had, so who has it will tell of it.
     pub(super) fn held(&self, lock: Weak<dyn Watched>) {
+        self.used();
         // Nobody else sets it: a turn is had once.
         let _ = self.0.lock.set(lock);
         if self.0.has_followers() {
