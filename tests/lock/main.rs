@@ -8,6 +8,7 @@ mod cancelled;
 mod clean_up;
 mod custom;
 mod endings;
+mod fencing;
 mod holding;
 mod queueing;
 mod races;
