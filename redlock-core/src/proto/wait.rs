@@ -141,8 +141,9 @@ impl Wait {
         self.free.insert(node);
         let others = listeners.clamp(1, MOST_LISTENERS).saturating_sub(1);
         // Whoever came too late before comes sooner now.
-        let step = self.round_trip.max(SHORTEST_STEP) / self.in_vain.saturating_add(1);
-        let spread = part(step.saturating_mul(others), self.random);
+        let most = self.round_trip.max(SHORTEST_STEP).saturating_mul(others);
+        let most = most.checked_div(self.in_vain.saturating_add(1)).unwrap_or(most);
+        let spread = part(most, self.random);
         let complete = self.free.len() >= self.quorum.needed();
         let settle = if complete { Duration::ZERO } else { self.round_trip };
         self.due = self.due.min(now.after(settle).after(spread));
