@@ -57,5 +57,6 @@ mod tests {
         assert_eq!(Fingerprint::of(b"foobar").bits(), 0x8594_4171_f739_67e8);
         let token = Token::from_bytes(*b"foobar").unwrap();
         assert_eq!(token.fingerprint(), Fingerprint::new(0x8594_4171_f739_67e8));
+        assert_eq!(format!("{:?}", Fingerprint::new(0xa)), "Fingerprint(000000000000000a)");
     }
 }

@@ -87,6 +87,10 @@ pub enum Mutant {
     LargestIsFence,
     /// A node that was asked to raise its count confirms the fence whatever its count is then.
     RaiseIfMine,
+    /// A node raises its count for whoever asks. Lives in the node.
+    RaiseUnchecked,
+    /// A node loses its count. Lives in the node.
+    CounterLost,
     /// All attempts of a client have the same token. Lives in whoever makes tokens.
     TokenReused,
     /// A cancelled attempt undoes nothing. Lives in the driver.
@@ -141,6 +145,8 @@ impl Mutant {
         Self::ReleaseOvertakes,
         Self::UnconditionalDelete,
         Self::KeyShortened,
+        Self::RaiseUnchecked,
+        Self::CounterLost,
     ];
 
     /// Those that no rule has and so no model of the rules can show: they live in the driver.
@@ -161,7 +167,8 @@ impl Mutant {
     ];
 
     /// Those that no code of this crate has: they live in the nodes of whoever models them.
-    pub const NODE: &[Self] = &[Self::UnconditionalDelete, Self::KeyShortened];
+    pub const NODE: &[Self] =
+        &[Self::UnconditionalDelete, Self::KeyShortened, Self::RaiseUnchecked, Self::CounterLost];
 
     /// Switches this bug on and all others off, or all off, for the whole process.
     pub fn switch_on(mutant: Option<Self>) {

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    hash::Hash,
     io::Write,
     thread,
     time::{Duration, Instant},
@@ -9,7 +11,19 @@ use std::{
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::{action::Action, properties, world::World};
+/// A world that can be walked.
+pub(crate) trait Walked: Copy
+    + Debug
+    + Send
+    + Sync
+    + Model<State: Clone + Debug + Hash + PartialEq + Send + Sync, Action: Clone + Debug + PartialEq>
+    + 'static
+{
+    /// What must hold in it.
+    const MUST: &'static [&'static str];
+
+    fn name(&self) -> &'static str;
+}
 
 /// When a walk may stop.
 #[derive(Clone, Copy, Debug)]
@@ -23,15 +37,17 @@ pub(crate) enum Until {
 /// A walk through a world, and what was seen on it.
 #[derive(Debug)]
 pub(crate) struct Walk {
+    name: &'static str,
+    must: &'static [&'static str],
     until: Until,
     states: usize,
     depth: usize,
     time: Duration,
-    found: BTreeMap<&'static str, Vec<Action>>,
+    found: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Walk {
-    pub(crate) fn through(world: &World, until: Until) -> Self {
+    pub(crate) fn through<W: Walked>(world: &W, until: Until) -> Self {
         #[allow(clippy::disallowed_methods, reason = "how long the walk takes, not how it goes")]
         let now = Instant::now;
         let started = now();
@@ -49,11 +65,18 @@ impl Walk {
         let time = started.elapsed();
         let found = checker.discoveries().into_iter();
         Self {
+            name: world.name(),
+            must: W::MUST,
             until,
             states: checker.unique_state_count(),
             depth: checker.max_depth(),
             time,
-            found: found.map(|(name, path)| (name, path.into_actions())).collect(),
+            found: found
+                .map(|(name, path)| {
+                    let steps = path.into_actions();
+                    (name, steps.iter().map(|step| format!("{step:?}")).collect())
+                })
+                .collect(),
         }
     }
 
@@ -64,8 +87,8 @@ impl Walk {
         ));
     }
 
-    pub(crate) fn row(&self, world: &World) -> String {
-        self.row_of(world.name, properties::MUST)
+    pub(crate) fn row(&self) -> String {
+        self.row_of(self.name, self.must)
     }
 
     pub(crate) fn row_of(&self, name: &str, properties: &[&str]) -> String {
@@ -85,18 +108,18 @@ impl Walk {
     }
 
     /// Panics unless each of these was found.
-    pub(crate) fn assert_found(&self, world: &World, expected: &[&str]) {
+    pub(crate) fn assert_found(&self, expected: &[&str]) {
         for name in expected {
-            assert!(self.found.contains_key(name), "not found in {world:?}: `{name}`");
+            assert!(self.found.contains_key(name), "not found in {}: `{name}`", self.name);
         }
     }
 
     /// Panics unless these were found, and nothing else that must hold was violated.
-    pub(crate) fn assert_found_exactly(&self, world: &World, expected: &[&str]) {
-        self.assert_found(world, expected);
-        for name in properties::MUST.iter().filter(|name| !expected.contains(name)) {
+    pub(crate) fn assert_found_exactly(&self, expected: &[&str]) {
+        self.assert_found(expected);
+        for name in self.must.iter().filter(|name| !expected.contains(name)) {
             if let Some(steps) = self.found.get(name) {
-                panic!("violated in {world:?}: `{name}` by {steps:#?}");
+                panic!("violated in {}: `{name}` by {steps:#?}", self.name);
             }
         }
     }

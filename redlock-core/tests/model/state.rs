@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use redlock_core::proto::{Attempt, Ballot, Extension, Moment, NodeSet, Tenure, Vote};
+use redlock_core::proto::{
+    Attempt, Ballot, Delivery, Extension, Failure, FailureKind, Moment, NodeSet, Tenure, Vote,
+};
 
 use crate::node::Key;
 
@@ -14,6 +16,8 @@ use crate::node::Key;
 pub(crate) struct State {
     pub(crate) now: u8,
     pub(crate) nodes: Vec<Option<Key>>,
+    /// Until when each node gives no votes, since it has restarted; zero once that is over.
+    pub(crate) closed: Vec<u8>,
     /// Sorted, so that the order in which calls were made makes no difference.
     pub(crate) calls: Vec<Call>,
     pub(crate) clients: [Client; 2],
@@ -87,6 +91,8 @@ pub(crate) enum Answer {
     Granted,
     HeldByAnother,
     NotHeld,
+    /// The node does not vote yet.
+    Closed,
 }
 
 /// One client, as the driver of the lock does it: makes attempts, and cleans up behind them.
@@ -178,7 +184,7 @@ impl State {
     /// All that decides how the world goes on and is seen from one node.
     fn seen_from(&self, node: usize) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.nodes[node].hash(&mut hasher);
+        (self.nodes[node], self.closed[node]).hash(&mut hasher);
         for call in self.calls.iter().filter(|call| usize::from(call.node) == node) {
             (call.token, call.op, call.stage).hash(&mut hasher);
         }
@@ -246,6 +252,10 @@ impl From<Answer> for Ballot {
             Answer::Granted => Vote::granted(),
             Answer::HeldByAnother => Vote::held_by_another(None),
             Answer::NotHeld => Vote::not_held(),
+            Answer::Closed => {
+                let (kind, delivery) = (FailureKind::Rejected, Delivery::Refused);
+                return Self::Failed(Failure { kind, delivery });
+            }
         })
     }
 }

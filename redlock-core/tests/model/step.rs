@@ -6,7 +6,7 @@ use stateright::{Model, Property};
 use crate::{
     action::{Action, Found, How, Repeat},
     node, properties,
-    state::{Call, Client, Op, Phase, Remains, Stage, State, token},
+    state::{Answer, Call, Client, Op, Phase, Remains, Stage, State, token},
     world::{Data, World},
 };
 
@@ -19,6 +19,7 @@ impl Model for World {
         vec![State {
             now: 0,
             nodes: vec![None; self.nodes],
+            closed: vec![0; self.nodes],
             calls: vec![],
             clients: [client.clone(), client],
             left: self.budget,
@@ -79,6 +80,8 @@ impl World {
         }
         let token = self.written(call.token);
         let answer = match call.op {
+            // In the step that would vote: whoever asks, and whenever he has last looked.
+            op if op.sets_key() && state.closed[usize::from(call.node)] > 0 => Answer::Closed,
             Op::Acquire => node::acquire(key, token, self.kept(state.now, self.validity)),
             Op::Heal(units) => node::acquire(key, token, state.now + units),
             Op::Extend => {
@@ -114,6 +117,7 @@ impl World {
         state.left.restarts -= 1;
         if self.data == Data::Lost {
             state.nodes[i] = None;
+            state.closed[i] = state.now + self.quarantine;
         }
         let (broken, others) = state.calls.iter().partition(|call| usize::from(call.node) == i);
         state.calls = others;
@@ -130,6 +134,11 @@ impl World {
         for key in state.nodes.iter_mut().flatten() {
             if key.until <= state.now {
                 key.until = 0;
+            }
+        }
+        for closed in &mut state.closed {
+            if *closed <= state.now {
+                *closed = 0;
             }
         }
         for mut call in std::mem::take(&mut state.calls) {

@@ -5,16 +5,14 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use stateright::Model;
-
-use crate::{properties, state::State, world::World};
+use crate::report::Walked;
 
 /// Walks all states of a world one by one, and panics unless states of one class, that is of one
 /// hash, agree on all that must hold and lead to the same classes. Then it makes no difference
 /// which of a class is walked on from. Returns how many states and how many classes there are.
-pub(crate) fn check(world: &World) -> (usize, usize) {
+pub(crate) fn check<W: Walked>(world: &W) -> (usize, usize) {
     let mut properties = world.properties();
-    properties.retain(|property| properties::MUST.contains(&property.name));
+    properties.retain(|property| W::MUST.contains(&property.name));
     let mut classes: HashMap<u64, (Vec<bool>, BTreeSet<u64>)> = HashMap::new();
     let mut seen = HashSet::new();
     let mut pending = world.init_states();
@@ -37,7 +35,7 @@ pub(crate) fn check(world: &World) -> (usize, usize) {
     (seen.len(), classes.len())
 }
 
-fn class(state: &State) -> u64 {
+fn class(state: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);
     hasher.finish()

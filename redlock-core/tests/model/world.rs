@@ -2,7 +2,11 @@
 
 use redlock_core::proto::{Drift, Mutant, Timing, Ttl};
 
-use crate::state::{Budget, Token, UNIT};
+use crate::{
+    properties,
+    report::Walked,
+    state::{Budget, Token, UNIT},
+};
 
 /// A world to be walked: how many of what, and what may go wrong how often.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct World {
     pub(crate) strays: bool,
     pub(crate) wire: Wire,
     pub(crate) data: Data,
+    /// For how long, in units, a node that has restarted gives no votes.
+    pub(crate) quarantine: u8,
     /// Whether keys may stay behind after what nobody can clean up after.
     pub(crate) excuses: bool,
     pub(crate) mutant: Option<Mutant>,
@@ -102,6 +108,16 @@ impl World {
         Self { budget, data, ..self }
     }
 
+    /// Nodes may restart twice in all.
+    pub(crate) fn restarts_twice(self, data: Data) -> Self {
+        let budget = Budget { restarts: 2, ..self.budget };
+        Self { budget, data, ..self }
+    }
+
+    pub(crate) fn quarantine(self, quarantine: u8) -> Self {
+        Self { quarantine, ..self }
+    }
+
     pub(crate) fn strays(self) -> Self {
         Self { strays: true, ..self }
     }
@@ -150,5 +166,13 @@ impl World {
     pub(crate) fn written(&self, token: Token) -> Token {
         let attempt = if self.mutant == Some(Mutant::TokenReused) { 1 } else { token.attempt };
         Token { attempt, ..token }
+    }
+}
+
+impl Walked for World {
+    const MUST: &'static [&'static str] = properties::MUST;
+
+    fn name(&self) -> &'static str {
+        self.name
     }
 }
