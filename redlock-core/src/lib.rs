@@ -17,8 +17,8 @@ pub use node::{Announced, Fencing, Identity, Inspection, LockNode, NodeError, No
 pub use observe::{Observer, Warning};
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fingerprint, Lease,
-    LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, Retry, Token,
-    Ttl, Vote,
+    LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, RestartPolicy,
+    Retry, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]
