@@ -21,7 +21,12 @@ impl ServerTime {
         self.0
     }
 
-    /// Whole milliseconds, which is all that a server counts in.
+    /// Whole microseconds: since 1970, by a clock that is right.
+    pub(crate) const fn micros(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// Whole milliseconds, which is all that the life of a key is counted in.
     pub(crate) const fn millis(self) -> u64 {
         self.0 / 1_000_000
     }
@@ -95,8 +100,9 @@ fn nanos(duration: Duration) -> u64 {
 
 const SECOND: u64 = 1_000_000_000;
 
-/// What a new clock shows: thirty years, so that it can be stepped a long way in both directions.
-const START: ServerTime = ServerTime(30 * 365 * 24 * 3600 * SECOND);
+/// What a new clock shows: 56 years since 1970, so that what is read from it is as large as what a real
+/// server's clock shows, and that it can be stepped a long way in both directions.
+const START: ServerTime = ServerTime(56 * 365 * 24 * 3600 * SECOND);
 
 #[cfg(test)]
 mod tests {

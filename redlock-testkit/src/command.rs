@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use redlock_core::{Announced, Inspection, Resource, Token, Ttl, Vote};
+use redlock_core::{Announced, Fence, Inspection, Resource, Token, Ttl, Vote};
 
 use crate::inbox::Subscriber;
 
 /// One of the things that a node can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
-    /// [`LockNode::acquire`](redlock_core::LockNode::acquire)
+    /// [`LockNode::acquire`](redlock_core::LockNode::acquire), and
+    /// [`Fencing::acquire_counted`](redlock_core::Fencing::acquire_counted)
     Acquire,
     /// [`LockNode::extend`](redlock_core::LockNode::extend)
     Extend,
@@ -22,6 +23,8 @@ pub enum Operation {
     Subscribe,
     /// [`Notifications::notify`](redlock_core::Notifications::notify)
     Notify,
+    /// [`Fencing::raise`](redlock_core::Fencing::raise)
+    Raise,
 }
 
 impl fmt::Display for Operation {
@@ -33,6 +36,7 @@ impl fmt::Display for Operation {
             Self::Inspect => "inspect",
             Self::Subscribe => "subscribe",
             Self::Notify => "notify",
+            Self::Raise => "raise",
         })
     }
 }
@@ -41,6 +45,8 @@ impl fmt::Display for Operation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Acquire(Resource, Token, Ttl),
+    AcquireCounted(Resource, Token, Ttl, Fence),
+    Raise(Resource, Token, Fence),
     Extend(Resource, Token, Ttl),
     Release(Resource, Token),
     ReleaseAndNotify(Resource, Token),
@@ -52,7 +58,8 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) const fn operation(&self) -> Operation {
         match self {
-            Self::Acquire(..) => Operation::Acquire,
+            Self::Acquire(..) | Self::AcquireCounted(..) => Operation::Acquire,
+            Self::Raise(..) => Operation::Raise,
             Self::Extend(..) => Operation::Extend,
             Self::Release(..) | Self::ReleaseAndNotify(..) => Operation::Release,
             Self::Inspect(..) => Operation::Inspect,
@@ -73,7 +80,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// The vote that acquire, extend and release are answered with.
+    /// The vote that acquire, raise, extend and release are answered with.
     pub(crate) fn vote(self) -> Vote {
         match self {
             Self::Vote(vote) => vote,

@@ -14,8 +14,8 @@ use futures::{
     stream::BoxStream,
 };
 use redlock_core::{
-    Announced, Delivery, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Resource, Runtime, Token, Ttl, Vote,
+    Announced, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
+    Notice, Notifications, Resource, Runtime, Token, Ttl, Vote,
 };
 
 use self::fault::Plan;
@@ -170,7 +170,7 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
-        None
+        self.inner.fencing().map(|_| self as _)
     }
 
     async fn acquire(
@@ -247,6 +247,39 @@ impl<N: LockNode> Notifications for FaultyNode<N> {
             None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
         };
         self.call(Operation::Subscribe, resource, refusal, work).await
+    }
+}
+
+/// The ability of the node behind.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Fencing for FaultyNode<N> {
+    async fn acquire_counted(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Fence,
+    ) -> Result<Vote, NodeError> {
+        let refusal = Ok(Vote::held_by_another(None));
+        let work = || match self.inner.fencing() {
+            Some(able) => able.acquire_counted(resource, token, ttl, hint),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Acquire, resource, refusal, work).await
+    }
+
+    async fn raise(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        fence: Fence,
+    ) -> Result<Vote, NodeError> {
+        let work = || match self.inner.fencing() {
+            Some(able) => able.raise(resource, token, fence),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Raise, resource, Ok(Vote::not_held()), work).await
     }
 }
 

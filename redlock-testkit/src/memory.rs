@@ -41,6 +41,11 @@ use crate::{
 /// [forbidden](Self::forbid_notices); its notices can be [lost](Self::lose_notices),
 /// [repeated](Self::repeat_notices) and [held back](Self::hold_notices).
 ///
+/// It [counts](redlock_core::Fencing) holders, in counters that outlive their keys and can be
+/// [seen](Self::counter), [lost](Self::forget_counter) and
+/// [left to expire](Self::keep_counters_for); or it [cannot](Self::stop_counting). Counters begin at
+/// what its clock shows in microseconds since 1970: late in 2025, when the node is made.
+///
 /// Clones are handles to the same node. Give one to the redlock and keep one to look at it.
 ///
 /// ```

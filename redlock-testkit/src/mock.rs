@@ -6,15 +6,15 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource,
-    Token, Ttl, Vote,
+    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
+    Resource, Token, Ttl, Vote,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the ability [`Notifications`] is what `expect_can_notify` says; the calls of
-    /// that are expected like those of [`LockNode`].
+    /// Whether it has the abilities [`Notifications`] and [`Fencing`] is what `expect_can_notify` and
+    /// `expect_can_count` say; the calls of those are expected like those of [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
@@ -38,6 +38,8 @@ mockall::mock! {
     pub LockNode {
         /// Whether [`LockNode::notifications`] gives this very node.
         pub fn can_notify(&self) -> bool;
+        /// Whether [`LockNode::fencing`] gives this very node.
+        pub fn can_count(&self) -> bool;
         pub fn label(&self) -> &str;
         pub fn identity(&self) -> Option<Identity>;
         pub async fn acquire(
@@ -69,6 +71,23 @@ mockall::mock! {
             resource: &Resource,
         ) -> Result<BoxStream<'static, Notice>, NodeError>;
     }
+
+    #[async_trait]
+    impl Fencing for LockNode {
+        async fn acquire_counted(
+            &self,
+            resource: &Resource,
+            token: &Token,
+            ttl: Ttl,
+            hint: Fence,
+        ) -> Result<Vote, NodeError>;
+        async fn raise(
+            &self,
+            resource: &Resource,
+            token: &Token,
+            fence: Fence,
+        ) -> Result<Vote, NodeError>;
+    }
 }
 
 /// By the methods of the same names; written out because a mock cannot be told to return itself.
@@ -87,7 +106,7 @@ impl LockNode for MockLockNode {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
-        None
+        self.can_count().then_some(self)
     }
 
     async fn acquire(
@@ -124,6 +143,19 @@ mod tests {
     use futures::{FutureExt, StreamExt};
 
     use super::*;
+
+    #[test]
+    fn its_counters_are_dictated_too() {
+        let mut mock = MockLockNode::new();
+        mock.expect_can_count().return_const(true);
+        let seven = Fence::new(7);
+        mock.expect_raise().times(1).returning(|_, _, fence| Ok(Vote::counted(fence)));
+        let node: Arc<dyn LockNode> = Arc::new(mock);
+        let (resource, token) = (Resource::new("r").unwrap(), Token::from_bytes(*b"t").unwrap());
+        let able = node.fencing().unwrap();
+        let vote = able.raise(&resource, &token, seven).now_or_never().unwrap();
+        assert_eq!(vote.unwrap(), Vote::counted(seven));
+    }
 
     #[test]
     fn its_notices_are_dictated_too() {

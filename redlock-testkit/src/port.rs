@@ -1,7 +1,7 @@
 //! The port of whatever is asked in [`Command`](crate::command::Command)s.
 
-/// Implements [`LockNode`](redlock_core::LockNode) and
-/// [`Notifications`](redlock_core::Notifications) for a way to a
+/// Implements [`LockNode`](redlock_core::LockNode),
+/// [`Notifications`](redlock_core::Notifications) and [`Fencing`](redlock_core::Fencing) for a way to a
 /// [`MemoryNode`](crate::MemoryNode), which must have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
@@ -27,8 +27,9 @@ macro_rules! asked_in_commands {
                 (!self.memory().is_mute()).then_some(self)
             }
 
+            /// Unless the node [cannot count](MemoryNode::stop_counting).
             fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
-                None
+                self.memory().counts().then_some(self)
             }
 
             async fn acquire(
@@ -101,6 +102,31 @@ macro_rules! asked_in_commands {
                 let command = Command::Subscribe(resource.clone(), inbox.subscriber());
                 self.call(command).await?;
                 Ok(Box::pin(inbox))
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Fencing for $node {
+            async fn acquire_counted(
+                &self,
+                resource: &redlock_core::Resource,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+                hint: redlock_core::Fence,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::AcquireCounted(resource.clone(), token.clone(), ttl, hint);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn raise(
+                &self,
+                resource: &redlock_core::Resource,
+                token: &redlock_core::Token,
+                fence: redlock_core::Fence,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::Raise(resource.clone(), token.clone(), fence);
+                self.call(command).await.map(Answer::vote)
             }
         }
     };

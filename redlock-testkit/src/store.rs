@@ -1,18 +1,29 @@
-//! The keys of one node, and what is done to them: pure, `now` is an argument.
+//! The keys and the counters of one node, and what is done to them: pure, `now` is an argument.
+
+mod counters;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use redlock_core::{Inspection, Resource, Token, Ttl, Vote};
+use redlock_core::{Fence, Inspection, Resource, Token, Ttl, Vote};
 
+use self::counters::Counters;
 use crate::clock::ServerTime;
 
-/// The keys of one node, on a clock of whole milliseconds like that of Redis.
+/// The keys of one node, on a clock of whole milliseconds like that of Redis, and beside them a
+/// counter for each resource that somebody wanted counted.
 ///
 /// A key is dead when the clock shows *more* than the moment it was set at plus its ttl. The clock
 /// is cut to the millisecond both times, so a key lives at least its ttl, and at most a
 /// millisecond longer.
 #[derive(Debug, Default)]
-pub(crate) struct Store(BTreeMap<Resource, Entry>);
+pub(crate) struct Store {
+    keys: BTreeMap<Resource, Entry>,
+    counters: Counters,
+}
+
+/// There is no number left for another holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UsedUp;
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -29,22 +40,37 @@ impl Store {
         now: ServerTime,
     ) -> impl Iterator<Item = (&Resource, &Token, ServerTime)> {
         let now = now.millis();
-        let live = self.0.iter().filter(move |(_, entry)| entry.lives(now));
+        let live = self.keys.iter().filter(move |(_, entry)| entry.lives(now));
         live.map(|(resource, entry)| (resource, &entry.token, entry.end()))
     }
 
     /// When the key of this resource and token is dead, if it is there at all.
     pub(crate) fn end(&self, resource: &Resource, token: &Token) -> Option<ServerTime> {
-        let entry = self.0.get(resource)?;
+        let entry = self.keys.get(resource)?;
         (entry.token == *token).then(|| entry.end())
     }
 
     pub(crate) fn remove(&mut self, resource: &Resource) {
-        self.0.remove(resource);
+        self.keys.remove(resource);
     }
 
+    /// Keys and counters.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.keys.clear();
+        self.counters.clear();
+    }
+
+    /// For how long a counter is kept that nobody asks for; for ever, if this is `None`.
+    pub(crate) fn retain_counters_for(&mut self, retention: Option<Duration>) {
+        self.counters.retain_for(retention);
+    }
+
+    pub(crate) fn counter(&self, resource: &Resource, now: ServerTime) -> Option<Fence> {
+        self.counters.read(resource, self.has_key(resource, now), now)
+    }
+
+    pub(crate) fn forget_counter(&mut self, resource: &Resource) {
+        self.counters.forget(resource);
     }
 
     pub(crate) fn acquire(
@@ -61,9 +87,46 @@ impl Store {
             None => {
                 let expires = now.saturating_add(ttl.as_millis());
                 let token = token.clone();
-                self.0.insert(resource.clone(), Entry { token, expires });
+                self.keys.insert(resource.clone(), Entry { token, expires });
                 Vote::granted()
             }
+        }
+    }
+
+    /// [`acquire`](Self::acquire), and counts.
+    pub(crate) fn acquire_counted(
+        &mut self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Fence,
+        now: ServerTime,
+    ) -> Result<Vote, UsedUp> {
+        let counter = if self.has_key(resource, now) {
+            self.counters.tell(resource, true, now)
+        } else {
+            // Before the key is set: without a number there is no grant.
+            Some(self.counters.count(resource, hint, now).ok_or(UsedUp)?)
+        };
+        let vote = self.acquire(resource, token, ttl, now);
+        Ok(counter.map_or(vote, |counter| vote.with_counter(counter)))
+    }
+
+    /// Makes the counter at least `fence` if this token has the resource.
+    pub(crate) fn raise(
+        &mut self,
+        resource: &Resource,
+        token: &Token,
+        fence: Fence,
+        now: ServerTime,
+    ) -> Vote {
+        let millis = now.millis();
+        match self.live(resource, millis) {
+            Some(entry) if entry.token == *token => {
+                Vote::counted(self.counters.raise(resource, fence, now))
+            }
+            Some(entry) => entry.refuse(millis),
+            None => Vote::not_held(),
         }
     }
 
@@ -89,7 +152,7 @@ impl Store {
         let now = now.millis();
         match self.live(resource, now) {
             Some(entry) if entry.token == *token => {
-                self.0.remove(resource);
+                self.keys.remove(resource);
                 Vote::granted()
             }
             Some(entry) => entry.refuse(now),
@@ -108,8 +171,12 @@ impl Store {
         }
     }
 
+    fn has_key(&self, resource: &Resource, now: ServerTime) -> bool {
+        self.keys.get(resource).is_some_and(|entry| entry.lives(now.millis()))
+    }
+
     fn live(&mut self, resource: &Resource, now: u64) -> Option<&mut Entry> {
-        self.0.get_mut(resource).filter(|entry| entry.lives(now))
+        self.keys.get_mut(resource).filter(|entry| entry.lives(now))
     }
 }
 

@@ -56,9 +56,7 @@ pub(super) async fn acquire(
     match pursuit.decide().await {
         Ok(guard) => guard.of_distinct_servers().await?.fenced_after(before).await,
         Err(verdict) => {
-            if let Some(counter) = pursuit.attempt.tally().largest_counter() {
-                shared.fences.seen(&terms.resource, counter);
-            }
+            pursuit.remember_counters(pursuit.attempt.tally().largest_counter());
             let error = pursuit.error(verdict);
             pursuit.clean_up(deadline, terms.node_timeout).await;
             Err(error)
@@ -247,11 +245,13 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         if self.fence.is_some() {
             tenure = tenure.numbered(self.fence);
         }
+        self.remember_counters(self.attempt.tally().largest_counter());
         let mut unfinished = None;
         if let Some(mut calls) = self.calls.take() {
             while let Some(answer) = calls.ready() {
                 // The lock is held, so this can only be one more vote, or one less to wait for.
                 tenure.late(answer.node, answer.ballot());
+                self.remember_counters(answer.ballot().counter());
             }
             unfinished = Some(calls.into_unfinished());
         }
@@ -265,6 +265,13 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             self.shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
         }
         Guard::keep(hold)
+    }
+
+    /// For the hint of the next attempt: with the largest count all nodes come to agree.
+    fn remember_counters(&self, largest: Option<Fence>) {
+        if let Some(counter) = largest {
+            self.shared.fences.seen(&self.claim.resource, counter);
+        }
     }
 
     fn error(&self, verdict: Verdict) -> Error {

@@ -114,6 +114,10 @@ impl Hold {
 
     /// A call to acquire has returned after the grant.
     pub(super) fn late(&self, node: usize, ballot: Ballot) -> Fate {
+        if let Some(counter) = ballot.counter() {
+            // It may be larger than the fence, and is the better hint.
+            self.shared.fences.seen(&self.claim.resource, counter);
+        }
         match self.state().tenure.late(node, ballot) {
             Late::Noted => Fate::Forget,
             Late::Release => Fate::Release,

@@ -75,13 +75,7 @@ impl Tally {
     /// The largest count that a node has told of, whatever else it said.
     #[must_use]
     pub fn largest_counter(&self) -> Option<Fence> {
-        let counter = |ballot: &Ballot| match ballot {
-            Ballot::Cast(
-                Vote::Granted { counter } | Vote::Refused(Refusal::HeldByAnother { counter, .. }),
-            ) => *counter,
-            _ => None,
-        };
-        self.ballots.iter().filter_map(counter).max()
+        self.ballots.iter().filter_map(|ballot| ballot.counter()).max()
     }
 
     /// When a quorum of nodes could be free for an asker, as far as the nodes can tell: the

@@ -157,6 +157,16 @@ impl Ballot {
     pub const TIMED_OUT: Self =
         Self::Failed(Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown });
 
+    /// What the node's count of grants shows, if it was told.
+    pub(crate) const fn counter(self) -> Option<Fence> {
+        match self {
+            Self::Cast(
+                Vote::Granted { counter } | Vote::Refused(Refusal::HeldByAnother { counter, .. }),
+            ) => counter,
+            _ => None,
+        }
+    }
+
     /// Whether the node may hold the key of the attempt that it was asked to acquire for.
     ///
     /// Only a node that certainly does not can be left out of the clean-up (requirement R21): one

@@ -2,19 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redlock_core::{LockNode, NodeError, Vote};
+use redlock_core::{Fence, LockNode, NodeError, Vote};
 
 use super::stage::{MINUTE, Stage, Stop, ensure, poll_at_most, resource, token};
 use crate::Operation;
 
 /// Drops each call after no poll, after one, and so on until it finishes.
 pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Result<(), Stop> {
-    use Operation::{Acquire, Extend, Inspect, Notify, Release, Subscribe};
+    use Operation::{Acquire, Extend, Inspect, Notify, Raise, Release, Subscribe};
 
     let (mine, theirs) = (token("mine"), token("theirs"));
     let able = stage.node.notifications();
-    let more: &[_] = if able.is_some() { &[Subscribe, Notify] } else { &[] };
-    for operation in [Acquire, Extend, Release, Inspect].into_iter().chain(more.iter().copied()) {
+    let mut operations = vec![Acquire, Extend, Release, Inspect];
+    operations.extend(able.iter().flat_map(|_| [Subscribe, Notify]));
+    let fencing = stage.node.fencing();
+    operations.extend(fencing.map(|_| Raise));
+    for operation in operations {
         for polls in 0..MOST {
             let name = resource(format!("{operation} {polls}"));
             if operation != Acquire {
@@ -30,6 +33,11 @@ pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Resu
                     (Subscribe, Some(able)) => drop(able.subscribe(&name).await?),
                     (Notify, Some(able)) => able.notify(&name).await?,
                     (Subscribe | Notify, None) => {}
+                    (Raise, _) => {
+                        if let Some(fencing) = fencing {
+                            fencing.raise(&name, &mine, Fence::default()).await?;
+                        }
+                    }
                 }
                 Ok::<_, NodeError>(())
             };

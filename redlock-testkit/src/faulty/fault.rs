@@ -28,7 +28,7 @@ pub enum Fault {
     Hang,
     /// The request is carried out, and no answer ever comes.
     HangAfter,
-    /// The node refuses without a look: another holds it (acquire), nobody does (extend, release),
+    /// The node refuses without a look: another holds it (acquire), nobody does (extend, raise, release),
     /// no permission (inspect, subscribe, notify).
     Refuse,
     /// The call fails like this without reaching the node.

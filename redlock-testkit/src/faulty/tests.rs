@@ -167,3 +167,28 @@ fn the_ability_of_the_node_behind_is_its_own_and_meets_the_faults_of_its_operati
     assert_eq!(release().unwrap(), Announced { vote: Vote::granted(), listeners: 0 });
     assert_eq!(subscribe().err().unwrap().kind(), FailureKind::Unsupported);
 }
+
+#[test]
+fn counted_acquires_meet_the_faults_of_acquires_and_raises_their_own() {
+    let fixture = fixture();
+    let (node, resource, token) = (&fixture.node, &fixture.resource, &fixture.token);
+    let ttl = Ttl::new(1000 * MS).unwrap();
+    node.script(Operation::Acquire, [Fault::LoseReply, Fault::Refuse]);
+    node.script(Operation::Raise, [Fault::LoseRequest, Fault::Refuse]);
+    let acquire = || {
+        let able = node.fencing().unwrap();
+        fixture.sim.block_on(able.acquire_counted(resource, token, ttl, Fence::default()))
+    };
+    assert_eq!(acquire().unwrap_err().kind(), FailureKind::Closed);
+    assert_eq!(acquire().unwrap(), Vote::held_by_another(None));
+    let counter = fixture.memory.counter(resource).unwrap();
+    assert_eq!(acquire().unwrap(), Vote::counted(counter));
+    let higher = Fence::new(counter.get() + 1);
+    let raise = || fixture.sim.block_on(node.fencing().unwrap().raise(resource, token, higher));
+    assert_eq!(raise().unwrap_err().kind(), FailureKind::Closed);
+    assert_eq!(raise().unwrap(), Vote::not_held());
+    assert_eq!(fixture.memory.counter(resource), Some(counter));
+    assert_eq!(raise().unwrap(), Vote::counted(higher));
+    fixture.memory.stop_counting();
+    assert!(node.fencing().is_none());
+}

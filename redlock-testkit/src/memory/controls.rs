@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redlock_core::{Moment, Resource, Token};
+use redlock_core::{Fence, Moment, Resource, Token};
 
 use super::{MemoryNode, notices, state::Health};
 use crate::command::Operation;
@@ -23,7 +23,8 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallCounts {
-    /// Of [`LockNode::acquire`](redlock_core::LockNode::acquire).
+    /// Of [`LockNode::acquire`](redlock_core::LockNode::acquire) and
+    /// [`Fencing::acquire_counted`](redlock_core::Fencing::acquire_counted).
     pub acquire: u64,
     /// Of [`LockNode::extend`](redlock_core::LockNode::extend).
     pub extend: u64,
@@ -36,6 +37,8 @@ pub struct CallCounts {
     pub subscribe: u64,
     /// Of [`Notifications::notify`](redlock_core::Notifications::notify).
     pub notify: u64,
+    /// Of [`Fencing::raise`](redlock_core::Fencing::raise).
+    pub raise: u64,
 }
 
 impl CallCounts {
@@ -47,13 +50,14 @@ impl CallCounts {
             Operation::Inspect => self.inspect += 1,
             Operation::Subscribe => self.subscribe += 1,
             Operation::Notify => self.notify += 1,
+            Operation::Raise => self.raise += 1,
         }
     }
 
     /// All of them.
     #[must_use]
     pub const fn total(self) -> u64 {
-        let votes = self.acquire + self.extend + self.release;
+        let votes = self.acquire + self.raise + self.extend + self.release;
         votes + self.inspect + self.subscribe + self.notify
     }
 }
@@ -72,7 +76,8 @@ impl MemoryNode {
         notices::end(ended);
     }
 
-    /// The server stops, and everything that it knew is lost. This breaks what a lock relies on.
+    /// The server stops, and everything that it knew is lost, counters too. This breaks what a lock
+    /// relies on.
     pub fn crash_and_forget(&self) {
         self.crash();
         self.state().store.clear();
@@ -109,6 +114,36 @@ impl MemoryNode {
     /// The key of this resource disappears, whoever has it: an eviction, an operator's `DEL`.
     pub fn evict(&self, resource: &Resource) {
         self.state().store.remove(resource);
+    }
+
+    /// What the counter of this resource shows, if there is one.
+    #[must_use]
+    pub fn counter(&self, resource: &Resource) -> Option<Fence> {
+        let now = self.now();
+        let state = self.state();
+        state.store.counter(resource, state.read_clock(now))
+    }
+
+    /// The counter of this resource is lost, while its key stays. This breaks what fencing tokens
+    /// rely on.
+    pub fn forget_counter(&self, resource: &Resource) {
+        self.state().store.forget_counter(resource);
+    }
+
+    /// Counters that nobody has asked for in so long, by the clock of the server, are lost, except
+    /// while their key is there. Before this is said, they are kept for ever.
+    pub fn keep_counters_for(&self, retention: Duration) {
+        self.state().store.retain_counters_for(Some(retention));
+    }
+
+    /// From now on the node is one that cannot count holders: it has no
+    /// [fencing](redlock_core::LockNode::fencing).
+    pub fn stop_counting(&self) {
+        self.state().counts = false;
+    }
+
+    pub(crate) fn counts(&self) -> bool {
+        self.state().counts
     }
 
     /// The clock of the server jumps ahead, so all keys lose that much of their lives.

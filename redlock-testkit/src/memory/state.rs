@@ -10,7 +10,7 @@ use crate::{
     clock::{ServerClock, ServerTime},
     command::{Answer, Command},
     inbox::Subscriber,
-    store::Store,
+    store::{Store, UsedUp},
 };
 
 /// What a node consists of, apart from its name.
@@ -25,6 +25,8 @@ pub(super) struct State {
     /// Requests that were received while it hung, in order.
     waiting: Vec<Waiting>,
     pub(super) calls: CallCounts,
+    /// Whether it can count holders.
+    pub(super) counts: bool,
     last: Option<Command>,
 }
 
@@ -54,6 +56,7 @@ impl State {
             starts: 1,
             waiting: Vec::new(),
             calls: CallCounts::default(),
+            counts: true,
             last: None,
         }
     }
@@ -71,6 +74,15 @@ impl State {
         let answer = match command {
             Command::Acquire(resource, token, ttl) => {
                 Answer::Vote(store.acquire(resource, token, *ttl, now))
+            }
+            Command::AcquireCounted(resource, token, ttl, hint) => {
+                match store.acquire_counted(resource, token, *ttl, *hint, now) {
+                    Ok(vote) => Answer::Vote(vote),
+                    Err(UsedUp) => return (Err(FailureKind::Rejected), Vec::new()),
+                }
+            }
+            Command::Raise(resource, token, fence) => {
+                Answer::Vote(store.raise(resource, token, *fence, now))
             }
             Command::Extend(resource, token, ttl) => {
                 Answer::Vote(store.extend(resource, token, *ttl, now))

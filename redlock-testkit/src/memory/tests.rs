@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use redlock_core::{Inspection, LockNode, Token, Ttl, Vote};
+use redlock_core::{Fence, Fencing, Inspection, LockNode, Token, Ttl, Vote};
 
 use super::*;
 use crate::SimRuntime;
@@ -153,6 +153,53 @@ fn an_evicted_key_is_gone() {
     fixture.granted("t");
     fixture.node.evict(&fixture.resource);
     fixture.granted("u");
+}
+
+#[test]
+fn a_counter_outlives_its_key_and_crashes_but_not_the_loss_of_all_data() {
+    let fixture = fixture();
+    let token = Token::from_bytes(*b"t").unwrap();
+    let ttl = Ttl::new(100 * MS).unwrap();
+    let count = || {
+        let able = fixture.node.fencing().unwrap();
+        let vote = able.acquire_counted(&fixture.resource, &token, ttl, Fence::default());
+        match vote.now_or_never().unwrap().unwrap() {
+            Vote::Granted { counter, .. } => counter.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(fixture.node.counter(&fixture.resource), None);
+    let first = count();
+    assert!(first > Fence::new(1_700_000_000_000_000), "microseconds since 1970");
+    fixture.node.evict(&fixture.resource);
+    assert_eq!(fixture.node.counter(&fixture.resource), Some(first));
+    assert_eq!(count().before(), first);
+    fixture.sim.advance(200 * MS);
+    fixture.node.crash();
+    fixture.node.restart();
+    assert_eq!(count().before().before(), first);
+    fixture.node.crash_and_forget();
+    assert_eq!(fixture.node.counter(&fixture.resource), None);
+    fixture.node.restart();
+    assert_eq!(count(), Fence::new(first.get() + 200_000), "from the clock again");
+    let raised = Fencing::raise(&fixture.node, &fixture.resource, &token, Fence::default());
+    assert_eq!(raised.now_or_never().unwrap().unwrap(), Vote::counted(count()));
+    assert_eq!(fixture.node.calls().raise, 1);
+    fixture.node.forget_counter(&fixture.resource);
+    assert_eq!(fixture.node.counter(&fixture.resource), None);
+    fixture.node.keep_counters_for(Duration::ZERO);
+    fixture.node.evict(&fixture.resource);
+    count();
+    fixture.sim.advance(200 * MS);
+    assert_eq!(fixture.node.counter(&fixture.resource), None, "key and counter have expired");
+}
+
+#[test]
+fn a_node_can_be_one_that_does_not_count() {
+    let fixture = fixture();
+    assert!(fixture.node.fencing().is_some());
+    fixture.node.stop_counting();
+    assert!(fixture.node.fencing().is_none());
 }
 
 #[test]

@@ -3,7 +3,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use redlock_core::{ConfigError, Redlock, Resource};
+
 use super::*;
+use crate::MemoryNode;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -190,4 +193,32 @@ fn notes_are_part_of_the_hash_and_readable_if_kept() {
     assert_eq!(hash("a"), hash("a"));
     assert_ne!(hash("a").0, hash("b").0);
     assert!(hash("a").1[0].ends_with(" ms  a"));
+}
+
+#[test]
+fn holders_are_counted_over_the_network_by_nodes_that_can() {
+    let sim = SimRuntime::new(0);
+    let cluster = SimCluster::new(&sim, 3);
+    let resource = Resource::new("r").unwrap();
+    let redlock = || {
+        let client = sim.client();
+        Redlock::builder().nodes(cluster.links()).runtime(client.shared()).fencing(true).build()
+    };
+    let lock = redlock().unwrap().lock("r");
+    let mut fences = Vec::new();
+    for raises in [true, false] {
+        let guard = sim.block_on(lock.try_acquire()).unwrap();
+        fences.extend(guard.fencing_token());
+        // So long that the last node has voted, too.
+        sim.block_on(sim.sleep(1000 * MS));
+        sim.block_on(guard.release());
+        let raised: u64 = cluster.nodes().iter().map(|node| node.calls().raise).sum();
+        assert_eq!(raised > 0, raises, "counters begin at different times, and agree from then on");
+        cluster.nodes().iter().for_each(MemoryNode::reset_calls);
+    }
+    assert!(fences[1] > fences[0]);
+    let shown = cluster.nodes().iter().filter(|node| node.counter(&resource) == Some(fences[1]));
+    assert!(shown.count() >= 2);
+    cluster.nodes()[1].stop_counting();
+    assert_eq!(redlock().unwrap_err(), ConfigError::NoFencing { label: "node-2".into() });
 }
