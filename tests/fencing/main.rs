@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
+#[cfg(feature = "blocking")]
+mod blocking;
 #[path = "../../examples/fenced_file.rs"]
 #[expect(dead_code, reason = "its program is run by the tests of the examples")]
 mod fenced_file;
