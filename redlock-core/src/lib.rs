@@ -18,7 +18,7 @@ pub use observe::{Observer, Warning};
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
     Fingerprint, Lease, LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal,
-    Resource, Retry, Stale, Token, Ttl, Vote,
+    Resource, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

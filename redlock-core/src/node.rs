@@ -217,7 +217,8 @@ pub enum Inspection {
 pub struct NodeError {
     label: Arc<str>,
     failure: Failure,
-    after: Option<Duration>,
+    /// After how long it happened, or for how much longer it lasts.
+    time: Option<Duration>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -229,13 +230,21 @@ impl NodeError {
     #[must_use]
     pub fn new(label: impl Into<Arc<str>>, kind: FailureKind) -> Self {
         let failure = Failure { kind, delivery: Delivery::Unknown };
-        Self { label: label.into(), failure, after: None, source: None }
+        Self { label: label.into(), failure, time: None, source: None }
     }
 
     /// The node with this label let the time for its answer pass.
     #[must_use]
     pub fn timed_out(label: impl Into<Arc<str>>, after: Duration) -> Self {
-        Self { after: Some(after), ..Self::new(label, FailureKind::TimedOut) }
+        Self { time: Some(after), ..Self::new(label, FailureKind::TimedOut) }
+    }
+
+    /// The node with this label has restarted, and does not vote for so long more; it did not do
+    /// what it was asked.
+    #[must_use]
+    pub fn quarantined(label: impl Into<Arc<str>>, remaining: Duration) -> Self {
+        let error = Self { time: Some(remaining), ..Self::new(label, FailureKind::Quarantined) };
+        error.with_delivery(Delivery::Refused)
     }
 
     /// With what is known about whether the node may have carried out the request.
@@ -276,6 +285,15 @@ impl NodeError {
         self.source.as_deref().map(|source| source as _)
     }
 
+    /// For how much longer the node is in quarantine, if that is what is wrong.
+    #[must_use]
+    pub const fn quarantine(&self) -> Option<Duration> {
+        match self.failure.kind {
+            FailureKind::Quarantined => self.time,
+            _ => None,
+        }
+    }
+
     /// What the rules of the lock care about.
     #[must_use]
     pub const fn failure(&self) -> Failure {
@@ -286,11 +304,17 @@ impl NodeError {
 impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.label, self.failure.kind)?;
-        if let Some(after) = self.after {
-            match after.subsec_nanos() % 1_000_000 {
-                0 => write!(f, " after {} ms", after.as_millis())?,
-                _ => write!(f, " after {after:?}")?,
+        match (self.time, self.failure.kind) {
+            (Some(remaining), FailureKind::Quarantined) => {
+                // Rounded up: when it is over, it is over.
+                let seconds = remaining.as_nanos().div_ceil(1_000_000_000);
+                write!(f, " for {seconds} s more: it restarted, and may have forgotten locks")?;
             }
+            (Some(after), _) if after.subsec_nanos() % 1_000_000 == 0 => {
+                write!(f, " after {} ms", after.as_millis())?;
+            }
+            (Some(after), _) => write!(f, " after {after:?}")?,
+            (None, _) => {}
         }
         if let Some(source) = &self.source {
             write!(f, ": {source}")?;
@@ -329,5 +353,15 @@ mod tests {
             Failure { kind: FailureKind::TimedOut, delivery: Delivery::Unknown }
         );
         assert!(late.cause().is_none());
+        assert!(late.quarantine().is_none());
+
+        let remaining = Duration::from_millis(11_200);
+        let restarted = NodeError::quarantined("a", remaining);
+        assert_eq!(
+            restarted.to_string(),
+            "a is in quarantine for 12 s more: it restarted, and may have forgotten locks"
+        );
+        assert_eq!(restarted.quarantine(), Some(remaining));
+        assert_eq!(restarted.delivery(), Delivery::Refused);
     }
 }

@@ -8,6 +8,7 @@ use fred::{
         config::{Config as Settings, ConnectionConfig, Options, Server, ServerConfig, TcpConfig},
     },
 };
+use redlock_wire::{Terms, Voting};
 use socket2::TcpKeepalive;
 
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
@@ -18,6 +19,9 @@ pub(crate) struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) eviction: Eviction,
+    pub(crate) terms: Terms,
+    /// What the node that is made from this remembers of votes.
+    pub(crate) voting: Arc<Voting>,
 }
 
 /// What becomes of a server that evicts keys when its memory is full.
@@ -29,12 +33,15 @@ pub(crate) enum Eviction {
 
 impl Config {
     pub(crate) fn new(label: impl Into<Arc<str>>, origin: Origin) -> Self {
+        let terms = Terms::default();
         Self {
             label: label.into(),
             origin,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             eviction: Eviction::Refused,
+            terms,
+            voting: Arc::new(Voting::new(terms, RESPONSE_TIMEOUT)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The first words on a new connection: [`introduce`].
 
+use std::time::Instant;
+
 use fred::{
     clients::Client,
     interfaces::ClientLike,
@@ -13,9 +15,10 @@ use crate::{
     config::{Config, Eviction},
     error::Cause,
     link::send,
+    lock_node::reply,
 };
 
-/// Asks who the server is and whether it may vote, and loads the scripts.
+/// Asks who the server is, whether it may vote, and what its clock shows, and loads the scripts.
 ///
 /// A server may refuse any of it: it then stays unknown, and counts; scripts are sent when first
 /// needed. The servers of a cluster are not asked: none of them is the whole of it, and each has
@@ -28,15 +31,21 @@ pub(crate) async fn introduce(client: &Client, config: &Config) -> Result<Option
     let loads = Script::ALL
         .into_iter()
         .map(|script| ("SCRIPT", vec!["LOAD".into(), Value::from_static_str(script.body())]));
+    let clock = [("TIME", vec![])];
     let options = config.options();
-    let asked = infos.chain(loads).map(|(name, words)| {
+    let sent = Instant::now();
+    let asked = infos.chain(clock).chain(loads).map(|(name, words)| {
         let command = CustomCommand::new_static(name, ClusterHash::Random, false);
         send(client, &options, command, words)
     });
     let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut answers = answers.into_iter().map(text);
-    let [server, memory, replication] = INFO_SECTIONS.map(|_| answers.next().unwrap_or_default());
+    let mut answers = answers.into_iter();
+    let [server, memory, replication] =
+        INFO_SECTIONS.map(|_| answers.next().map(text).unwrap_or_default());
     fit(&memory, &replication, config.eviction)?;
+    if let Some(Ok(clock)) = answers.next().map(reply) {
+        config.voting.told_time(&clock, sent);
+    }
     Ok(run_id(&server))
 }
 

@@ -13,7 +13,7 @@ use fred::{
     },
 };
 use redlock_core::{Identity, NodeError, Resource};
-use redlock_wire::{Channel, Subscription};
+use redlock_wire::{Channel, Subscription, Voting};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -77,7 +77,11 @@ impl Link {
         };
         Self {
             options: config.options(),
-            config: Arc::new(config),
+            config: Arc::new(Config {
+                // This node's own: others may lead elsewhere.
+                voting: Arc::new(Voting::new(config.terms, config.response_timeout)),
+                ..config
+            }),
             guests,
             slots: Slots::default(),
             listeners: Listeners::default(),

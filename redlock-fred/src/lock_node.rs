@@ -8,9 +8,10 @@ use fred::{
     util::redis_keyslot,
 };
 use redlock_core::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl,
+    Vote,
 };
-use redlock_wire::{Command, Exchange, Reply, Trouble, Word};
+use redlock_wire::{Command, Exchange, Item, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -33,7 +34,7 @@ impl LockNode for FredNode {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
-        None
+        Some(self)
     }
 
     async fn acquire(
@@ -55,11 +56,36 @@ impl LockNode for FredNode {
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
-        redlock_wire::release(&mut self.line(resource).await?, resource, token).await
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.release(&mut line, resource, token).await
     }
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         redlock_wire::inspect(&mut self.line(resource).await?, resource).await
+    }
+}
+
+#[async_trait]
+impl Fencing for FredNode {
+    async fn acquire_counted(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Fence,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.acquire_counted(&mut line, resource, token, ttl, hint).await
+    }
+
+    async fn raise(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        fence: Fence,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.raise(&mut line, resource, token, fence).await
     }
 }
 
@@ -97,21 +123,24 @@ fn word(word: Word<'_>) -> Value {
     }
 }
 
-fn reply(frame: Resp3Frame) -> Result<Reply, Cause> {
+pub(crate) fn reply(frame: Resp3Frame) -> Result<Reply, Cause> {
     Ok(match frame {
         Resp3Frame::Null => Reply::Nil,
         Resp3Frame::SimpleString { data, .. } if &data[..] == b"OK" => Reply::Okay,
         Resp3Frame::Number { data, .. } => Reply::Int(data),
-        Resp3Frame::Array { data, .. } => match <[Resp3Frame; 2]>::try_from(data) {
-            Ok(
-                [Resp3Frame::BlobString { data: value, .. }, Resp3Frame::Number { data: left, .. }],
-            ) => Reply::Value(value.to_vec(), left),
-            _ => Reply::Odd,
-        },
+        Resp3Frame::Array { data, .. } => Reply::of_array(data.into_iter().map(item)),
         Resp3Frame::SimpleError { data, .. } => return Err(Cause::Said(data.to_string())),
         Resp3Frame::BlobError { data, .. } => {
             return Err(Cause::Said(String::from_utf8_lossy(&data).into_owned()));
         }
         _ => Reply::Odd,
     })
+}
+
+fn item(frame: Resp3Frame) -> Option<Item> {
+    match frame {
+        Resp3Frame::Number { data, .. } => Some(Item::Int(data)),
+        Resp3Frame::BlobString { data, .. } => Some(Item::Value(data.to_vec())),
+        _ => None,
+    }
 }

@@ -26,7 +26,8 @@ impl Notifications for FredNode {
             false => Audience::Server,
         };
         let mut line = self.line(resource).await?;
-        redlock_wire::release_and_notify(&mut line, resource, token, audience).await
+        let voting = &self.link.config.voting;
+        voting.release_and_notify(&mut line, resource, token, audience).await
     }
 
     async fn notify(&self, resource: &Resource) -> Result<(), NodeError> {

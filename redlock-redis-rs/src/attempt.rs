@@ -7,7 +7,7 @@ use futures::{
     future::{self, BoxFuture, Either},
 };
 use redis::RedisError;
-use redlock_core::{FailureKind, Identity, NodeError};
+use redlock_core::{FailureKind, NodeError};
 use tokio::time::timeout;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     connection::Connection,
     dial::{Dialled, dial},
     error::Cause,
-    introduction::introduce,
+    introduction::{Introduced, introduce},
     link::{Session, Tenancy},
 };
 
@@ -36,9 +36,9 @@ pub(crate) async fn run(
             Err(_) => Err(Cause::Late(config.connect_timeout)),
         };
         match opened {
-            Ok(Opened { connection, identity, driver }) => {
+            Ok(Opened { connection, introduced, driver }) => {
                 // Nobody waits any more if this fails.
-                let _ = report.send(Ok(tenancy.connected(connection, identity)));
+                let _ = report.send(Ok(tenancy.connected(connection, introduced)));
                 driver.await;
             }
             Err(trouble) => {
@@ -59,16 +59,16 @@ pub(crate) async fn run(
 
 struct Opened {
     connection: Connection,
-    identity: Option<Identity>,
+    introduced: Introduced,
     driver: BoxFuture<'static, ()>,
 }
 
 async fn open(config: &Config) -> Result<Opened, Cause> {
     let Dialled { mut connection, mut driver } = dial(config).await?;
-    let identity = {
+    let introduced = {
         let introduction = pin!(get_acquainted(&mut connection, config));
         match future::select(introduction, &mut driver).await {
-            Either::Left((identity, _)) => identity?,
+            Either::Left((introduced, _)) => introduced?,
             // The connection has ended, and has told the introduction why.
             Either::Right(((), introduction)) => {
                 introduction.await?;
@@ -77,18 +77,17 @@ async fn open(config: &Config) -> Result<Opened, Cause> {
             }
         }
     };
-    Ok(Opened { connection, identity, driver })
+    Ok(Opened { connection, introduced, driver })
 }
 
-async fn get_acquainted(
-    connection: &mut Connection,
-    config: &Config,
-) -> Result<Option<Identity>, Cause> {
+async fn get_acquainted(connection: &mut Connection, config: &Config) -> Result<Introduced, Cause> {
     #[cfg(feature = "cluster")]
     if let Connection::Cluster(cluster) = connection {
         // Many servers have many identities, and change: none is the cluster's.
         let patience = config.connect_timeout / 4;
-        return crate::cluster::introduce(cluster, config.eviction, patience).await.map(|()| None);
+        return crate::cluster::introduce(cluster, config.eviction, patience)
+            .await
+            .map(|()| Introduced::stranger());
     }
     introduce(connection, config.eviction).await
 }

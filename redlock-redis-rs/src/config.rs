@@ -6,7 +6,7 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
-use redlock_wire::Audience;
+use redlock_wire::{Audience, Terms};
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Seeds;
@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) eviction: Eviction,
+    pub(crate) terms: Terms,
     /// Where connections to listen on come from, if not from the origin.
     pub(crate) listening: Option<Client>,
 }
@@ -41,6 +42,7 @@ impl Config {
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             eviction: Eviction::Refused,
+            terms: Terms::default(),
             listening: None,
         }
     }

@@ -14,13 +14,14 @@ use futures::{
 };
 use redis::Cmd;
 use redlock_core::{Identity, NodeError};
+use redlock_wire::Voting;
 use tokio::{
     runtime::{Handle, Id},
     time::timeout,
 };
 
 use crate::{
-    attempt, config::Config, connection::Connection, error, error::Cause,
+    attempt, config::Config, connection::Connection, error, error::Cause, introduction::Introduced,
     subscriptions::Subscriptions,
 };
 
@@ -34,6 +35,7 @@ use crate::{
 pub(crate) struct Link {
     pub(crate) config: Config,
     pub(crate) subscriptions: Option<Subscriptions>,
+    pub(crate) voting: Voting,
     slots: Mutex<Vec<Slot>>,
     identity: Mutex<Option<Identity>>,
     next: AtomicU64,
@@ -72,6 +74,7 @@ impl Link {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             subscriptions: config.subscriptions(),
+            voting: Voting::new(config.terms, config.response_timeout),
             config,
             slots: Mutex::new(Vec::new()),
             identity: Mutex::new(None),
@@ -206,9 +209,10 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    pub(crate) fn connected(&self, connection: Connection, identity: Option<Identity>) -> Session {
+    pub(crate) fn connected(&self, connection: Connection, introduced: Introduced) -> Session {
         if let Some(link) = self.link.upgrade() {
-            *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+            *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = introduced.identity;
+            introduced.tell(&link.voting);
             link.set(self.generation, State::Connected(connection.clone()));
         }
         Session { connection, generation: self.generation }

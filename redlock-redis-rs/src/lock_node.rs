@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource, Token,
-    Ttl, Vote,
+    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
+    Resource, Token, Ttl, Vote,
 };
 use redlock_wire::{Command, Exchange, Reply, Trouble};
 
@@ -30,8 +30,8 @@ impl LockNode for RedisNode {
         self.link.subscriptions.as_ref().map(|_| self as &dyn Notifications)
     }
 
-    fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
-        None
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        Some(self)
     }
 
     async fn acquire(
@@ -53,7 +53,7 @@ impl LockNode for RedisNode {
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
-        redlock_wire::release(&mut self.line().await?, resource, token).await
+        self.link.voting.release(&mut self.line().await?, resource, token).await
     }
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
@@ -69,7 +69,8 @@ impl Notifications for RedisNode {
         token: &Token,
     ) -> Result<Announced, NodeError> {
         let audience = self.link.config.audience();
-        redlock_wire::release_and_notify(&mut self.line().await?, resource, token, audience).await
+        let mut line = self.line().await?;
+        self.link.voting.release_and_notify(&mut line, resource, token, audience).await
     }
 
     async fn notify(&self, resource: &Resource) -> Result<(), NodeError> {
@@ -85,6 +86,29 @@ impl Notifications for RedisNode {
             // Not asked: such a node tells nobody that it has notifications.
             None => Err(crate::error::deaf(&self.link.config.label)),
         }
+    }
+}
+
+#[async_trait]
+impl Fencing for RedisNode {
+    async fn acquire_counted(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Fence,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        self.link.voting.acquire_counted(&mut line, resource, token, ttl, hint).await
+    }
+
+    async fn raise(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        fence: Fence,
+    ) -> Result<Vote, NodeError> {
+        self.link.voting.raise(&mut self.line().await?, resource, token, fence).await
     }
 }
 

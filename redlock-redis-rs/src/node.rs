@@ -4,7 +4,7 @@ use redis::{
     Client,
     aio::{ConnectionManager, MultiplexedConnection},
 };
-use redlock_wire::{UrlError, UrlProblem};
+use redlock_wire::{Terms, UrlError, UrlProblem};
 
 use crate::{
     config::{Config, Eviction, Origin, ready_for_tls, tuned, tuned_client},
@@ -123,6 +123,21 @@ impl RedisNode {
     #[must_use]
     pub fn allow_eviction(self) -> Self {
         Self::with(Config { eviction: Eviction::Allowed, ..self.link.config.clone() })
+    }
+
+    /// For how long the counter of a resource is kept that nobody takes: a week, unless set.
+    ///
+    /// Locks with [fencing tokens](redlock_core::Fencing) have a counter beside their key, which
+    /// outlives it: one small key for each resource. Taking the resource keeps it for this long
+    /// beyond the ttl. A counter that is gone begins anew from the server's clock in microseconds,
+    /// which is larger than any before unless that clock was set back by more than the counter was
+    /// away. A shorter time saves memory where names of resources come and go; it should be the same
+    /// for all who use a resource.
+    #[must_use]
+    pub fn counter_retention(self, retention: Duration) -> Self {
+        let config = self.link.config.clone();
+        let terms = Terms { counter_retention: retention };
+        Self::with(Config { terms, ..config })
     }
 
     /// Speaks RESP3 with the server, which must be Redis 6 or newer, or Valkey: what

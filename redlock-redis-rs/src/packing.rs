@@ -1,7 +1,7 @@
 //! Between the words of `redlock-wire` and those of the library: [`packed`] and [`reply`].
 
 use redis::{Cmd, Value};
-use redlock_wire::{Command, Reply, Word};
+use redlock_wire::{Command, Item, Reply, Word};
 
 /// A command as the library sends it.
 pub(crate) fn packed(command: Command<'_>) -> Cmd {
@@ -22,11 +22,16 @@ pub(crate) fn reply(value: Value) -> Reply {
         Value::Nil => Reply::Nil,
         Value::Okay => Reply::Okay,
         Value::Int(number) => Reply::Int(number),
-        Value::Array(pair) => match <[Value; 2]>::try_from(pair) {
-            Ok([Value::BulkString(value), Value::Int(number)]) => Reply::Value(value, number),
-            _ => Reply::Odd,
-        },
+        Value::Array(items) => Reply::of_array(items.into_iter().map(item)),
         _ => Reply::Odd,
+    }
+}
+
+fn item(value: Value) -> Option<Item> {
+    match value {
+        Value::Int(number) => Some(Item::Int(number)),
+        Value::BulkString(value) => Some(Item::Value(value)),
+        _ => None,
     }
 }
 

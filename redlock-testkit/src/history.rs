@@ -13,7 +13,7 @@ use redlock_core::{Inspection, LockNode, Resource, Runtime};
 
 pub use self::{
     anomaly::Anomaly,
-    record::{Hold, Outcome, Update, Write},
+    record::{Grant, Hold, Outcome, Update, Write},
 };
 use self::{check::check, record::Records};
 
@@ -27,7 +27,7 @@ use self::{check::check, record::Records};
 /// * **overlap**: two holds of one resource at the same time, each proven by an answer of its own
 ///   guard;
 /// * **lost updates**: two clients that read the same value and both wrote the next;
-/// * **fences** that do not grow with every hold, or that a guarded resource should have turned
+/// * **fences** that are not unique, or do not grow with every hold, or that a guarded resource should have turned
 ///   away;
 /// * **orphans**: keys that are still there when everybody has finished.
 ///
@@ -103,6 +103,11 @@ impl History {
         holds.len() - 1
     }
 
+    /// A lock was had with a fencing token.
+    pub fn grant(&self, grant: Grant) {
+        self.records().grants.push(grant);
+    }
+
     /// A client that holds the lock of `resource` has read a counter and written the next number.
     pub fn update(&self, update: Update) {
         self.records().updates.push(update);
@@ -135,6 +140,12 @@ impl History {
     #[must_use]
     pub fn check(&self) -> Vec<Anomaly> {
         check(&self.records())
+    }
+
+    /// How many grants have been recorded: a check of none proves nothing.
+    #[must_use]
+    pub fn grants(&self) -> usize {
+        self.records().grants.len()
     }
 
     /// How many holds have been recorded: a check of none proves nothing.

@@ -21,7 +21,7 @@ mod store;
 
 pub use command::Operation;
 pub use faulty::{Chances, Fault, FaultyNode};
-pub use history::{Anomaly, History, Hold, HoldRecord, Outcome, Update, Write};
+pub use history::{Anomaly, Grant, History, Hold, HoldRecord, Outcome, Update, Write};
 pub use memory::{CallCounts, Key, MemoryNode};
 #[cfg(feature = "mock")]
 pub use mock::MockLockNode;

@@ -3,7 +3,9 @@
 mod board;
 mod controls;
 mod notices;
+mod quarantine;
 mod state;
+mod unable;
 
 use std::{
     fmt,
@@ -45,6 +47,9 @@ use crate::{
 /// [seen](Self::counter), [lost](Self::forget_counter) and
 /// [left to expire](Self::keep_counters_for); or it [cannot](Self::stop_counting). Counters begin at
 /// what its clock shows in microseconds since 1970: late in 2025, when the node is made.
+///
+/// After a restart it may have forgotten locks; whether it votes all the same is its
+/// [`RestartPolicy`](Self::restart_policy).
 ///
 /// Clones are handles to the same node. Give one to the redlock and keep one to look at it.
 ///
@@ -152,7 +157,7 @@ impl MemoryNode {
         let now = self.now();
         let (result, mail) = self.state().execute(command, now);
         mail.into_iter().for_each(Mail::deliver);
-        result.map_err(|kind| self.fails(kind).with_delivery(Delivery::Refused))
+        result.map_err(|unable| unable.into_error(Arc::clone(&self.0.label)))
     }
 
     /// A new stream for the notices of this resource, which is nobody's subscription yet.

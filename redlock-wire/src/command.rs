@@ -14,6 +14,7 @@ pub struct Command<'a> {
     second_key: Option<&'a Resource>,
     token: Option<&'a Token>,
     millis: Option<u64>,
+    numbers: &'a [u64],
     telling: Option<Telling<'a>>,
 }
 
@@ -63,7 +64,15 @@ impl<'a> Command<'a> {
     }
 
     const fn new(verb: Verb, resource: &'a Resource) -> Self {
-        Self { verb, resource, second_key: None, token: None, millis: None, telling: None }
+        Self {
+            verb,
+            resource,
+            second_key: None,
+            token: None,
+            millis: None,
+            numbers: &[],
+            telling: None,
+        }
     }
 
     /// With a second key, for scripts that take two.
@@ -79,6 +88,12 @@ impl<'a> Command<'a> {
 
     pub(crate) const fn millis(mut self, millis: u64) -> Self {
         self.millis = Some(millis);
+        self
+    }
+
+    /// With more numbers, after the others.
+    pub(crate) const fn numbers(mut self, numbers: &'a [u64]) -> Self {
+        self.numbers = numbers;
         self
     }
 
@@ -121,7 +136,7 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, second_key, token, millis, telling } = *self;
+        let Self { verb, resource, second_key, token, millis, numbers, telling } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
         let second = second_key.map(|key| text(key.as_str()));
@@ -141,7 +156,9 @@ impl<'a> Command<'a> {
             None => [None; 3],
         };
         let millis = millis.map(Word::Number);
-        before.into_iter().chain([second, token]).chain(after).chain([millis]).chain(told).flatten()
+        let words = before.into_iter().chain([second, token]).chain(after).chain([millis]);
+        let numbers = numbers.iter().copied().map(Word::Number);
+        words.flatten().chain(numbers).chain(told.into_iter().flatten())
     }
 }
 
@@ -199,6 +216,8 @@ mod tests {
         let two = Command::script(Script::EXTEND, &resource).second_key(&other).token(&token);
         assert_eq!(spoken(two), format!("EVALSHA {} 2 r s t", Script::EXTEND.sha1()));
         assert_eq!(two.key(), &resource);
+        let numbered = two.millis(5).numbers(&[0, 7]);
+        assert_eq!(spoken(numbered), format!("EVALSHA {} 2 r s t 5 0 7", Script::EXTEND.sha1()));
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

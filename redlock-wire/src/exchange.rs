@@ -38,8 +38,32 @@ pub enum Reply {
     Int(i64),
     /// A value and a number, in an array of two.
     Value(Vec<u8>, i64),
+    /// Any other array of values and numbers.
+    List(Vec<Item>),
     /// Anything else: no answer to what was asked.
     Odd,
+}
+
+/// One of several things that a server answers.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A number.
+    Int(i64),
+    /// A value.
+    Value(Vec<u8>),
+}
+
+impl Reply {
+    /// What an array of these means; `None` among them is whatever is neither value nor number.
+    #[must_use]
+    pub fn of_array(items: impl IntoIterator<Item = Option<Item>>) -> Self {
+        let Some(items) = items.into_iter().collect::<Option<Vec<_>>>() else { return Self::Odd };
+        match <[Item; 2]>::try_from(items) {
+            Ok([Item::Value(value), Item::Int(number)]) => Self::Value(value, number),
+            Ok(others) => Self::List(others.into()),
+            Err(others) => Self::List(others),
+        }
+    }
 }
 
 impl fmt::Debug for Reply {
@@ -49,7 +73,17 @@ impl fmt::Debug for Reply {
             Self::Okay => f.write_str("Okay"),
             Self::Int(number) => write!(f, "Int({number})"),
             Self::Value(value, left) => write!(f, "Value({} bytes, {left})", value.len()),
+            Self::List(items) => f.debug_tuple("List").field(items).finish(),
             Self::Odd => f.write_str("Odd"),
+        }
+    }
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(number) => write!(f, "Int({number})"),
+            Self::Value(value) => write!(f, "Value({} bytes)", value.len()),
         }
     }
 }
@@ -96,5 +130,17 @@ mod tests {
     fn a_value_is_not_shown() {
         let shown = format!("{:?}", Reply::Value(b"token".to_vec(), 7));
         assert_eq!(shown, "Value(5 bytes, 7)");
+        let list = Reply::List(vec![Item::Int(7), Item::Value(b"token".to_vec())]);
+        assert_eq!(format!("{list:?}"), "List([Int(7), Value(5 bytes)])");
+    }
+
+    #[test]
+    fn an_array_is_a_pair_a_list_or_odd() {
+        let (number, value) = (|| Some(Item::Int(7)), || Some(Item::Value(b"v".to_vec())));
+        assert_eq!(Reply::of_array([value(), number()]), Reply::Value(b"v".to_vec(), 7));
+        let both = vec![Item::Int(7), Item::Value(b"v".to_vec())];
+        assert_eq!(Reply::of_array([number(), value()]), Reply::List(both));
+        assert_eq!(Reply::of_array([]), Reply::List(vec![]));
+        assert_eq!(Reply::of_array([number(), None]), Reply::Odd);
     }
 }

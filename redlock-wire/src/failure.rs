@@ -22,7 +22,7 @@ pub fn failure(code: &str, details: &str) -> Failure {
 
 /// A command inside one of our scripts was turned away, in the words of Redis 7, Valkey, and Redis 6.
 ///
-/// The scripts write at most once, so nothing was changed before it.
+/// The scripts set the key of a lock last, so there is none: at most it was counted.
 fn is_from_script(code: &str, details: &str) -> bool {
     code == "ERR"
         && (details.starts_with("The user executing the script can't")
@@ -30,8 +30,8 @@ fn is_from_script(code: &str, details: &str) -> bool {
         || code == "@user_script:"
 }
 
-/// Codes with which Redis and Valkey turn a command away before it has had any effect.
-const REFUSALS: [&str; 18] = [
+/// Codes with which Redis, Valkey, and our scripts turn a command away before it has had any effect.
+const REFUSALS: [&str; 19] = [
     "ASK",
     "BUSY",
     "CLUSTERDOWN",
@@ -42,6 +42,7 @@ const REFUSALS: [&str; 18] = [
     "MISCONF",
     "MOVED",
     "NOAUTH",
+    "NOCOUNT",
     "NOPERM",
     "NOREPLICAS",
     "NOSCRIPT",

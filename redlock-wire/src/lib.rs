@@ -5,6 +5,7 @@
 //!
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
+//! * [`Voting`]: the same with what one node remembers: votes that are counted, for fencing tokens.
 //! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
 //!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
 //! * [`companion`]: names beside a resource, in its slot.
@@ -16,8 +17,11 @@
 
 mod ask;
 mod channel;
+mod clock;
 mod command;
 mod companion;
+mod counted;
+mod doubts;
 mod exchange;
 mod failure;
 mod fitness;
@@ -28,13 +32,14 @@ mod script;
 mod server_url;
 mod switchboard;
 mod url_error;
+mod voting;
 
 pub use self::{
     ask::{Audience, acquire, extend, inspect, notify, release, release_and_notify},
     channel::Channel,
     command::{Command, Word},
     companion::companion,
-    exchange::{Exchange, Reply, Trouble},
+    exchange::{Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,
@@ -43,4 +48,5 @@ pub use self::{
     server_url::{ServerUrl, Transport},
     switchboard::{Errand, Operator, Subscription, Switchboard},
     url_error::{UrlError, UrlProblem},
+    voting::{Terms, Voting},
 };

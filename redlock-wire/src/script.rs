@@ -11,8 +11,8 @@
 /// [`INSPECT`](Self::INSPECT) alone takes no token, and answers the value and its milliseconds
 /// where the others answer an integer or OK.
 ///
-/// They use nothing newer than Redis 2.6.12. They write at most once, and nothing after that fails, so an
-/// error means that nothing was changed. They have no `#!lua` line: with one, a server over its
+/// Those of a plain lock use nothing newer than Redis 2.6.12. They write at most once, and nothing after
+/// that fails, so an error means that nothing was changed. They have no `#!lua` line: with one, a server over its
 /// memory limit would refuse even to release (requirement R12). Errors are caught and handed on,
 /// because older servers bury the code of an error that ends a script in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,9 +55,39 @@ impl Script {
         sha1: "86f2774e812ead9ea6dea7592e72342fc1c8ab76",
     };
 
-    /// Every script there is, to load when a connection is made.
+    /// Makes the key this token's if there is none, for `ARGV[2]` milliseconds, and counts that in
+    /// `KEYS[2]`, which it keeps for `ARGV[5]` milliseconds longer: one more than the larger of
+    /// what is there and `ARGV[4]`, or, if nothing is there, than the server's clock.
+    ///
+    /// Unless `ARGV[3]` is 0, sets nothing once the server's clock is past it. All clocks and
+    /// counts are microseconds since 1970 or like them, exact up to 2⁵³. Needs Redis 3.2, where a
+    /// script may write after it has looked at the clock.
+    ///
+    /// Answers an array: a word, the server's clock, the count (-1: there is none), and after
+    /// `HELD` the milliseconds that are left and the holder's token. The words are `GRANTED`,
+    /// `HELD`, and `STALE`: it came too late. An error `NOCOUNT` tells that the counter cannot be
+    /// used. The count is written before the key, so an error means that there is no key.
+    pub const ACQUIRE_COUNTED: Self = Self {
+        body: include_str!("acquire.lua"),
+        sha1: "2585b0782d99f484f14a6c3a98e61d873d5f38bd",
+    };
+
+    /// Makes the counter `KEYS[2]` at least `ARGV[2]` if the key is this token's, keeps it for
+    /// `ARGV[3]` milliseconds, and answers `GRANTED`, the server's clock, and the count.
+    pub const RAISE: Self =
+        Self { body: include_str!("raise.lua"), sha1: "3c4fddef304da43f10bbd6ebd7476e425549affc" };
+
+    /// Tells the clock of the server that has this key, as `TIME` does.
+    pub const CLOCK: Self =
+        Self { body: include_str!("clock.lua"), sha1: "0c1e3e123ee8e410a7b7fb8a7459e5a26cd8eb85" };
+
+    /// Every script that a lock needs, to load when a connection is made. Those that
+    /// [count](Self::ACQUIRE_COUNTED) are sent when they are first needed.
     pub const ALL: [Self; 4] =
         [Self::INSPECT, Self::EXTEND, Self::RELEASE, Self::RELEASE_AND_NOTIFY];
+
+    /// Those that it takes to count.
+    pub const COUNTING: [Self; 3] = [Self::ACQUIRE_COUNTED, Self::RAISE, Self::CLOCK];
 
     pub(crate) const fn new(body: &'static str, sha1: &'static str) -> Self {
         Self { body, sha1 }
@@ -82,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_digests_are_those_of_the_bodies() {
-        for script in Script::ALL {
+        for script in Script::ALL.iter().chain(&Script::COUNTING) {
             let digest = sha1_smol::Sha1::from(script.body()).digest().to_string();
             assert_eq!(digest, script.sha1(), "{}", script.body());
         }
@@ -90,7 +120,7 @@ mod tests {
 
     #[test]
     fn no_script_has_a_shebang() {
-        for script in Script::ALL {
+        for script in Script::ALL.iter().chain(&Script::COUNTING) {
             assert!(!script.body().starts_with("#!"));
         }
     }

@@ -109,6 +109,9 @@ pub enum FailureKind {
     Closed,
     /// The node cannot do what was asked.
     Unsupported,
+    /// The node has restarted, may have forgotten locks, and does not vote before they have ended:
+    /// see [`RestartPolicy`](super::RestartPolicy).
+    Quarantined,
     /// None of the above; the source of the error tells.
     Other,
 }
@@ -122,6 +125,7 @@ impl fmt::Display for FailureKind {
             Self::Protocol => "gave an answer that is not understood",
             Self::Closed => "closed the connection",
             Self::Unsupported => "does not support the request",
+            Self::Quarantined => "is in quarantine",
             Self::Other => "failed",
         })
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Delivery, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Token, Ttl, Vote,
+    Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Resource, Token, Ttl, Vote,
 };
 use redlock_wire::{Audience, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -37,8 +37,8 @@ impl LockNode for PooledNode {
         self.lanes.subscriptions.as_ref().map(|_| self as &dyn Notifications)
     }
 
-    fn fencing(&self) -> Option<&dyn redlock_core::Fencing> {
-        None
+    fn fencing(&self) -> Option<&dyn Fencing> {
+        Some(self)
     }
 
     async fn acquire(
@@ -72,12 +72,8 @@ impl LockNode for PooledNode {
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
-        redlock_wire::release(
-            &mut self.call(Some(Claim::new(resource, token))).await?,
-            resource,
-            token,
-        )
-        .await
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.release(&mut call, resource, token).await
     }
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
@@ -92,13 +88,9 @@ impl Notifications for PooledNode {
         resource: &Resource,
         token: &Token,
     ) -> Result<Announced, NodeError> {
-        redlock_wire::release_and_notify(
-            &mut self.call(Some(Claim::new(resource, token))).await?,
-            resource,
-            token,
-            Audience::Server,
-        )
-        .await
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        let voting = &self.lanes.voting;
+        voting.release_and_notify(&mut call, resource, token, Audience::Server).await
     }
 
     async fn notify(&self, resource: &Resource) -> Result<(), NodeError> {
@@ -114,6 +106,30 @@ impl Notifications for PooledNode {
             // Not asked: such a node tells nobody that it has notifications.
             None => Err(error::deaf(&self.lanes.config.label)),
         }
+    }
+}
+
+#[async_trait]
+impl Fencing for PooledNode {
+    async fn acquire_counted(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Fence,
+    ) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.acquire_counted(&mut call, resource, token, ttl, hint).await
+    }
+
+    async fn raise(
+        &self,
+        resource: &Resource,
+        token: &Token,
+        fence: Fence,
+    ) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.raise(&mut call, resource, token, fence).await
     }
 }
 

@@ -61,12 +61,12 @@ async fn open(config: &Config, tenancy: &Tenancy) -> Result<Held, Failed> {
         held.lane.doubt();
         let mut connection = held.lane.connection.clone();
         let introduced = introduce(&mut connection, config.eviction).await;
-        let identity = introduced.map_err(|cause| Failed {
+        let introduced = introduced.map_err(|cause| Failed {
             error: cause.of_connecting(&config.label, FailureKind::Unreachable),
             full: false,
         })?;
         held.lane.settle(held.lane.doubts());
-        lanes.introduced(made, identity);
+        lanes.introduced(made, introduced);
     }
     Ok(held)
 }

@@ -12,6 +12,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use redlock_core::{Identity, NodeError};
+use redlock_wire::Voting;
 use tokio::runtime::{Handle, Id};
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
     tenancy::Tenancy,
     turns::{Claim, Turns},
 };
-use crate::{error, subscriptions::Subscriptions};
+use crate::{error, introduction::Introduced, subscriptions::Subscriptions};
 
 /// The connections that a node has out of its pool: one that is open to all calls for each
 /// runtime, and those that have been set aside.
@@ -31,6 +32,7 @@ use crate::{error, subscriptions::Subscriptions};
 pub(super) struct Lanes {
     pub(super) config: Config,
     pub(super) subscriptions: Option<Subscriptions>,
+    pub(super) voting: Voting,
     state: Mutex<State>,
     gone: Gone,
     _here: oneshot::Sender<Infallible>,
@@ -77,6 +79,7 @@ impl Lanes {
         let (here, gone) = oneshot::channel();
         Self {
             subscriptions: config.subscriptions(),
+            voting: Voting::new(config.terms, config.response_timeout),
             config,
             state: Mutex::default(),
             gone: gone.shared(),
@@ -235,12 +238,14 @@ impl Lanes {
         self.state().newest.is_none_or(|newest| made > newest)
     }
 
-    pub(super) fn introduced(&self, made: Instant, identity: Option<Identity>) {
+    pub(super) fn introduced(&self, made: Instant, introduced: Introduced) {
         let mut state = self.state();
         if state.newest.is_none_or(|newest| made > newest) {
             state.newest = Some(made);
-            state.identity = identity;
+            state.identity = introduced.identity;
         }
+        drop(state);
+        introduced.tell(&self.voting);
     }
 
     /// What became of an attempt to open a lane.

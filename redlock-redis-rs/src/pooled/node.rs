@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{Manager, Pool, Runtime};
 use redis::Client;
-use redlock_wire::{UrlError, UrlProblem};
+use redlock_wire::{Terms, UrlError, UrlProblem};
 
 use super::lanes::Lanes;
 use crate::{
@@ -58,6 +58,7 @@ pub(super) struct Config {
     pub(super) connect_timeout: Duration,
     pub(super) response_timeout: Duration,
     pub(super) eviction: Eviction,
+    pub(super) terms: Terms,
     /// Where connections to listen on come from: a pool does not tell where its own lead.
     pub(super) listening: Option<Client>,
 }
@@ -125,6 +126,7 @@ impl PooledNode {
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             eviction: Eviction::Refused,
+            terms: Terms::default(),
             listening: None,
         })
     }
@@ -165,6 +167,16 @@ impl PooledNode {
     #[must_use]
     pub fn allow_eviction(self) -> Self {
         Self::with(Config { eviction: Eviction::Allowed, ..self.lanes.config.clone() })
+    }
+
+    /// For how long the counter of a resource is kept that nobody takes: a week, unless set.
+    ///
+    /// As [`RedisNode::counter_retention`](crate::RedisNode::counter_retention).
+    #[must_use]
+    pub fn counter_retention(self, retention: Duration) -> Self {
+        let config = self.lanes.config.clone();
+        let terms = Terms { counter_retention: retention };
+        Self::with(Config { terms, ..config })
     }
 
     /// Another name in errors and logs.

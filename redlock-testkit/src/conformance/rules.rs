@@ -3,8 +3,8 @@ use std::{fmt, time::Duration};
 use futures::future::{self, BoxFuture, Either};
 
 use super::{
-    Subject, acquire, atomic, cancel, expiry, extend, failure, handles, inspect, names, notices,
-    release,
+    Subject, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect, names,
+    notices, release,
     stage::{Stage, Stop},
     streams,
 };
@@ -49,11 +49,15 @@ impl Rule {
         self.demand
     }
 
-    /// Whether this name in a list means this rule: its own, or [`NOTIFICATIONS`] for all that ask
-    /// a node that tells of releases.
+    /// Whether this name in a list means this rule: its own, or that of an ability for all that ask
+    /// a node which has it.
     pub(super) fn is_meant_by(self, listed: &str) -> bool {
-        let notifications = matches!(self.subject, "notices" | "streams");
-        listed == self.name || listed == NOTIFICATIONS && notifications
+        let ability = match self.subject {
+            "notices" | "streams" => Some(NOTIFICATIONS),
+            "counting" => Some(FENCING),
+            _ => None,
+        };
+        listed == self.name || ability == Some(listed)
     }
 }
 
@@ -205,6 +209,36 @@ macro_rules! conformance_rules {
                 "When its connection is gone, a stream ends.";
             a_store_that_is_away_cannot_be_subscribed_to in streams:
                 "A store that cannot be reached makes the calls of notifications fail.";
+            each_grant_counts_one_more in counting:
+                "Each time that a resource is taken, its counter grows by one.";
+            asking_again_counts_nothing in counting:
+                "Who has the resource and asks again is told the same number.";
+            refusals_tell_the_counter in counting:
+                "Who is refused is told the counter too.";
+            counters_outlive_their_keys in counting:
+                "A counter goes on where it was after release and expiry of its key.";
+            counters_begin_at_the_clock in counting:
+                "A counter that is not there begins at the clock, in microseconds since 1970.";
+            a_hint_lifts_the_counter in counting:
+                "The next number is larger than the hint.";
+            an_absurd_hint_is_ignored in counting:
+                "A hint that is further ahead of the clock than a day changes nothing.";
+            raising_tells_what_the_counter_then_is in counting:
+                "Raising makes the counter at least so much, never less, and tells what it then is.";
+            only_the_holder_raises in counting:
+                "Raising under a token that does not have the resource is refused and changes nothing.";
+            counters_are_exact_to_the_end in counting:
+                "Counters are exact up to the largest fence.";
+            counted_and_plain_locks_exclude_each_other in counting:
+                "Counted locks and plain ones exclude each other, and are used alike.";
+            counters_are_independent in counting:
+                "Each resource has a counter of its own, which is nobody's lock.";
+            no_two_grants_have_one_number in counting:
+                "Of many who ask at once, each holder is told a number of his own.";
+            a_foreign_key_is_not_counted in counting:
+                "Where something is that no lock made, counting fails and leaves it as it is.";
+            a_store_that_is_away_counts_nothing in counting:
+                "A store that cannot be reached makes the calls of fencing fail.";
         }
     };
 }
@@ -227,6 +261,9 @@ crate::conformance_rules! { { table } {} }
 
 /// What a list says that a node lacks which does not tell of releases.
 const NOTIFICATIONS: &str = "notifications";
+
+/// What a list says that a node lacks which does not count holders.
+const FENCING: &str = "fencing";
 
 /// Far more than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(120);

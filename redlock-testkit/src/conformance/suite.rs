@@ -32,7 +32,8 @@ pub async fn assert_conforms(name: &str, subject: &dyn Subject, lacking: &[&str]
 ///
 /// Rules that the subject cannot be asked are listed after it; any other that turns out not to be
 /// applicable fails, and so does a listed one that is. `notifications` stands for all rules of
-/// [`Notifications`](redlock_core::Notifications). The tests are `#[tokio::test]` unless
+/// [`Notifications`](redlock_core::Notifications), and `fencing` for those of
+/// [`Fencing`](redlock_core::Fencing). The tests are `#[tokio::test]` unless
 /// another attribute is given.
 ///
 /// ```

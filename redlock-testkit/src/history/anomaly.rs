@@ -26,6 +26,15 @@ pub enum Anomaly {
         /// Who wrote.
         clients: [Arc<str>; 2],
     },
+    /// Two locks came with the same fencing token.
+    FenceTwice {
+        /// What was held.
+        resource: Resource,
+        /// The fencing token.
+        fence: u64,
+        /// Who had it.
+        clients: [Arc<str>; 2],
+    },
     /// A later hold came with a fencing token that is not greater.
     FenceOrder {
         /// What was held.
@@ -76,6 +85,9 @@ impl fmt::Display for Anomaly {
                     f,
                     "{one} and {other} both read {read} under {resource:?} and wrote the next"
                 )
+            }
+            Self::FenceTwice { resource, fence, clients: [one, other] } => {
+                write!(f, "{one} and {other} both had {resource:?} with fence {fence}")
             }
             Self::FenceOrder { resource, earlier, later } => {
                 write!(f, "a later hold of {resource:?} has fence {later}, not above {earlier}")

@@ -4,7 +4,7 @@ use redlock_core::Resource;
 
 use super::{
     anomaly::Anomaly,
-    record::{Hold, Outcome, Records, Update, Write},
+    record::{Grant, Hold, Outcome, Records, Update, Write},
 };
 
 pub(super) fn check(records: &Records) -> Vec<Anomaly> {
@@ -12,6 +12,9 @@ pub(super) fn check(records: &Records) -> Vec<Anomaly> {
     for holds in by_resource(&records.holds, |hold| &hold.resource).values() {
         overlaps(holds, &mut anomalies);
         fences(holds, &mut anomalies);
+    }
+    for grants in by_resource(&records.grants, |grant| &grant.resource).values() {
+        grown(grants, &mut anomalies);
     }
     for updates in by_resource(&records.updates, |update| &update.resource).values() {
         lost_updates(updates, &mut anomalies);
@@ -71,6 +74,37 @@ fn fences(holds: &[&Hold], anomalies: &mut Vec<Anomaly>) {
         }
         if let Some(earlier) = greatest.filter(|&earlier| later <= earlier) {
             let resource = hold.resource.clone();
+            anomalies.push(Anomaly::FenceOrder { resource, earlier, later });
+        }
+    }
+}
+
+/// No two have the same fence, and who asked when another's lock had been given has a greater one:
+/// also where both held at the same time, which is what fences are for.
+fn grown(grants: &[&Grant], anomalies: &mut Vec<Anomaly>) {
+    let mut holders: BTreeMap<u64, &Grant> = BTreeMap::new();
+    for grant in grants {
+        if let Some(other) = holders.insert(grant.fence, grant) {
+            anomalies.push(Anomaly::FenceTwice {
+                resource: grant.resource.clone(),
+                fence: grant.fence,
+                clients: [Arc::clone(&other.client), Arc::clone(&grant.client)],
+            });
+        }
+    }
+    let mut asked = grants.to_vec();
+    asked.sort_by_key(|grant| grant.asked);
+    let mut given = grants.to_vec();
+    given.sort_by_key(|grant| grant.given);
+    let mut given = given.into_iter().peekable();
+    let mut greatest: Option<u64> = None;
+    for grant in asked {
+        while let Some(earlier) = given.next_if(|earlier| earlier.given < grant.asked) {
+            greatest = greatest.max(Some(earlier.fence));
+        }
+        // The same number is told above.
+        if let Some(earlier) = greatest.filter(|&earlier| grant.fence < earlier) {
+            let (resource, later) = (grant.resource.clone(), grant.fence);
             anomalies.push(Anomaly::FenceOrder { resource, earlier, later });
         }
     }

@@ -12,6 +12,16 @@ pub struct Hold {
     pub(super) fence: Option<u64>,
 }
 
+/// A lock that was had with a fencing token, whatever became of it afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub(super) client: Arc<str>,
+    pub(super) resource: Resource,
+    pub(super) fence: u64,
+    pub(super) asked: Moment,
+    pub(super) given: Moment,
+}
+
 /// A counter that is read and then written, which only a lock protects: the way in which overlap
 /// does harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +56,7 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) holds: Vec<Hold>,
+    pub(super) grants: Vec<Grant>,
     pub(super) updates: Vec<Update>,
     pub(super) writes: Vec<Write>,
     /// Node and resource.
@@ -63,6 +74,23 @@ impl Hold {
     #[must_use]
     pub fn fenced(self, fence: u64) -> Self {
         Self { fence: Some(fence), ..self }
+    }
+}
+
+impl Grant {
+    /// The client asked for the lock not before `asked`, and had it with this fence at `given`.
+    ///
+    /// An attempt of which nobody knows what came of it has no fence, and is none of these: it may
+    /// have used numbers up, and that is all.
+    #[must_use]
+    pub fn new(
+        client: impl Into<Arc<str>>,
+        resource: Resource,
+        fence: u64,
+        asked: Moment,
+        given: Moment,
+    ) -> Self {
+        Self { client: client.into(), resource, fence, asked, given: given.max(asked) }
     }
 }
 

@@ -103,6 +103,27 @@ fn two_updates_of_one_number_lose_one_of_them_if_both_happened() {
     assert_eq!(found.len(), 1);
 }
 
+fn of_grants(grants: &[(u64, u64, u64)]) -> Vec<String> {
+    let (history, _) = history();
+    for &(asked, given, fence) in grants {
+        history.grant(Grant::new("a", resource(), fence, at(asked), at(given)));
+    }
+    assert_eq!(history.grants(), grants.len());
+    history.check().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn fences_of_grants_are_unique_and_grow_even_where_holds_overlap() {
+    assert!(of_grants(&[(0, 1, 5), (2, 3, 6), (4, 5, 9)]).is_empty());
+    // Who asked at the same time may be given theirs in any order.
+    assert!(of_grants(&[(0, 5, 6), (1, 2, 5), (2, 3, 7), (6, 7, 8)]).is_empty());
+    let twice = [r#"a and a both had "r" with fence 5"#];
+    assert_eq!(of_grants(&[(0, 1, 5), (2, 3, 5)]), twice);
+    assert_eq!(of_grants(&[(0, 5, 5), (1, 4, 5)]), twice);
+    let fallen = [r#"a later hold of "r" has fence 4, not above 5"#];
+    assert_eq!(of_grants(&[(2, 3, 4), (0, 1, 5)]), fallen);
+}
+
 fn of_writes(writes: &[(u64, Outcome)]) -> Vec<String> {
     let (history, _) = history();
     for &(fence, outcome) in writes {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redlock_core::{Fence, Moment, Resource, Token};
+use redlock_core::{Fence, Moment, Resource, RestartPolicy, Token};
 
 use super::{MemoryNode, notices, state::Health};
 use crate::command::Operation;
@@ -85,7 +85,19 @@ impl MemoryNode {
 
     /// A server that had crashed is started again, with a new identity.
     pub fn restart(&self) {
-        self.state().restart();
+        let now = self.now();
+        self.state().restart(now);
+    }
+
+    /// What it does when it has been restarted, with its data or without; at first it trusts in what it
+    /// knows.
+    ///
+    /// In quarantine every acquire fails, also one that heals a lock, and says
+    /// [for how much longer](redlock_core::NodeError::quarantine): as counted by its own clock, so a
+    /// step of that in between makes it shorter or longer. A new node is not in quarantine. Lifetimes
+    /// beyond the longest that the quarantine is for are rejected at all times.
+    pub fn restart_policy(&self, policy: RestartPolicy) {
+        self.state().gate.set(policy);
     }
 
     /// The server stops answering, as by `SIGSTOP`, but its machine still accepts requests.

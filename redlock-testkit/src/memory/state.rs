@@ -1,10 +1,12 @@
 use std::fmt;
 
-use redlock_core::{Announced, FailureKind, Moment, NodeError, Resource, Token, Vote};
+use redlock_core::{Announced, Moment, NodeError, Resource, Token, Vote};
 
 use super::{
     CallCounts,
     board::{Board, Mail},
+    quarantine::Gate,
+    unable::Unable,
 };
 use crate::{
     clock::{ServerClock, ServerTime},
@@ -25,6 +27,7 @@ pub(super) struct State {
     /// Requests that were received while it hung, in order.
     waiting: Vec<Waiting>,
     pub(super) calls: CallCounts,
+    pub(super) gate: Gate,
     /// Whether it can count holders.
     pub(super) counts: bool,
     last: Option<Command>,
@@ -56,6 +59,7 @@ impl State {
             starts: 1,
             waiting: Vec::new(),
             calls: CallCounts::default(),
+            gate: Gate::default(),
             counts: true,
             last: None,
         }
@@ -67,10 +71,14 @@ impl State {
         &mut self,
         command: &Command,
         now: Moment,
-    ) -> (Result<Answer, FailureKind>, Vec<Mail>) {
+    ) -> (Result<Answer, Unable>, Vec<Mail>) {
         self.calls.count(command.operation());
         self.last = Some(command.clone());
-        let (store, now) = (&mut self.store, self.clock.read(now));
+        let now = self.clock.read(now);
+        if let Err(unable) = self.gate.admit(command, now) {
+            return (Err(unable), Vec::new());
+        }
+        let store = &mut self.store;
         let answer = match command {
             Command::Acquire(resource, token, ttl) => {
                 Answer::Vote(store.acquire(resource, token, *ttl, now))
@@ -78,7 +86,7 @@ impl State {
             Command::AcquireCounted(resource, token, ttl, hint) => {
                 match store.acquire_counted(resource, token, *ttl, *hint, now) {
                     Ok(vote) => Answer::Vote(vote),
-                    Err(UsedUp) => return (Err(FailureKind::Rejected), Vec::new()),
+                    Err(UsedUp) => return (Err(Unable::UsedUp), Vec::new()),
                 }
             }
             Command::Raise(resource, token, fence) => {
@@ -96,7 +104,7 @@ impl State {
             Command::Notify(resource) => return self.notify(resource),
             Command::Subscribe(resource, subscriber) => {
                 let subscribed = self.board.subscribe(resource, subscriber);
-                return (subscribed.map(|()| Answer::Done), Vec::new());
+                return (subscribed.map(|()| Answer::Done).map_err(Unable::from), Vec::new());
             }
         };
         (Ok(answer), Vec::new())
@@ -117,10 +125,10 @@ impl State {
         (Announced { vote, listeners }, mail)
     }
 
-    fn notify(&mut self, resource: &Resource) -> (Result<Answer, FailureKind>, Vec<Mail>) {
+    fn notify(&mut self, resource: &Resource) -> (Result<Answer, Unable>, Vec<Mail>) {
         let permitted = self.board.permitted();
         let (_, mail) = self.board.post(resource, None);
-        (permitted.map(|()| Answer::Done), mail)
+        (permitted.map(|()| Answer::Done).map_err(Unable::from), mail)
     }
 
     pub(super) const fn take_last(&mut self) -> Option<Command> {
@@ -152,10 +160,11 @@ impl State {
         (std::mem::take(&mut self.waiting), self.board.disconnect())
     }
 
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, now: Moment) {
         if self.health == Health::Down {
             self.health = Health::Up;
             self.starts += 1;
+            self.gate.restarted(self.clock.read(now));
         }
     }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use redlock_core::{Fence, Fencing, Inspection, LockNode, Token, Ttl, Vote};
+use redlock_core::{Fence, Fencing, Inspection, LockNode, RestartPolicy, Token, Ttl, Vote};
 
 use super::*;
 use crate::SimRuntime;
@@ -200,6 +200,69 @@ fn a_node_can_be_one_that_does_not_count() {
     assert!(fixture.node.fencing().is_some());
     fixture.node.stop_counting();
     assert!(fixture.node.fencing().is_none());
+}
+
+#[test]
+fn a_node_in_quarantine_grants_nothing_until_what_it_may_have_forgotten_has_ended() {
+    for forgets in [false, true] {
+        let fixture = fixture();
+        let max_ttl = Ttl::new(1000 * MS).unwrap();
+        fixture.node.restart_policy(RestartPolicy::Quarantine { max_ttl });
+        fixture.granted("t");
+        if forgets {
+            fixture.node.crash_and_forget();
+        } else {
+            fixture.node.crash();
+        }
+        fixture.sim.advance(500 * MS);
+        fixture.node.restart();
+        // 1 s and what clocks may differ by, and a second.
+        fixture.sim.advance(2011 * MS);
+        let error = fixture.acquire("u").unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (FailureKind::Quarantined, Delivery::Refused));
+        assert_eq!(error.quarantine(), Some(MS));
+        let (mine, ttl) = (Token::from_bytes(*b"u").unwrap(), Ttl::new(100 * MS).unwrap());
+        let able = fixture.node.fencing().unwrap();
+        let counted = able.acquire_counted(&fixture.resource, &mine, ttl, Fence::default());
+        assert_eq!(counted.now_or_never().unwrap().unwrap_err().quarantine(), Some(MS));
+        fixture.sim.advance(MS);
+        fixture.granted("u");
+    }
+}
+
+#[test]
+fn what_a_restarted_node_has_kept_is_released_and_extended_in_quarantine() {
+    let fixture = fixture();
+    let max_ttl = Ttl::new(1000 * MS).unwrap();
+    fixture.node.restart_policy(RestartPolicy::Quarantine { max_ttl });
+    fixture.granted("t");
+    fixture.node.crash();
+    fixture.node.restart();
+    let (node, mine) = (&fixture.node, Token::from_bytes(*b"t").unwrap());
+    let extended = node.extend(&fixture.resource, &mine, max_ttl).now_or_never();
+    assert_eq!(extended.unwrap().unwrap(), Vote::granted());
+    let released = node.release(&fixture.resource, &mine).now_or_never();
+    assert_eq!(released.unwrap().unwrap(), Vote::granted());
+}
+
+#[test]
+fn what_would_outlive_a_quarantine_is_rejected_from_the_start() {
+    let fixture = fixture();
+    let max_ttl = Ttl::new(50 * MS).unwrap();
+    fixture.granted("t");
+    fixture.node.restart_policy(RestartPolicy::Quarantine { max_ttl });
+    let error = fixture.acquire("u").unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a rejected the request: a ttl of 100ms is longer than 50ms, the longest that its \
+         quarantine is for"
+    );
+    let (node, mine) = (&fixture.node, Token::from_bytes(*b"t").unwrap());
+    let long = Ttl::new(51 * MS).unwrap();
+    let extended = node.extend(&fixture.resource, &mine, long).now_or_never().unwrap();
+    assert_eq!(extended.unwrap_err().kind(), FailureKind::Rejected);
+    let extended = node.extend(&fixture.resource, &mine, max_ttl).now_or_never().unwrap();
+    assert_eq!(extended.unwrap(), Vote::granted());
 }
 
 #[test]

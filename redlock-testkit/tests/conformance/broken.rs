@@ -25,10 +25,9 @@ async fn broken_nodes_break_what_they_should() {
         let report = Report::of("broken", async || Full::new(Some(*defect))).await;
         let broken = report.findings().filter(|(_, _, found)| matches!(found, Finding::Broken(_)));
         let broken: Vec<_> = broken.map(|(_, rule, _)| rule.name()).collect();
-        if broken != *expected {
+        if broken.is_empty() || broken != *expected {
             wrong.push_str(&format!("({defect:?}, &{broken:#?}),\n"));
         }
-        assert!(!report.is_sound(), "{defect:?} breaks nothing");
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -102,6 +101,7 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "a_dropped_subscribe_leaves_nobody_subscribed",
             "who_falls_behind_loses_notices_and_keeps_one",
             "a_store_that_is_away_cannot_be_subscribed_to",
+            "counted_and_plain_locks_exclude_each_other",
         ],
     ),
     (RefusesItsOwnToken, &["acquiring_again_is_granted", "all_nodes_of_a_store_see_the_same"]),
@@ -161,6 +161,15 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "all_nodes_of_a_store_see_the_same",
             "announcing_a_release_frees",
             "a_release_tells_who_has_subscribed",
+            "each_grant_counts_one_more",
+            "asking_again_counts_nothing",
+            "counters_outlive_their_keys",
+            "a_hint_lifts_the_counter",
+            "an_absurd_hint_is_ignored",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "counters_are_exact_to_the_end",
+            "counted_and_plain_locks_exclude_each_other",
         ],
     ),
     (
@@ -200,6 +209,9 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "inspecting_tells_who_has_it",
             "inspecting_changes_nothing",
             "a_dropped_acquire_does_not_overtake_its_release",
+            "counters_outlive_their_keys",
+            "only_the_holder_raises",
+            "counted_and_plain_locks_exclude_each_other",
         ],
     ),
     (InspectRounds, &["the_longest_ttl_is_kept_whole", "inspecting_tells_how_much_longer"]),
@@ -215,6 +227,7 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "an_ended_lock_is_not_extended",
             "releasing_what_is_not_held_is_a_refusal",
             "inspecting_changes_nothing",
+            "counters_outlive_their_keys",
         ],
     ),
     (AcquireChecksThenActs, &["one_of_many_who_ask_at_once_is_granted", "no_two_hold_at_once"]),
@@ -222,7 +235,10 @@ const EXPECTED: &[(Defect, &[&str])] = &[
     (ExtendChecksThenActs, &["an_extension_revives_nothing"]),
     (TokensAreUtf8, &["tokens_are_any_bytes"]),
     (ResourcesArePasted, &["resources_are_any_text"]),
-    (ResourcesIgnoreCase, &["resources_are_independent", "notices_wake_only_their_own"]),
+    (
+        ResourcesIgnoreCase,
+        &["resources_are_independent", "notices_wake_only_their_own", "counters_are_independent"],
+    ),
     (
         BreaksWhenACallIsDropped,
         &[
@@ -232,15 +248,23 @@ const EXPECTED: &[(Defect, &[&str])] = &[
         ],
     ),
     (DroppedAcquiresComeLate, &["a_dropped_acquire_does_not_overtake_its_release"]),
-    (OverwritesForeignKeys, &["a_foreign_key_is_never_touched"]),
-    (ForeignKeysAreRefusals, &["a_foreign_key_is_a_failure"]),
+    (OverwritesForeignKeys, &["a_foreign_key_is_never_touched", "a_foreign_key_is_not_counted"]),
+    (ForeignKeysAreRefusals, &["a_foreign_key_is_a_failure", "a_foreign_key_is_not_counted"]),
     (
         AbsenceIsARefusal,
-        &["a_store_that_is_away_is_a_failure", "a_store_that_is_away_cannot_be_subscribed_to"],
+        &[
+            "a_store_that_is_away_is_a_failure",
+            "a_store_that_is_away_cannot_be_subscribed_to",
+            "a_store_that_is_away_counts_nothing",
+        ],
     ),
     (
         FailuresAreNobodys,
-        &["failures_name_the_node", "a_store_that_is_away_cannot_be_subscribed_to"],
+        &[
+            "failures_name_the_node",
+            "a_store_that_is_away_cannot_be_subscribed_to",
+            "a_store_that_is_away_counts_nothing",
+        ],
     ),
     (NeedsWhatWasPrepared, &["a_store_may_forget_what_was_prepared"]),
     (NeverReconnects, &["a_cut_connection_is_made_again", "streams_end_with_their_connection"]),
@@ -251,6 +275,7 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "failures_name_the_node",
             "the_label_is_stable",
             "a_store_that_is_away_cannot_be_subscribed_to",
+            "a_store_that_is_away_counts_nothing",
         ],
     ),
     (
@@ -269,6 +294,8 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "subscribed_means_nothing_is_missed",
             "streams_end_with_their_connection",
             "a_store_that_is_away_cannot_be_subscribed_to",
+            "a_foreign_key_is_not_counted",
+            "a_store_that_is_away_counts_nothing",
         ],
     ),
     (IdentityOfTheConnection, &["one_store_has_one_identity", "two_stores_have_two_identities"]),
@@ -347,4 +374,105 @@ const EXPECTED: &[(Defect, &[&str])] = &[
     (KeepsEveryNotice, &["who_falls_behind_loses_notices_and_keeps_one"]),
     (LosesAllWhenBehind, &["who_falls_behind_loses_notices_and_keeps_one"]),
     (StreamsOutliveTheirConnections, &["streams_end_with_their_connection"]),
+    (
+        CountsNothing,
+        &[
+            "each_grant_counts_one_more",
+            "asking_again_counts_nothing",
+            "refusals_tell_the_counter",
+            "counters_outlive_their_keys",
+            "a_hint_lifts_the_counter",
+            "an_absurd_hint_is_ignored",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "counters_are_exact_to_the_end",
+            "counted_and_plain_locks_exclude_each_other",
+            "no_two_grants_have_one_number",
+        ],
+    ),
+    (
+        CountsByTwo,
+        &[
+            "each_grant_counts_one_more",
+            "asking_again_counts_nothing",
+            "counters_outlive_their_keys",
+            "a_hint_lifts_the_counter",
+            "an_absurd_hint_is_ignored",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "no_two_grants_have_one_number",
+        ],
+    ),
+    (CountsWhoAsksAgain, &["asking_again_counts_nothing"]),
+    (
+        CountsApart,
+        &[
+            "each_grant_counts_one_more",
+            "asking_again_counts_nothing",
+            "refusals_tell_the_counter",
+            "counters_outlive_their_keys",
+            "a_hint_lifts_the_counter",
+            "an_absurd_hint_is_ignored",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "counters_are_exact_to_the_end",
+            "counted_and_plain_locks_exclude_each_other",
+            "counters_are_independent",
+        ],
+    ),
+    (CountsInTwoSteps, &["a_hint_lifts_the_counter", "no_two_grants_have_one_number"]),
+    (
+        CountersEndWithTheirKeys,
+        &[
+            "each_grant_counts_one_more",
+            "asking_again_counts_nothing",
+            "counters_outlive_their_keys",
+            "a_hint_lifts_the_counter",
+            "an_absurd_hint_is_ignored",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "counters_are_exact_to_the_end",
+            "counted_and_plain_locks_exclude_each_other",
+            "no_two_grants_have_one_number",
+        ],
+    ),
+    (CountersBeginAnywhere, &["counters_begin_at_the_clock"]),
+    (CountersAreShared, &["counters_are_independent"]),
+    (
+        CountersAreRounded,
+        &[
+            "each_grant_counts_one_more",
+            "asking_again_counts_nothing",
+            "counters_outlive_their_keys",
+            "a_hint_lifts_the_counter",
+            "an_absurd_hint_is_ignored",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "counters_are_exact_to_the_end",
+            "counted_and_plain_locks_exclude_each_other",
+            "no_two_grants_have_one_number",
+        ],
+    ),
+    (
+        RefusalsKeepCounters,
+        &[
+            "refusals_tell_the_counter",
+            "raising_tells_what_the_counter_then_is",
+            "only_the_holder_raises",
+            "counters_are_exact_to_the_end",
+            "counters_are_independent",
+        ],
+    ),
+    (HintsAreIgnored, &["a_hint_lifts_the_counter"]),
+    (BelievesAnyHint, &["an_absurd_hint_is_ignored"]),
+    (AnybodyRaises, &["only_the_holder_raises"]),
+    (
+        RaisesNothing,
+        &[
+            "raising_tells_what_the_counter_then_is",
+            "counters_are_exact_to_the_end",
+            "counters_are_independent",
+        ],
+    ),
+    (RaisingEchoes, &["raising_tells_what_the_counter_then_is"]),
 ];

@@ -1,6 +1,7 @@
 //! The suite is asked of the reference node, and of nodes that break its rules one by one.
 
 mod broken;
+mod counter;
 mod defect;
 mod memory;
 mod node;

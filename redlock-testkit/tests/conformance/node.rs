@@ -108,7 +108,7 @@ impl Node {
     }
 
     /// As the store would have it if the token were the holder's.
-    async fn holder(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+    pub(crate) async fn holder(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
         Ok(match self.store.locks.inspect(resource).await? {
             Inspection::Held { token, .. } => Some(token),
             Inspection::Free => None,
@@ -148,7 +148,7 @@ impl LockNode for Node {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
-        None
+        Some(self)
     }
 
     async fn acquire(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::stream::BoxStream;
-use redlock_core::{LockNode, Notice, Resource, Runtime, Token, TokioRuntime, async_trait};
+use redlock_core::{Fence, LockNode, Notice, Resource, Runtime, Token, TokioRuntime, async_trait};
 use redlock_testkit::{
     MemoryNode,
     conformance::{Lacking, Subject},
@@ -51,6 +51,8 @@ pub(crate) struct More {
     pub(crate) foreign: BTreeMap<Resource, Vec<u8>>,
     pub(crate) endless: BTreeMap<Resource, Token>,
     pub(crate) last: BTreeMap<Resource, Token>,
+    /// The largest number of any holder.
+    pub(crate) largest: Fence,
     /// Streams that nobody reads.
     pub(crate) left_behind: Vec<BoxStream<'static, Notice>>,
     nodes: u64,

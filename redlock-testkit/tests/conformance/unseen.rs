@@ -47,6 +47,25 @@ async fn what_asks_for_notices_is_not_applicable_to_a_node_without_them_and_list
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_asks_for_counters_is_not_applicable_to_a_node_without_them_and_listed_in_a_word() {
+    let innumerate = || {
+        let node = MemoryNode::named("a");
+        node.stop_counting();
+        Memory(node)
+    };
+    let report = Report::of("innumerate", async || innumerate()).await;
+    let mut unable = 0;
+    for (_, rule, finding) in report.findings() {
+        if *finding == Finding::NotApplicable("the node does not count holders".into()) {
+            assert_conforms(rule.name(), &innumerate(), &["fencing"]).await;
+            unable += 1;
+        }
+    }
+    assert_eq!(unable, 15);
+    assert!(report.is_sound());
+}
+
+#[tokio::test(start_paused = true)]
 #[should_panic(expected = "listeners_are_counted is listed as lacking, and holds")]
 async fn a_node_that_has_notices_must_not_be_said_to_lack_them() {
     let able = Memory(MemoryNode::named("a"));

@@ -1,0 +1,254 @@
+use std::time::{Duration, Instant};
+
+use redlock_core::{Announced, Delivery, Fence, NodeError, Resource, Token, Ttl, Vote};
+
+use crate::{
+    Audience, Command, Exchange, Reply, Script, ask,
+    clock::ServerClock,
+    counted::{self, Told, What},
+    doubts::Doubts,
+};
+
+/// How a node votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// For how long the counter of a resource is kept that nobody takes: a week, unless set.
+    ///
+    /// One that is gone begins anew from the server's clock, which is larger unless that was set
+    /// back by more than the counter was away.
+    pub counter_retention: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { counter_retention: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+/// The calls of a lock, as one node makes them that counts votes, and remembers what that takes:
+/// the server's clock, and which acquires may still be carried out.
+///
+/// An acquire that is counted tells the server until when it may be carried out (requirement R22):
+/// what the server's clock will show, as far as the node knows, when it has stopped waiting. One
+/// that comes later is refused there, and counts as the node's failure. So whoever releases what he
+/// has no answer for can know when that is settled.
+#[derive(Debug)]
+pub struct Voting {
+    terms: Terms,
+    patience: Duration,
+    clock: ServerClock,
+    doubts: Doubts,
+}
+
+impl Voting {
+    /// For a node that waits so long for an answer.
+    #[must_use]
+    pub fn new(terms: Terms, patience: Duration) -> Self {
+        Self {
+            terms,
+            patience: patience.saturating_add(MARGIN).min(LONGEST_PATIENCE),
+            clock: ServerClock::default(),
+            doubts: Doubts::default(),
+        }
+    }
+
+    /// The server has given this answer to `TIME`, asked at that moment. One that is not understood
+    /// tells nothing.
+    pub fn told_time(&self, answer: &Reply, asked: Instant) {
+        if let Some(micros) = counted::time(answer) {
+            self.clock.told(micros, asked);
+        }
+    }
+
+    /// As [`acquire`](crate::acquire), and counts: one script.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, or answered that it cannot, or was reached too
+    /// late by its own clock.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown until a release answers.
+    pub async fn acquire_counted(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Fence,
+    ) -> Result<Vote, NodeError> {
+        let sent = Instant::now();
+        let latest = self.clock.after(self.patience, sent);
+        let numbers = [latest.unwrap_or(0), hint.get(), self.retention()];
+        let counter = counted::counter(resource);
+        let command = Command::script(Script::ACQUIRE_COUNTED, resource)
+            .second_key(&counter)
+            .token(token)
+            .millis(ttl.as_millis())
+            .numbers(&numbers);
+        let under_way = self.doubts.begin(resource, token, latest, sent);
+        let vote = self.counted(server, command, sent).await;
+        if vote.as_ref().map_or_else(|error| error.delivery() != Delivery::Unknown, |_| true) {
+            under_way.settle();
+        }
+        vote
+    }
+
+    /// Makes the counter at least `fence` if this token has the resource: one script.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, or answered that it cannot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown, which does no harm.
+    pub async fn raise(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        fence: Fence,
+    ) -> Result<Vote, NodeError> {
+        let numbers = [fence.get(), self.retention()];
+        let counter = counted::counter(resource);
+        let command = Command::script(Script::RAISE, resource)
+            .second_key(&counter)
+            .token(token)
+            .numbers(&numbers);
+        self.counted(server, command, Instant::now()).await
+    }
+
+    /// As [`release`](crate::release).
+    ///
+    /// While an acquire that was counted has no answer and may still be carried out, finding
+    /// nothing to release is an error, so that it is asked for again (requirement R22).
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] for that, or if the server did not answer, or answered that it cannot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown.
+    pub async fn release(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+    ) -> Result<Vote, NodeError> {
+        let open = self.open(server, resource, token).await?;
+        let vote = ask::release(server, resource, token).await?;
+        self.close(open, server, resource, token, vote)?;
+        Ok(vote)
+    }
+
+    /// As [`release_and_notify`](crate::release_and_notify), and [`release`](Self::release).
+    ///
+    /// # Errors
+    ///
+    /// As [`release`](Self::release).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown.
+    pub async fn release_and_notify(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        audience: Audience,
+    ) -> Result<Announced, NodeError> {
+        let open = self.open(server, resource, token).await?;
+        let announced = ask::release_and_notify(server, resource, token, audience).await?;
+        self.close(open, server, resource, token, announced.vote)?;
+        Ok(announced)
+    }
+
+    async fn counted(
+        &self,
+        server: &mut impl Exchange,
+        command: Command<'_>,
+        sent: Instant,
+    ) -> Result<Vote, NodeError> {
+        let reply = ask::run(server, command).await?;
+        if let Some(Told { what, micros }) = counted::told(&reply) {
+            self.clock.told(micros, sent);
+            return match what {
+                What::Vote(vote) => Ok(vote),
+                What::Stale => Err(counted::stale(server.label())),
+            };
+        }
+        // Of a key that is not this token's, raising tells no more than a release.
+        match reply {
+            Reply::Nil => Ok(Vote::not_held()),
+            Reply::Int(left) => Ok(Vote::held_by_another(ask::remaining(left))),
+            _ => Err(ask::odd_answer(server.label())),
+        }
+    }
+
+    /// Whether an acquire of this claim may still be carried out, and for how long.
+    ///
+    /// Asked before the release, so that nothing can come between.
+    async fn open(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+    ) -> Result<Open, NodeError> {
+        let Some(latest) = self.doubts.latest(resource, token) else { return Ok(Open::Nothing) };
+        let sent = Instant::now();
+        let clock = Command::script(Script::CLOCK, resource);
+        let Some(micros) = counted::time(&ask::run(server, clock).await?) else {
+            return Err(ask::odd_answer(server.label()));
+        };
+        self.clock.told(micros, sent);
+        if micros > latest {
+            return Ok(Open::Over);
+        }
+        Ok(Open::For(Duration::from_micros(latest - micros)))
+    }
+
+    fn close(
+        &self,
+        open: Open,
+        server: &impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        vote: Vote,
+    ) -> Result<(), NodeError> {
+        match (open, vote) {
+            (Open::Nothing, _) => {}
+            (Open::For(left), Vote::Refused(_)) => {
+                return Err(counted::unsettled(server.label(), left));
+            }
+            // It was carried out, as nothing is twice; or it never will be.
+            (Open::For(_) | Open::Over, _) => self.doubts.settle(resource, token),
+        }
+        Ok(())
+    }
+
+    fn retention(&self) -> u64 {
+        let millis = self.terms.counter_retention.as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX).clamp(1, LONGEST_RETENTION)
+    }
+}
+
+/// What is known of an acquire before its release.
+enum Open {
+    /// None is in doubt.
+    Nothing,
+    /// It will not be carried out any more.
+    Over,
+    /// It may be, for so long.
+    For(Duration),
+}
+
+/// What a request may take on its way beyond what the node waits for: it bounds how long a late one
+/// can be carried out, so it may well be generous.
+const MARGIN: Duration = Duration::from_millis(250);
+/// Beyond that there is nothing to bound.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// A hundred years in milliseconds: sums with a ttl stay exact.
+const LONGEST_RETENTION: u64 = 100 * 366 * 24 * 3600 * 1000;
