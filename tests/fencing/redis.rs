@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use redlock_testkit::{MemoryNode, server::Server};
+use redlock_testkit::{
+    MemoryNode,
+    server::{Server, Servers},
+};
 use redlocks::{
     Fence, Redlock, Renewal, Stale,
-    redis_rs::redis::{AsyncCommands, Client, aio::MultiplexedConnection},
+    redis_rs::{
+        RedisNode,
+        redis::{AsyncCommands, Client, aio::MultiplexedConnection},
+    },
 };
 
 use crate::fenced_redis::{enter, write};
@@ -15,12 +21,15 @@ async fn connect(server: &Server) -> MultiplexedConnection {
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
-/// Holds the lock for as long as it lasts, and does nothing about it. The lock is kept in memory: it
-/// is the resource that is on the server.
+/// The numbers of two holders, of whom the first kept the lock for as long as it lasts. It is kept
+/// in memory, for it is the resource that is on the server.
 async fn holders() -> [Fence; 2] {
     let nodes = MemoryNode::cluster(3);
     let client = || Redlock::builder().nodes(nodes.clone()).fencing(true).build().unwrap();
-    let (alice, bob) = (client(), client());
+    one_after_the_other(client(), client()).await
+}
+
+async fn one_after_the_other(alice: Redlock, bob: Redlock) -> [Fence; 2] {
     let lock = alice.lock("r").ttl(Duration::from_millis(500)).renewal(Renewal::off());
     let hers = lock.acquire().await.unwrap();
     let his = bob.lock("r").acquire_within(Duration::from_secs(60)).await.unwrap();
@@ -31,9 +40,25 @@ async fn holders() -> [Fence; 2] {
 #[tokio::test]
 async fn a_late_write_is_refused() {
     let server = Server::start().unwrap();
-    let mut connection = connect(&server).await;
     let [alices, bobs] = holders().await;
+    assert_late_write_is_refused(&server, alices, bobs).await;
+}
+
+/// One of which is the resource as well.
+#[tokio::test]
+async fn a_late_write_is_refused_with_numbers_of_real_nodes() {
+    let servers = Servers::start(3).unwrap();
+    let client = || {
+        let nodes = servers.iter().map(|server| RedisNode::open(&server.url()).unwrap());
+        Redlock::builder().nodes(nodes).fencing(true).build().unwrap()
+    };
+    let [alices, bobs] = one_after_the_other(client(), client()).await;
+    assert_late_write_is_refused(&servers[0], alices, bobs).await;
+}
+
+async fn assert_late_write_is_refused(server: &Server, alices: Fence, bobs: Fence) {
     assert!(alices < bobs);
+    let mut connection = connect(server).await;
     assert_eq!(enter(&mut connection, "key", bobs).await.unwrap(), Ok(None));
     write(&mut connection, "key", bobs, b"bob").await.unwrap().unwrap();
     for late in [
