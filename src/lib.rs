@@ -3,6 +3,12 @@
 #[doc = include_str!("../docs/algorithm.md")]
 pub mod algorithm {}
 
+#[doc = include_str!("../docs/fencing.md")]
+pub mod fencing {}
+
+#[doc = include_str!("../docs/guarantees.md")]
+pub mod guarantees {}
+
 #[doc = include_str!("../docs/holding.md")]
 pub mod holding {}
 

@@ -16,9 +16,9 @@ pub use lock::{
 pub use node::{Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notifications};
 pub use observe::{Observer, Warning};
 pub use proto::{
-    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fingerprint, Lease,
-    LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal, Resource, RestartPolicy,
-    Retry, Token, Ttl, Vote,
+    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
+    Fingerprint, Lease, LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal,
+    Resource, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

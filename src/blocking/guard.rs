@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use redlock_core::{Error, Lease, LossReason, Release, Resource, Token};
+use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, Token};
 
 use super::{LossSignal, thread::Thread};
 
@@ -66,8 +66,8 @@ macro_rules! guard {
         }
 
         reads! { $guard:
-            resource -> &Resource, token -> &Token, lease -> Lease, is_valid -> bool,
-            remaining -> Duration, margin -> usize, check -> Result<(), Error>
+            resource -> &Resource, token -> &Token, lease -> Lease, fencing_token -> Option<Fence>,
+            is_valid -> bool, remaining -> Duration, margin -> usize, check -> Result<(), Error>
         }
 
         impl Drop for $guard {

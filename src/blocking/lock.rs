@@ -55,7 +55,7 @@ macro_rules! acquire {
 
 settings! {
     ttl: Duration, renewal: Renewal, max_hold: Duration, hold_at_least: Duration, retry: Retry,
-    wait: Duration
+    wait: Duration, fencing: bool
 }
 acquire!(Lock gives Guard: try_acquire(), acquire(), acquire_within(patience));
 acquire!(Reentrant gives ReentrantGuard: try_acquire(), acquire(), acquire_within(patience));

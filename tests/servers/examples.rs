@@ -31,7 +31,16 @@ fn every_example_has_a_test_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     let names: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
-    let known = ["blocking.rs", "counter.rs", "custom_node.rs", "own_runtime.rs", "quickstart.rs"];
+    let known = [
+        "blocking.rs",
+        "counter.rs",
+        "custom_node.rs",
+        "fenced_file.rs",
+        "fenced_redis.rs",
+        "fenced_sql.rs",
+        "own_runtime.rs",
+        "quickstart.rs",
+    ];
     assert_eq!(names.iter().collect::<Vec<_>>(), known);
 }
 
@@ -121,4 +130,35 @@ fn a_custom_node_locks_in_files() {
     ] {
         assert!(story.contains(sentence), "missing: {sentence}\n{story}");
     }
+}
+
+fn refuses_the_late_writer(story: &str, stands: &str) {
+    for sentence in [
+        "alice holds the lock with fence ",
+        " later bob gets it, with fence ",
+        "    refused: the fencing token ",
+        " is stale, ",
+        stands,
+    ] {
+        assert!(story.contains(sentence), "missing: {sentence}\n{story}");
+    }
+}
+
+#[test]
+fn a_fenced_database_refuses_the_late_writer() {
+    let story = stdout(Command::new(example("fenced_sql")).output().unwrap());
+    refuses_the_late_writer(&story, "what stands: \"bob wrote this\", and savings of 40");
+}
+
+#[test]
+fn a_fenced_file_refuses_the_late_writer() {
+    let story = stdout(Command::new(example("fenced_file")).output().unwrap());
+    refuses_the_late_writer(&story, "what stands: alice's first page, bob's second page");
+}
+
+#[test]
+fn a_fenced_value_on_a_server_refuses_the_late_writer() {
+    let server = Server::start().unwrap();
+    let story = Command::new(example("fenced_redis")).arg(server.url()).output().unwrap();
+    refuses_the_late_writer(&stdout(story), "what stands: apples, pears");
 }
