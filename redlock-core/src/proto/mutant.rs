@@ -83,6 +83,16 @@ pub enum Mutant {
     CleanUpTells,
     /// A lock that was handed on quietly and then not taken is never told of. Lives in the driver.
     HandoverForgotten,
+    /// Who takes a lock that was handed on quietly goes on owing word of it. Lives in the driver.
+    OwedForEver,
+    /// Who comes back for a lock that he has just given up lets nobody else go first. Lives in the
+    /// driver.
+    CourtesyIgnored,
+    /// Somebody who leaves the queue in the moment in which it is his turn takes it with him. Lives in
+    /// the driver.
+    TurnKept,
+    /// Word of the release that comes during an attempt is forgotten with it. Lives in the driver.
+    LateWordForgotten,
     /// The largest of a quorum's counts is the fence, without a second round.
     LargestIsFence,
     /// A node that was asked to raise its count confirms the fence whatever its count is then.
@@ -135,6 +145,15 @@ impl Mutant {
         Self::LeastHoldIgnored,
         Self::RenewalIntrudes,
         Self::TimersTrusted,
+        Self::NoTimer,
+        Self::MissedIgnored,
+        Self::ListensTooLate,
+        Self::CleanUpTells,
+        Self::HandoverForgotten,
+        Self::CourtesyIgnored,
+        Self::TurnKept,
+        Self::LateWordForgotten,
+        Self::OwedForEver,
         Self::TokenReused,
         Self::CancelledKept,
         Self::DroppedKept,
@@ -143,7 +162,8 @@ impl Mutant {
         Self::KeyShortened,
     ];
 
-    /// Those that no rule has and so no model of the rules can show: they live in the driver.
+    /// Those that no model of the rules can show: they live in the driver, or in the wait, which is
+    /// no matter of safety.
     pub const DRIVER: &[Self] = &[
         Self::LossToldLate,
         Self::SignalWithheld,
@@ -155,6 +175,15 @@ impl Mutant {
         Self::LeastHoldIgnored,
         Self::RenewalIntrudes,
         Self::TimersTrusted,
+        Self::NoTimer,
+        Self::MissedIgnored,
+        Self::ListensTooLate,
+        Self::CleanUpTells,
+        Self::HandoverForgotten,
+        Self::CourtesyIgnored,
+        Self::TurnKept,
+        Self::LateWordForgotten,
+        Self::OwedForEver,
         Self::CancelledKept,
         Self::DroppedKept,
         Self::ReleaseOvertakes,
