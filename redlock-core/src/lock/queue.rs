@@ -230,7 +230,6 @@ impl Drop for Inner {
             Some(GivenUp::Told(listeners)) => (0, now.after(self.queues.courtesy(listeners))),
             None => (self.handovers, self.not_before),
         };
-        let courtesy = if mutant::is(Mutant::CourtesyIgnored) { now } else { courtesy };
         let owed = matches!(given_up, Some(GivenUp::Quietly)) || *self.owed.get_mut();
         let next = Handover { not_before: courtesy, handovers, owed, ears };
         next.give(&self.queues, &self.resource);

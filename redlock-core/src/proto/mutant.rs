@@ -85,9 +85,6 @@ pub enum Mutant {
     HandoverForgotten,
     /// Who takes a lock that was handed on quietly goes on owing word of it. Lives in the driver.
     OwedForEver,
-    /// Who comes back for a lock that he has just given up lets nobody else go first. Lives in the
-    /// driver.
-    CourtesyIgnored,
     /// Somebody who leaves the queue in the moment in which it is his turn takes it with him. Lives in
     /// the driver.
     TurnKept,
@@ -150,7 +147,6 @@ impl Mutant {
         Self::ListensTooLate,
         Self::CleanUpTells,
         Self::HandoverForgotten,
-        Self::CourtesyIgnored,
         Self::TurnKept,
         Self::LateWordForgotten,
         Self::OwedForEver,
@@ -180,7 +176,6 @@ impl Mutant {
         Self::ListensTooLate,
         Self::CleanUpTells,
         Self::HandoverForgotten,
-        Self::CourtesyIgnored,
         Self::TurnKept,
         Self::LateWordForgotten,
         Self::OwedForEver,
