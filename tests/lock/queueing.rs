@@ -13,7 +13,7 @@ use redlock_testkit::{Fault, Operation};
 use redlocks::{
     Error, FailureKind, Observer, Redlock, Renewal, Resource, Retry, Runtime, TokioRuntime, Warning,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{MS, Nodes, SECOND};
 
@@ -345,6 +345,42 @@ async fn whoever_comes_back_at_once_lets_others_go_first() {
     looping.abort();
     let mine = mine.load(Ordering::Relaxed);
     assert!((5..=20).contains(&mine), "{mine} to 10");
+}
+
+/// Nodes that are slow make the courtesy long.
+#[tokio::test(start_paused = true)]
+async fn who_goes_by_a_policy_steps_back_for_one_of_its_pauses_at_the_most() {
+    let nodes = Nodes::new(3);
+    for node in &nodes.0 {
+        node.rule(|_, _| Fault::DelayReply(10 * MS));
+    }
+    let (here, there) = (nodes.redlock(), elsewhere(&nodes));
+    let lock = here.lock("r").retry(Retry::fixed(2 * MS).attempts(2).unwrap());
+    let guard = lock.acquire().await.unwrap();
+    let waiting = tokio::spawn(async move { there.lock("r").acquire_within(SECOND).await });
+    sleep(100 * MS).await;
+    assert!(guard.release().await.is_released());
+    let asked = nodes.memory(0).calls().acquire;
+    let again = timeout(3 * MS, lock.acquire()).await;
+    assert!(again.is_err(), "nodes take longer than that");
+    assert!(nodes.memory(0).calls().acquire > asked, "he steps back for longer than his policy");
+    drop(waiting.await.unwrap().unwrap());
+}
+
+/// One of two nodes refuses before the other, and half of the nodes are no quorum.
+#[tokio::test(start_paused = true)]
+async fn of_two_nodes_both_are_heard_before_the_votes_seem_split() {
+    let nodes = Nodes::new(2);
+    for (node, delay) in nodes.0.iter().zip([4 * MS, 5 * MS]) {
+        node.rule(move |_, _| Fault::DelayReply(delay));
+    }
+    let (here, there) = (nodes.redlock(), elsewhere(&nodes));
+    let guard = here.lock("r").ttl(20 * SECOND).acquire().await.unwrap();
+    let waiting = tokio::spawn(async move { there.lock("r").acquire_within(10 * SECOND).await });
+    sleep(4 * SECOND).await;
+    assert_eq!(nodes.memory(0).calls().acquire, 3, "he asks although he knows who has it");
+    guard.release().await;
+    drop(waiting.await.unwrap().unwrap());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,15 +1,19 @@
 use std::{
     future::Future,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures::{future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    future::{BoxFuture, Either, select},
+    stream::FuturesUnordered,
+};
 
 use super::{
     aftermath::{Aftermath, Fate, OrReaper, undo_all},
-    calls::{Answer, Ask, Calls, Claim, Event, ask, ask_boxed},
+    calls::{Answer, Ask, Calls, Claim, Event, Timer, ask, ask_boxed},
     error::Error,
     guard::Guard,
     hold::Hold,
@@ -21,7 +25,7 @@ use super::{
 use crate::{
     Fence, Lease, NodeError,
     proto::{
-        Attempt, LossReason, Moment, NodeSet, Progress, Tenure, Verdict,
+        Attempt, LossReason, Moment, NodeSet, Obstacle, Progress, Tenure, Verdict,
         mutant::{self, Mutant},
     },
 };
@@ -185,6 +189,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
                 Progress::Failed(verdict) => {
                     if verdict == Verdict::Refused {
                         self.shared.pulse.beat(now.since(self.attempt.started()));
+                        self.hear_out(now).await;
                     }
                     self.drain();
                     return Err(verdict);
@@ -227,6 +232,24 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// Takes in the answers that are there already: what is known need not be waited for later.
     fn drain(&mut self) {
         while let Some(answer) = self.calls.as_mut().and_then(Calls::ready) {
+            self.enter(answer, self.shared.now());
+        }
+    }
+
+    /// Takes in more answers, for as long as they may say who has the lock and take no longer than
+    /// usual: whoever waits sleeps until that one gives it up, and would ask again and again if
+    /// nobody seemed to have it.
+    async fn hear_out(&mut self, now: Moment) {
+        let soon = now.after(self.shared.round_trip());
+        let mut timer =
+            Timer::new(&self.shared, soon.min(self.attempt.started().after(self.patience)));
+        while Obstacle::is_open(&self.attempt.tally()) {
+            let Some(calls) = &mut self.calls else { return };
+            let Either::Left((Event::Answered(answer), _)) =
+                select(pin!(calls.next()), &mut timer).await
+            else {
+                return;
+            };
             self.enter(answer, self.shared.now());
         }
     }

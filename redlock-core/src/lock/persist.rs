@@ -98,12 +98,17 @@ impl Persistence<'_> {
                 }
             },
         };
-        let others_first = turn.not_before();
-        if others_first > shared.now() {
-            let latest = pace.last_start().unwrap_or(others_first);
+        let (others_first, now) = (turn.not_before(), shared.now());
+        let mut poll = None;
+        if others_first > now {
+            // Who goes by the policy steps back for one of its pauses at the most.
+            let latest = pace.last_start().unwrap_or_else(|| {
+                poll = pace.next(now, shared.chance());
+                poll.unwrap_or(now)
+            });
             shared.runtime.sleep_until(others_first.min(latest)).await;
         }
-        let mut contender = Contender::new(shared, terms, turn);
+        let mut contender = Contender::new(shared, terms, turn, poll);
         loop {
             let error = match once(deadline, Some(contender.turn.clone())).await {
                 Err(error) if error.is_worth_a_retry() => error,
@@ -140,12 +145,12 @@ struct Contender<'a> {
 }
 
 impl<'a> Contender<'a> {
-    fn new(shared: &'a Arc<Shared>, terms: &'a Terms, turn: Turn) -> Self {
+    fn new(shared: &'a Arc<Shared>, terms: &'a Terms, turn: Turn, poll: Option<Moment>) -> Self {
         let mut ears = turn.ears();
         if let Some(ears) = &mut ears {
             ears.forget();
         }
-        Self { shared, terms, turn, ears, poll: None, splits: 0, in_vain: 0, past: None }
+        Self { shared, terms, turn, ears, poll, splits: 0, in_vain: 0, past: None }
     }
 
     /// Waits after an attempt that ended with this error. `false` if the time for attempts is
@@ -183,6 +188,9 @@ impl<'a> Contender<'a> {
                 ears
             }
         };
+        if mutant::is(Mutant::LateWordForgotten) {
+            ears.forget();
+        }
         let hears = ears.live() >= enough;
         let outlook = Outlook {
             now,

@@ -159,7 +159,9 @@ impl Turn {
 
     /// The lock has been had, so who has it will tell of it.
     pub(super) fn held(&self, lock: Weak<dyn Watched>) {
-        self.used();
+        if !mutant::is(Mutant::OwedForEver) {
+            self.used();
+        }
         // Nobody else sets it: a turn is had once.
         let _ = self.0.lock.set(lock);
         if self.0.has_followers() {
@@ -360,6 +362,11 @@ impl Future for Queued {
 
 impl Drop for Queued {
     fn drop(&mut self) {
+        if mutant::is(Mutant::TurnKept)
+            && let Ok(Some(turn)) = self.turn.try_recv()
+        {
+            mem::forget(turn);
+        }
         let mut state = self.queues.state();
         let mut left = None;
         if let Some(Place::Taken { turn, behind }) = state.places.get_mut(&self.resource) {

@@ -83,6 +83,13 @@ pub enum Mutant {
     CleanUpTells,
     /// A lock that was handed on quietly and then not taken is never told of. Lives in the driver.
     HandoverForgotten,
+    /// Who takes a lock that was handed on quietly goes on owing word of it. Lives in the driver.
+    OwedForEver,
+    /// Somebody who leaves the queue in the moment in which it is his turn takes it with him. Lives in
+    /// the driver.
+    TurnKept,
+    /// Word of the release that comes during an attempt is forgotten with it. Lives in the driver.
+    LateWordForgotten,
     /// The largest of a quorum's counts is the fence, without a second round.
     LargestIsFence,
     /// A node that was asked to raise its count confirms the fence whatever its count is then.
@@ -139,6 +146,14 @@ impl Mutant {
         Self::LeastHoldIgnored,
         Self::RenewalIntrudes,
         Self::TimersTrusted,
+        Self::NoTimer,
+        Self::MissedIgnored,
+        Self::ListensTooLate,
+        Self::CleanUpTells,
+        Self::HandoverForgotten,
+        Self::TurnKept,
+        Self::LateWordForgotten,
+        Self::OwedForEver,
         Self::TokenReused,
         Self::CancelledKept,
         Self::DroppedKept,
@@ -149,7 +164,8 @@ impl Mutant {
         Self::CounterLost,
     ];
 
-    /// Those that no rule has and so no model of the rules can show: they live in the driver.
+    /// Those that no model of the rules can show: they live in the driver, or in the wait, which is
+    /// no matter of safety.
     pub const DRIVER: &[Self] = &[
         Self::LossToldLate,
         Self::SignalWithheld,
@@ -161,6 +177,14 @@ impl Mutant {
         Self::LeastHoldIgnored,
         Self::RenewalIntrudes,
         Self::TimersTrusted,
+        Self::NoTimer,
+        Self::MissedIgnored,
+        Self::ListensTooLate,
+        Self::CleanUpTells,
+        Self::HandoverForgotten,
+        Self::TurnKept,
+        Self::LateWordForgotten,
+        Self::OwedForEver,
         Self::CancelledKept,
         Self::DroppedKept,
         Self::ReleaseOvertakes,

@@ -87,6 +87,29 @@ impl Obstacle {
         // The others have granted, or said that nobody has it.
         if tally.failed().len() < quorum.blocking() { Self::Split } else { Self::Outage }
     }
+
+    /// Whether the nodes that have not answered could name a holder whom the others do not.
+    ///
+    /// An attempt may have failed before that: of an even number of nodes half can refuse it, and half
+    /// is no quorum.
+    #[must_use]
+    pub fn is_open(tally: &Tally) -> bool {
+        let silent = tally.silent().len();
+        if silent == 0 || Self::of(tally) != Self::Split {
+            return false;
+        }
+        let named = tally.ballots().iter().filter_map(holder);
+        let votes = |of| tally.ballots().iter().filter(|other| holder(other) == Some(of)).count();
+        named.map(votes).any(|votes| votes.saturating_add(silent) >= tally.quorum().needed())
+    }
+}
+
+/// Whose key a node has told of.
+fn holder(ballot: &Ballot) -> Option<Fingerprint> {
+    match ballot {
+        Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { holder, .. })) => *holder,
+        _ => None,
+    }
 }
 
 impl Wait {
@@ -380,6 +403,19 @@ mod tests {
         assert_eq!(wait.due(), at(5));
         wait.missed(at(6));
         assert_eq!(wait.due(), at(5));
+    }
+
+    #[test]
+    fn half_of_the_nodes_leave_open_who_has_it_until_the_others_could_not_change_that() {
+        let open = |ballots: &[Ballot]| Obstacle::is_open(&tally(ballots));
+        let (a, b) = (held(A, 900), held(B, 900));
+        assert!(open(&[a, Ballot::Silent]));
+        assert!(!open(&[a, a]) && !open(&[a, b]) && !open(&[a, YES]));
+        assert!(open(&[a, a, Ballot::Silent, YES]));
+        assert!(!open(&[a, b, Ballot::Silent, YES]), "neither can have a quorum");
+        assert!(open(&[a, b, Ballot::Silent]));
+        assert!(!open(&[a, a, Ballot::Silent]), "a quorum has named him");
+        assert!(!open(&[YES, Ballot::Silent]), "nobody has been named");
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod plan;
 mod run;
 #[path = "../simulation/tokens.rs"]
 mod tokens;
+#[path = "../simulation/waiting/mod.rs"]
+mod waiting;
 #[path = "../simulation/watch.rs"]
 mod watch;
 
@@ -35,12 +37,12 @@ use holding::PROMISES;
 use plan::{Broken, Plan};
 use redlock_core::proto::Mutant;
 use redlock_testkit::SimRandom;
-use run::run;
+use run::{Outcome, run};
 
 /// The first seed that shows something of this kind wrong, and what.
-fn first_caught(seeds: u64, plan: fn(&SimRandom) -> Plan, kind: &str) -> Option<(u64, String)> {
+fn first_caught(seeds: u64, run: impl Fn(u64) -> Outcome, kind: &str) -> Option<(u64, String)> {
     (0..seeds).find_map(|seed| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, plan, false)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
         let violation = match outcome {
             Ok(outcome) => outcome.violation?,
             Err(_) => "a panic".to_owned(),
@@ -68,6 +70,18 @@ fn broken(promise: fn(u64) -> Result<(), String>, seed: u64) -> Option<String> {
 enum Habitat {
     Plan(fn(&SimRandom) -> Plan, &'static str),
     Promises,
+    /// Where many wait.
+    Waiting(&'static str),
+}
+
+impl Habitat {
+    fn first_caught(&self, seeds: u64) -> Option<(u64, String)> {
+        match *self {
+            Self::Plan(plan, kind) => first_caught(seeds, |seed| run(seed, plan, false), kind),
+            Self::Promises => first_broken(seeds),
+            Self::Waiting(kind) => first_caught(seeds, |seed| waiting::run(seed, false), kind),
+        }
+    }
 }
 
 fn habitat(mutant: Mutant) -> Habitat {
@@ -85,6 +99,13 @@ fn habitat(mutant: Mutant) -> Habitat {
         | Mutant::RenewedOnce
         | Mutant::RenewalIntrudes
         | Mutant::TimersTrusted => Habitat::Promises,
+        Mutant::NoTimer => Habitat::Waiting("does not ask"),
+        Mutant::MissedIgnored | Mutant::ListensTooLate | Mutant::LateWordForgotten => {
+            Habitat::Waiting("nobody asks for")
+        }
+        Mutant::CleanUpTells => Habitat::Waiting("tells of an attempt that has failed"),
+        Mutant::HandoverForgotten | Mutant::TurnKept => Habitat::Waiting("nobody asks for"),
+        Mutant::OwedForEver => Habitat::Waiting("tells of more than was not taken"),
         _ => Habitat::Plan(Plan::legal, ""),
     }
 }
@@ -103,20 +124,22 @@ fn say(line: std::fmt::Arguments<'_>) {
 #[test]
 fn the_simulation_notices_each_mutant() {
     let _alone = alone();
-    assert_eq!(first_caught(1_000, Plan::legal, ""), None, "without a mutant nothing is wrong");
-    assert_eq!(first_broken(100), None, "without a mutant nothing is wrong");
+    for (seeds, habitat) in [
+        (1_000, Habitat::Plan(Plan::legal, "")),
+        (100, Habitat::Promises),
+        (1_000, Habitat::Waiting("")),
+    ] {
+        assert_eq!(habitat.first_caught(seeds), None, "without a mutant nothing is wrong");
+    }
     say(format_args!("\nmutant | after seeds | what was noticed\n---|--:|---"));
     let mut missed = Vec::new();
     for &mutant in Mutant::ALL.iter().filter(|mutant| !Mutant::NODE.contains(mutant)) {
-        let look = || match habitat(mutant) {
-            Habitat::Plan(plan, kind) => first_caught(SEEDS, plan, kind),
-            Habitat::Promises => first_broken(SEEDS),
-        };
-        if let Habitat::Plan(plan, kind) = habitat(mutant) {
-            assert!(kind.is_empty() || first_caught(1_000, plan, kind).is_none(), "{kind}");
+        let habitat = habitat(mutant);
+        if let Habitat::Plan(_, kind) = habitat {
+            assert!(kind.is_empty() || habitat.first_caught(1_000).is_none(), "{kind}");
         }
         Mutant::switch_on(Some(mutant));
-        let caught = look();
+        let caught = habitat.first_caught(SEEDS);
         Mutant::switch_on(None);
         match caught {
             Some((seed, what)) => {

@@ -17,6 +17,7 @@ mod latency;
 mod plan;
 mod run;
 mod tokens;
+mod waiting;
 mod watch;
 
 use std::{
@@ -37,16 +38,20 @@ use redlock_testkit::SimRandom;
 use run::{Outcome, run};
 
 /// The name of a test, and what its seeds stand for.
-type Sweep = (&'static str, fn(&SimRandom) -> Plan);
+type Sweep = (&'static str, fn(u64, bool) -> Outcome);
+
+fn legal(seed: u64, verbose: bool) -> Outcome {
+    run(seed, Plan::legal, verbose)
+}
 
 /// Runs one seed. If it goes wrong, says how to see it again.
-fn run_or_explain(seed: u64, (name, plan): Sweep) -> Result<Outcome, String> {
+fn run_or_explain(seed: u64, (name, run): Sweep) -> Result<Outcome, String> {
     let explain = |what: &str| {
         format!(
             "{what}\nreplay: SEED={seed} cargo test -p redlock-testkit --test simulation {name} -- --nocapture"
         )
     };
-    match catch_unwind(AssertUnwindSafe(|| run(seed, plan, false))) {
+    match catch_unwind(AssertUnwindSafe(|| run(seed, false))) {
         Ok(Outcome { violation: Some(violation), .. }) => {
             Err(explain(&format!("seed {seed}: {violation}")))
         }
@@ -70,7 +75,7 @@ fn say(line: fmt::Arguments<'_>) {
 #[test]
 fn seeds_keep_every_promise() {
     let seeds = number_from_environment("SIM_SEEDS").unwrap_or(100_000);
-    let Some(all) = run_all(seeds, ("seeds", Plan::legal)) else { return };
+    let Some(all) = run_all(seeds, ("seeds", legal)) else { return };
     say(format_args!("{all}"));
     if seeds >= 1000 {
         for what in MUST_BE_SEEN {
@@ -85,12 +90,29 @@ fn seeds_keep_every_promise() {
 #[test]
 fn every_loss_is_told_by_the_end_of_validity_and_no_body_is_polled_after_it() {
     let seeds = number_from_environment("SIM_SEEDS").unwrap_or(10_000).min(10_000);
-    let Some(all) = run_all(seeds, ("every_loss", Plan::told)) else { return };
+    let Some(all) = run_all(seeds, ("every_loss", |seed, verbose| run(seed, Plan::told, verbose)))
+    else {
+        return;
+    };
     let Told { losses, margin, bodies } = all.told;
     say(format_args!(
         "{seeds} seeds, {losses} losses told, {margin:?} before the end at the latest, {bodies} polls of bodies"
     ));
     assert!(losses >= seeds / 2 && bodies >= seeds, "too few to mean anything");
+}
+
+/// Nobody waits past the end of the holder's time or his own patience by more than a round trip,
+/// whatever becomes of the word of releases (requirements R48 to R53).
+#[test]
+fn whoever_waits_gets_it_in_time_and_in_his_turn() {
+    let seeds = number_from_environment("SIM_SEEDS").unwrap_or(10_000).min(10_000);
+    let Some(all) = run_all(seeds, ("whoever_waits", waiting::run)) else { return };
+    say(format_args!("{all}"));
+    if seeds >= 1000 {
+        for what in WAITERS_MUST_SEE {
+            assert!(all.seen.contains_key(what), "no seed ever saw {what:?}");
+        }
+    }
 }
 
 /// Many runs, and what was seen in them.
@@ -106,7 +128,7 @@ struct All {
 /// only, whose log it has printed.
 fn run_all(seeds: u64, sweep: Sweep) -> Option<All> {
     if let Some(seed) = number_from_environment("SEED") {
-        let outcome = run(seed, sweep.1, true);
+        let outcome = sweep.1(seed, true);
         for line in &outcome.log {
             say(format_args!("{line}"));
         }
@@ -172,18 +194,22 @@ fn holding_keeps_each_of_its_promises() {
 
 #[test]
 fn a_seed_replays_bit_for_bit() {
-    for seed in 0..100 {
-        let (first, again) = (run(seed, Plan::legal, false), run(seed, Plan::legal, true));
-        assert_eq!(first.hash, again.hash, "seed {seed}");
-        assert_eq!(first.steps, again.steps, "seed {seed}");
+    for run in [legal, waiting::run] {
+        for seed in 0..100 {
+            let (first, again) = (run(seed, false), run(seed, true));
+            assert_eq!(first.hash, again.hash, "seed {seed}");
+            assert_eq!(first.steps, again.steps, "seed {seed}");
+        }
     }
 }
 
 /// Also in another process, where addresses and the keys of hash maps are others.
 #[test]
 fn a_seed_replays_bit_for_bit_in_another_process() {
-    let hashes: Vec<String> =
-        (0..50).map(|seed| run(seed, Plan::legal, false).hash.to_string()).collect();
+    let hashes: Vec<String> = (0..50)
+        .flat_map(|seed| [legal(seed, false), waiting::run(seed, false)])
+        .map(|outcome| outcome.hash.to_string())
+        .collect();
     let hashes = hashes.join(" ");
     if std::env::var_os(PRINT_HASHES).is_some() {
         println!("hashes: {hashes}");
@@ -272,5 +298,20 @@ const MUST_BE_SEEN: [&str; 29] = [
     "told: held too long",
     "told: nothing",
     "told late after a pause",
+    "unavailable",
+];
+
+/// The same, of those who wait.
+const WAITERS_MUST_SEE: [&str; 11] = [
+    "acquired",
+    "cancelled",
+    "cancelled when woken",
+    "contended",
+    "dropped",
+    "forgotten",
+    "frozen",
+    "overstayed",
+    "released",
+    "timed out",
     "unavailable",
 ];

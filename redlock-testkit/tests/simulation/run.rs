@@ -232,13 +232,14 @@ fn ears(link: SimLink, client: &SimClient, plan: &Plan) -> FaultyNode<SimLink> {
     node
 }
 
-fn rate(random: &SimRandom, error: f64) -> f64 {
+/// How fast a clock runs that is wrong by up to this much.
+pub(crate) fn rate(random: &SimRandom, error: f64) -> f64 {
     let part = random.between(Duration::ZERO, Duration::from_secs(2)).as_secs_f64() - 1.0;
     1.0 + error * part
 }
 
 /// Clients and nodes refer to the simulation, and the simulation to their tasks.
-struct ShutDown(SimRuntime);
+pub(crate) struct ShutDown(pub(crate) SimRuntime);
 
 impl Drop for ShutDown {
     fn drop(&mut self) {
