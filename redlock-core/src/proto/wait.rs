@@ -224,9 +224,10 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// Notices may be lost without anybody noticing, so a waiter looks this often whatever he is told.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What each of those who are told at the same time adds to the random time that all wait. Much
-/// below this it would be the schedulers of machines that choose, and always the same.
-const SHORTEST_STEP: Duration = Duration::from_micros(250);
+/// What each of those who are told at the same time adds to the random time that all wait. Runtimes
+/// count whole milliseconds: with less, several would come in the same one, and it would be the
+/// schedulers of machines that choose, and always the same.
+const SHORTEST_STEP: Duration = MILLISECOND;
 
 const SHORTEST_BACKOFF: Duration = Duration::from_micros(500);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
@@ -352,6 +353,11 @@ mod tests {
             wait.due()
         };
         assert_eq!((wait(0), wait(u32::MAX)), (at(10), at(17)));
+        let quick = Outlook { random: u32::MAX, round_trip: MS / 20, ..outlook() };
+        let mut near = Wait::after(&ballots, quick);
+        near.heard(0, notice(A, 8), at(10));
+        near.heard(1, notice(A, 8), at(10));
+        assert_eq!(near.due(), at(17), "timers count no less than milliseconds");
         let mut crowd = Wait::after(&ballots, Outlook { random: u32::MAX, ..outlook() });
         crowd.heard(0, notice(A, u32::MAX), at(10));
         assert_eq!(crowd.due(), at(110), "a number that cannot be is cut short");
