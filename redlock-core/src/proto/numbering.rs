@@ -52,10 +52,11 @@ impl Numbering {
     /// A node has granted, and told its count if it counts.
     pub(super) fn voted(&mut self, node: usize, counter: Option<Fence>) {
         match counter.map(|counter| counter.cmp(&self.fence)) {
-            Some(Ordering::Less) if mutant::is(Mutant::LargestIsFence) => {
-                self.confirmed.insert(node);
+            Some(Ordering::Less) => {
+                let is_enough = mutant::is(Mutant::LargestIsFence);
+                let nodes = if is_enough { &mut self.confirmed } else { &mut self.lower };
+                nodes.insert(node);
             }
-            Some(Ordering::Less) => self.lower.insert(node),
             Some(Ordering::Equal) => self.confirmed.insert(node),
             Some(Ordering::Greater) => {}
             None => self.failed.insert(node),

@@ -104,6 +104,15 @@ fn a_node_in_quarantine_keeps_what_it_has_forgotten() {
             extended.named("2 nodes, extension, 2 restarts, short quarantine").quarantine(1),
             &[HELD, IN_TURN, EXTENDED, COVERED, EXCLUSION],
         ),
+        (
+            one_on(THREE)
+                .extensions(2, 4)
+                .named("3 nodes, one client, 2 extensions, healing, restart, quarantine")
+                .restarts(Data::Lost)
+                .healing()
+                .quarantine(2),
+            FORGETS_AND_HEALS,
+        ),
     ] {
         let walk = Walk::through(&world, Until::Exhausted);
         say(&walk.row());
@@ -127,21 +136,8 @@ fn the_rules_hold_in_larger_worlds() {
         (World { attempts: [2, 2], ..TWO }.named("2 nodes, second attempts"), RETRIES),
         (TWO.named("2 nodes, 3 extensions").extensions(3, 6), EXTENDS),
         (
-            THREE
-                .named("3 nodes, 2 restarts, loss or stray, quarantine")
-                .losses(1)
-                .strays()
-                .restarts_twice(Data::Lost)
-                .quarantine(1),
+            THREE.named("3 nodes, 2 restarts, quarantine").restarts_twice(Data::Lost).quarantine(1),
             FORGETS,
-        ),
-        (
-            World { end: 4, ..TWO.extensions(1, 4) }
-                .named("2 nodes, extension, healing, 2 restarts, quarantine")
-                .healing()
-                .restarts_twice(Data::Lost)
-                .quarantine(2),
-            FORGETS_AND_HEALS,
         ),
     ] {
         let walk = Walk::through(&world, Until::Exhausted);
