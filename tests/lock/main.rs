@@ -10,6 +10,7 @@ mod custom;
 mod endings;
 mod fencing;
 mod holding;
+mod listening;
 mod queueing;
 mod races;
 mod reentrant;
