@@ -17,4 +17,5 @@ mod reentrant;
 mod renewing;
 mod running;
 mod support;
+mod turns;
 mod waiting;
