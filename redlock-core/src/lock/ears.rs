@@ -169,7 +169,8 @@ impl fmt::Debug for Ears {
 enum Line {
     /// To be subscribed at this moment, after so many failures in a row.
     Closed(Moment, u32),
-    Open(BoxStream<'static, Notice>),
+    /// Subscribed since this moment, after so many failures in a row.
+    Open(BoxStream<'static, Notice>, Moment, u32),
 }
 
 /// Everything that one node says: it subscribes, and again whenever the subscription has ended.
@@ -183,18 +184,27 @@ fn words_of(
     let first = Line::Closed(Moment::ORIGIN, 0);
     unfold((first, hearing, node, resource), move |(line, hearing, node, resource)| async move {
         let (word, line) = match line {
-            Line::Open(mut notices) => {
+            Line::Open(mut notices, since, failures) => {
                 match AssertUnwindSafe(notices.next()).catch_unwind().await.unwrap_or_default() {
-                    Some(notice) => (Word::Notice(notice), Line::Open(notices)),
-                    None => (Word::Deaf, Line::Closed(hearing.again(0), 0)),
+                    Some(notice) => (Word::Notice(notice), Line::Open(notices, since, failures)),
+                    None => {
+                        // A node whose subscriptions end as soon as they are made has failed as well.
+                        let stood = hearing.now().since(since) >= STANDS;
+                        let failures = if stood { 0 } else { failures };
+                        let again = hearing.again(failures);
+                        (Word::Deaf, Line::Closed(again, failures.saturating_add(1)))
+                    }
                 }
             }
             Line::Closed(at, failures) => {
                 if at > hearing.now() {
-                    hearing.runtime.sleep_until(at).await;
+                    // The timer may be one of a runtime that has ended since, and panics then: who
+                    // listened there has left it to somebody elsewhere.
+                    let pause = AssertUnwindSafe(hearing.runtime.sleep_until(at));
+                    let _ = pause.catch_unwind().await;
                 }
                 match subscribe(&*node, &resource).await {
-                    Ok(notices) => (Word::Listening, Line::Open(notices)),
+                    Ok(notices) => (Word::Listening, Line::Open(notices, hearing.now(), failures)),
                     Err(error) => {
                         let failures = failures.saturating_add(1);
                         let again = match error.kind() {
@@ -231,6 +241,9 @@ async fn subscribe(
 
 /// As many failures as make the pause the longest.
 const LONG_AGO: u32 = 31;
+
+/// A subscription that has stood for so long was none that fails.
+const STANDS: Duration = Duration::from_secs(1);
 
 const SOONEST_AGAIN: Duration = Duration::from_millis(20);
 const LATEST_AGAIN: Duration = Duration::from_secs(30);

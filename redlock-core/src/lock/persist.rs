@@ -76,34 +76,56 @@ impl Persistence<'_> {
         F: Future<Output = Result<T, Error>>,
     {
         let Self { shared, terms, .. } = self;
-        let mut last = None;
+        let (mut last, mut next, mut look) = (None, None, shared.now().after(LOOK));
         let turn = match Turn::enter(&shared.queues, &terms.resource) {
             Entered::Now(turn) => turn,
             Entered::Behind(mut queued) => loop {
-                let next = match pace.last_start() {
-                    Some(last) => Some(last).filter(|last| *last > shared.now()),
-                    None => pace.next(shared.now(), shared.chance()),
-                };
+                let now = shared.now();
+                if next.is_none_or(|next| next <= now) {
+                    next = match pace.last_start() {
+                        Some(last) => Some(last).filter(|last| *last > now),
+                        // A policy without pauses passes no faster than with attempts in between.
+                        None => pace
+                            .next(now, shared.chance())
+                            .map(|next| next.max(now.after(shared.round_trip()))),
+                    };
+                }
                 let Some(next) = next else {
+                    let last = last.or_else(|| queued.failure());
                     return Err(last.unwrap_or_else(|| self.never_asked()));
                 };
-                let beside = select(beside(), Timer::new(shared, next));
-                match select(&mut queued, beside).await {
+                let beside = select(beside(), Timer::new(shared, next.min(look)));
+                let asks = match select(&mut queued, beside).await {
                     Either::Left((turn, _)) => break turn,
-                    Either::Right((Either::Left(_), _)) => match once(deadline, None).await {
-                        Err(error) if error.is_worth_a_retry() => last = Some(error),
-                        done => return done,
-                    },
-                    Either::Right((Either::Right(_), _)) => {}
+                    Either::Right((Either::Left(_), _)) => true,
+                    // Whoever has the turn may not be polled, or his release not be carried out,
+                    // so the next in the queue looks for himself now and then.
+                    Either::Right((Either::Right(_), _)) => {
+                        let now = shared.now();
+                        let is_time = now >= look;
+                        if is_time {
+                            look = now.after(LOOK);
+                        }
+                        is_time && queued.is_next()
+                    }
+                };
+                if !asks {
+                    continue;
+                }
+                match once(deadline, None).await {
+                    Err(error) if error.is_worth_a_retry() => last = Some(error),
+                    done => return done,
                 }
             },
         };
         let (others_first, now) = (turn.not_before(), shared.now());
-        let mut poll = None;
+        // The pause of the policy that has begun in the queue goes on: a turn that comes within it
+        // is reason for an attempt that does not count.
+        let mut poll = next.filter(|next| deadline.is_none() && *next > now);
         if others_first > now {
             // Who goes by the policy steps back for one of its pauses at the most.
             let latest = pace.last_start().unwrap_or_else(|| {
-                poll = pace.next(now, shared.chance());
+                poll = poll.or_else(|| pace.next(now, shared.chance()));
                 poll.unwrap_or(now)
             });
             shared.runtime.sleep_until(others_first.min(latest)).await;
@@ -114,13 +136,14 @@ impl Persistence<'_> {
                 Err(error) if error.is_worth_a_retry() => error,
                 done => return done,
             };
+            contender.turn.failed(&error);
             if !contender.wait(&error, &mut pace).await {
                 return Err(error);
             }
         }
     }
 
-    /// Others of this process had the lock, or asked for it, the whole time.
+    /// Others of this process had the lock, or asked for it and met others, the whole time.
     fn never_asked(&self) -> Error {
         let tally = Tally::unasked(self.shared.quorum);
         let (action, resource) = (Action::Acquire, &self.terms.resource);
@@ -233,6 +256,9 @@ impl Drop for Contender<'_> {
         }
     }
 }
+
+/// How often the next in a queue looks for himself, whoever has the turn.
+const LOOK: Duration = Duration::from_secs(5);
 
 fn timed_out(terms: &Terms, patience: Duration, last: Error) -> Error {
     if !last.is_worth_a_retry() {

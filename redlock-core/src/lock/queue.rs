@@ -14,6 +14,7 @@ use futures::{FutureExt, channel::oneshot};
 
 use super::{
     ears::{Ears, Hearing},
+    error::Error,
     pulse::Pulse,
     reaper::Reaper,
 };
@@ -89,6 +90,9 @@ struct Inner {
 struct Rest {
     ears: Option<Ears>,
     given_up: Option<GivenUp>,
+    /// Why the last attempt failed, if not because of others: those behind, who do not ask, have
+    /// not met anybody either.
+    failure: Option<Error>,
 }
 
 /// How a lock was given up.
@@ -157,6 +161,16 @@ impl Turn {
         self.0.owed.store(false, Ordering::Relaxed);
     }
 
+    /// An attempt has failed with this error.
+    pub(super) fn failed(&self, error: &Error) {
+        let failure = match error {
+            Error::Contended(_) => None,
+            failure => Some(failure.clone()),
+        };
+        let before = mem::replace(&mut self.0.rest().failure, failure);
+        drop(before);
+    }
+
     /// The lock has been had, so who has it will tell of it.
     pub(super) fn held(&self, lock: Weak<dyn Watched>) {
         if !mutant::is(Mutant::OwedForEver) {
@@ -167,6 +181,8 @@ impl Turn {
         if self.0.has_followers() {
             self.0.watch();
         }
+        let failure = self.0.rest().failure.take();
+        drop(failure);
     }
 
     /// The ears of whoever had the turn before.
@@ -223,7 +239,7 @@ impl Inner {
 impl Drop for Inner {
     /// The next one's turn. Whoever has stopped waiting is passed over.
     fn drop(&mut self) {
-        let Rest { ears, given_up } = mem::take(&mut *self.rest());
+        let Rest { ears, given_up, failure } = mem::take(&mut *self.rest());
         let now = self.queues.hearing.now();
         let (handovers, courtesy) = match given_up {
             Some(GivenUp::Quietly) => (self.handovers.saturating_add(1), now),
@@ -231,7 +247,7 @@ impl Drop for Inner {
             None => (self.handovers, self.not_before),
         };
         let owed = matches!(given_up, Some(GivenUp::Quietly)) || *self.owed.get_mut();
-        let next = Handover { not_before: courtesy, handovers, owed, ears };
+        let next = Handover { not_before: courtesy, handovers, owed, ears, failure };
         next.give(&self.queues, &self.resource);
     }
 }
@@ -242,6 +258,7 @@ struct Handover {
     handovers: u32,
     owed: bool,
     ears: Option<Ears>,
+    failure: Option<Error>,
 }
 
 impl Handover {
@@ -266,7 +283,7 @@ impl Handover {
             behind: AtomicUsize::new(behind.len()),
             owed: AtomicBool::new(self.owed),
             lock: OnceLock::new(),
-            rest: Mutex::new(Rest { ears: self.ears, given_up: None }),
+            rest: Mutex::new(Rest { ears: self.ears, given_up: None, failure: self.failure }),
         });
         *turn = Arc::downgrade(&inner);
         drop(state);
@@ -348,6 +365,29 @@ impl Queues {
     }
 }
 
+impl Queued {
+    /// Whether nobody else is between him and whoever has the turn.
+    pub(super) fn is_next(&self) -> bool {
+        match self.queues.state().places.get(&self.resource) {
+            Some(Place::Taken { behind, .. }) => {
+                behind.first_key_value().is_some_and(|(first, _)| *first >= self.number)
+            }
+            _ => false,
+        }
+    }
+
+    /// Why the last attempt of whoever asks failed, if not because of others.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let turn = match self.queues.state().places.get(&self.resource) {
+            Some(Place::Taken { turn, .. }) => turn.upgrade(),
+            _ => None,
+        };
+        // It may be the last clone, and is dropped when nothing is locked.
+        let turn = turn?;
+        turn.rest().failure.clone()
+    }
+}
+
 impl Future for Queued {
     type Output = Turn;
 
@@ -367,24 +407,24 @@ impl Drop for Queued {
         {
             mem::forget(turn);
         }
-        let mut state = self.queues.state();
-        let mut left = None;
-        if let Some(Place::Taken { turn, behind }) = state.places.get_mut(&self.resource) {
+        let (mut left, mut turn) = (None, None);
+        if let Some(Place::Taken { turn: whose, behind }) =
+            self.queues.state().places.get_mut(&self.resource)
+        {
             left = behind.remove(&self.number);
-            if left.is_some()
-                && let Some(turn) = turn.upgrade()
-            {
-                drop(state);
-                if turn.behind.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    // Nobody waits any more, so nobody listens.
-                    let ears = turn.rest().ears.take();
-                    drop(ears);
-                }
-                // Of this one here, too, it may be the last clone.
-                drop(turn);
+            if left.is_some() {
+                turn = whose.upgrade();
             }
         }
+        // Nothing of this while anything is locked: who is woken may come back, and of the turn
+        // this one may be the last clone.
         drop(left);
+        let Some(turn) = turn else { return };
+        if turn.behind.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Nobody waits any more, so nobody listens.
+            let ears = turn.rest().ears.take();
+            drop(ears);
+        }
     }
 }
 
