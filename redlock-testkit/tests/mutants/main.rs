@@ -13,6 +13,8 @@ mod chaos;
 mod claim;
 #[path = "../simulation/expect.rs"]
 mod expect;
+#[path = "../simulation/fencing/mod.rs"]
+mod fencing;
 #[path = "../simulation/holder.rs"]
 mod holder;
 #[path = "../simulation/holding/mod.rs"]
@@ -58,6 +60,15 @@ fn first_broken(seeds: u64) -> Option<(u64, String)> {
     })
 }
 
+/// The first seed with which fences do not do what they are for, and what.
+fn first_unfenced(seeds: u64) -> Option<(u64, String)> {
+    (0..seeds).find_map(|seed| {
+        let outcome = fencing::run(seed, fencing::Counters::Kept, false);
+        let refused = (outcome.regressions > 0).then(|| "a fence was refused".to_owned());
+        Some((seed, outcome.violation.or(refused)?))
+    })
+}
+
 /// What is wrong with this promise, if anything is.
 fn broken(promise: fn(u64) -> Result<(), String>, seed: u64) -> Option<String> {
     let kept = catch_unwind(AssertUnwindSafe(|| promise(seed)));
@@ -68,6 +79,8 @@ fn broken(promise: fn(u64) -> Result<(), String>, seed: u64) -> Option<String> {
 enum Habitat {
     Plan(fn(&SimRandom) -> Plan, &'static str),
     Promises,
+    /// Where nothing but fences can be relied on.
+    Fencing,
 }
 
 fn habitat(mutant: Mutant) -> Habitat {
@@ -85,6 +98,7 @@ fn habitat(mutant: Mutant) -> Habitat {
         | Mutant::RenewedOnce
         | Mutant::RenewalIntrudes
         | Mutant::TimersTrusted => Habitat::Promises,
+        Mutant::LargestIsFence | Mutant::RaiseIfMine => Habitat::Fencing,
         _ => Habitat::Plan(Plan::legal, ""),
     }
 }
@@ -105,12 +119,14 @@ fn the_simulation_notices_each_mutant() {
     let _alone = alone();
     assert_eq!(first_caught(1_000, Plan::legal, ""), None, "without a mutant nothing is wrong");
     assert_eq!(first_broken(100), None, "without a mutant nothing is wrong");
+    assert_eq!(first_unfenced(1_000), None, "without a mutant nothing is wrong");
     say(format_args!("\nmutant | after seeds | what was noticed\n---|--:|---"));
     let mut missed = Vec::new();
     for &mutant in Mutant::ALL.iter().filter(|mutant| !Mutant::NODE.contains(mutant)) {
         let look = || match habitat(mutant) {
             Habitat::Plan(plan, kind) => first_caught(SEEDS, plan, kind),
             Habitat::Promises => first_broken(SEEDS),
+            Habitat::Fencing => first_unfenced(SEEDS),
         };
         if let Habitat::Plan(plan, kind) = habitat(mutant) {
             assert!(kind.is_empty() || first_caught(1_000, plan, kind).is_none(), "{kind}");
