@@ -21,7 +21,7 @@ use crate::{
 /// | [`max_hold`](Self::max_hold) | 24 hours |
 /// | [`grace`](Self::grace) | none |
 /// | [`fencing`](Self::fencing) | off |
-/// | [`handovers`](Self::handovers) | 8 |
+/// | [`handovers`](Self::handovers) | 4 |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct RedlockBuilder {

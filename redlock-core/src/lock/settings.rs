@@ -116,7 +116,7 @@ impl Default for Settings {
 const DEFAULT_NODE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Enough that those who wait elsewhere cost little, and few enough that they wait little longer.
-const DEFAULT_HANDOVERS: u32 = 8;
+const DEFAULT_HANDOVERS: u32 = 4;
 
 /// Long for any job, and an end for a guard that has been forgotten (R35).
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

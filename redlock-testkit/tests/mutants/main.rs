@@ -13,6 +13,8 @@ mod chaos;
 mod claim;
 #[path = "../simulation/expect.rs"]
 mod expect;
+#[path = "../simulation/fencing/mod.rs"]
+mod fencing;
 #[path = "../simulation/holder.rs"]
 mod holder;
 #[path = "../simulation/holding/mod.rs"]
@@ -60,6 +62,15 @@ fn first_broken(seeds: u64) -> Option<(u64, String)> {
     })
 }
 
+/// The first seed with which fences do not do what they are for, and what.
+fn first_unfenced(seeds: u64) -> Option<(u64, String)> {
+    (0..seeds).find_map(|seed| {
+        let outcome = fencing::run(seed, fencing::Counters::Kept, false);
+        let refused = (outcome.regressions > 0).then(|| "a fence was refused".to_owned());
+        Some((seed, outcome.violation.or(refused)?))
+    })
+}
+
 /// What is wrong with this promise, if anything is.
 fn broken(promise: fn(u64) -> Result<(), String>, seed: u64) -> Option<String> {
     let kept = catch_unwind(AssertUnwindSafe(|| promise(seed)));
@@ -72,6 +83,8 @@ enum Habitat {
     Promises,
     /// Where many wait.
     Waiting(&'static str),
+    /// Where nothing but fences can be relied on.
+    Fencing,
 }
 
 impl Habitat {
@@ -79,6 +92,7 @@ impl Habitat {
         match *self {
             Self::Plan(plan, kind) => first_caught(seeds, |seed| run(seed, plan, false), kind),
             Self::Promises => first_broken(seeds),
+            Self::Fencing => first_unfenced(seeds),
             Self::Waiting(kind) => first_caught(seeds, |seed| waiting::run(seed, false), kind),
         }
     }
@@ -106,6 +120,7 @@ fn habitat(mutant: Mutant) -> Habitat {
         Mutant::CleanUpTells => Habitat::Waiting("tells of an attempt that has failed"),
         Mutant::HandoverForgotten | Mutant::TurnKept => Habitat::Waiting("nobody asks for"),
         Mutant::OwedForEver => Habitat::Waiting("tells of more than was not taken"),
+        Mutant::LargestIsFence | Mutant::RaiseIfMine => Habitat::Fencing,
         _ => Habitat::Plan(Plan::legal, ""),
     }
 }
@@ -128,6 +143,7 @@ fn the_simulation_notices_each_mutant() {
         (1_000, Habitat::Plan(Plan::legal, "")),
         (100, Habitat::Promises),
         (1_000, Habitat::Waiting("")),
+        (1_000, Habitat::Fencing),
     ] {
         assert_eq!(habitat.first_caught(seeds), None, "without a mutant nothing is wrong");
     }

@@ -11,6 +11,8 @@ mod cancellation;
 mod chaos;
 mod claim;
 mod expect;
+mod fenced;
+mod fencing;
 mod holder;
 mod holding;
 mod latency;
