@@ -7,11 +7,12 @@ use fred::{
     types::{ClusterHash, CustomCommand, Resp3Frame, Value},
     util::redis_keyslot,
 };
+use futures::future;
 use redlock_core::{
     Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl,
     Vote,
 };
-use redlock_wire::{Command, Exchange, Item, Reply, Trouble, Word};
+use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -43,7 +44,8 @@ impl LockNode for FredNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::acquire(&mut self.line(resource).await?, resource, token, ttl).await
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.acquire(&mut line, resource, token, ttl).await
     }
 
     async fn extend(
@@ -52,7 +54,8 @@ impl LockNode for FredNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::extend(&mut self.line(resource).await?, resource, token, ttl).await
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.extend(&mut line, resource, token, ttl).await
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
@@ -113,6 +116,12 @@ impl Exchange for Line<'_> {
         let command = CustomCommand::new_static(command.name(), slot, false);
         let answer = self.link.ask(&self.session, command, words).await;
         answer.and_then(reply).map_err(|cause| cause.of_command(self.label()))
+    }
+
+    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+        let mut behind = Line { link: self.link, session: self.session.clone() };
+        // Each is sent when it is first polled, and these are polled in this order.
+        future::join(self.send(first), behind.send(second)).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Channel, Script};
 pub struct Command<'a> {
     verb: Verb,
     resource: &'a Resource,
-    second_key: Option<&'a Resource>,
+    more_keys: [Option<&'a Resource>; 2],
     token: Option<&'a Token>,
     millis: Option<u64>,
     numbers: &'a [u64],
@@ -39,6 +39,8 @@ pub enum Word<'a> {
 enum Verb {
     Set,
     Publish,
+    Wait,
+    WaitAof,
     ByDigest(Script),
     ByText(Script),
 }
@@ -63,11 +65,32 @@ impl<'a> Command<'a> {
         Self::new(Verb::Publish, resource).telling(channel, message, false)
     }
 
+    /// `WAIT replicas millis`: answers when so many replicas have what was sent before.
+    pub(crate) const fn wait(resource: &'a Resource, numbers: &'a [u64; 2]) -> Self {
+        Self::new(Verb::Wait, resource).numbers(numbers)
+    }
+
+    /// `WAITAOF local replicas millis`: answers when so many have it on their disks.
+    pub(crate) const fn wait_aof(resource: &'a Resource, numbers: &'a [u64; 3]) -> Self {
+        Self::new(Verb::WaitAof, resource).numbers(numbers)
+    }
+
+    /// Whether it may change something that a lock leans on.
+    pub(crate) fn takes_or_keeps(&self) -> bool {
+        match self.verb {
+            Verb::Set => true,
+            Verb::ByDigest(script) | Verb::ByText(script) => {
+                [Script::ACQUIRE, Script::RAISE, Script::EXTEND].contains(&script)
+            }
+            Verb::Publish | Verb::Wait | Verb::WaitAof => false,
+        }
+    }
+
     const fn new(verb: Verb, resource: &'a Resource) -> Self {
         Self {
             verb,
             resource,
-            second_key: None,
+            more_keys: [None; 2],
             token: None,
             millis: None,
             numbers: &[],
@@ -76,8 +99,13 @@ impl<'a> Command<'a> {
     }
 
     /// With a second key, for scripts that take two.
-    pub(crate) const fn second_key(mut self, key: &'a Resource) -> Self {
-        self.second_key = Some(key);
+    pub(crate) const fn second_key(self, key: &'a Resource) -> Self {
+        self.more_keys([Some(key), None])
+    }
+
+    /// With these keys after the first.
+    pub(crate) const fn more_keys(mut self, keys: [Option<&'a Resource>; 2]) -> Self {
+        self.more_keys = keys;
         self
     }
 
@@ -122,13 +150,15 @@ impl<'a> Command<'a> {
         match self.verb {
             Verb::Set => "SET",
             Verb::Publish => "PUBLISH",
+            Verb::Wait => "WAIT",
+            Verb::WaitAof => "WAITAOF",
             Verb::ByDigest(_) => "EVALSHA",
             Verb::ByText(_) => "EVAL",
         }
     }
 
     /// The key that it is about, for clients that must know where a command goes; also if it is not
-    /// among its words. Of two, the first.
+    /// among its words. Of several, the first.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
         self.resource
@@ -136,14 +166,15 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, second_key, token, millis, numbers, telling } = *self;
+        let Self { verb, resource, more_keys, token, millis, numbers, telling } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
-        let second = second_key.map(|key| text(key.as_str()));
-        let keys = Some(Word::Number(if second.is_some() { 2 } else { 1 }));
+        let [second, third] = more_keys.map(|key| key.map(|key| text(key.as_str())));
+        let count = 1 + u64::from(second.is_some()) + u64::from(third.is_some());
+        let keys = Some(Word::Number(count));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
-            Verb::Publish => ([None; 3], [None; 2]),
+            Verb::Publish | Verb::Wait | Verb::WaitAof => ([None; 3], [None; 2]),
             Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
             Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
         };
@@ -156,7 +187,7 @@ impl<'a> Command<'a> {
             None => [None; 3],
         };
         let millis = millis.map(Word::Number);
-        let words = before.into_iter().chain([second, token]).chain(after).chain([millis]);
+        let words = before.into_iter().chain([second, third, token]).chain(after).chain([millis]);
         let numbers = numbers.iter().copied().map(Word::Number);
         words.flatten().chain(numbers).chain(told.into_iter().flatten())
     }
@@ -218,6 +249,10 @@ mod tests {
         assert_eq!(two.key(), &resource);
         let numbered = two.millis(5).numbers(&[0, 7]);
         assert_eq!(spoken(numbered), format!("EVALSHA {} 2 r s t 5 0 7", Script::EXTEND.sha1()));
+
+        let wait = Command::wait(&resource, &[2, 50]);
+        assert_eq!((spoken(wait), wait.key()), ("WAIT 2 50".to_owned(), &resource));
+        assert_eq!(spoken(Command::wait_aof(&resource, &[1, 0, 50])), "WAITAOF 1 0 50");
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

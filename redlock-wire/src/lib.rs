@@ -22,12 +22,14 @@ mod command;
 mod companion;
 mod counted;
 mod doubts;
+mod durability;
 mod exchange;
 mod failure;
 mod fitness;
 mod identity;
 mod mailbox;
 mod python_lock;
+mod quarantine;
 mod script;
 mod server_url;
 mod switchboard;
@@ -39,7 +41,8 @@ pub use self::{
     channel::Channel,
     command::{Command, Word},
     companion::companion,
-    exchange::{Exchange, Item, Reply, Trouble},
+    durability::Durability,
+    exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
     Notifications, Resource, Token, Ttl, Vote,
 };
-use redlock_wire::{Audience, Command, Exchange, Reply, Trouble};
+use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
 
 use super::{
@@ -47,13 +47,8 @@ impl LockNode for PooledNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::acquire(
-            &mut self.call(Some(Claim::new(resource, token))).await?,
-            resource,
-            token,
-            ttl,
-        )
-        .await
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.acquire(&mut call, resource, token, ttl).await
     }
 
     async fn extend(
@@ -62,13 +57,8 @@ impl LockNode for PooledNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::extend(
-            &mut self.call(Some(Claim::new(resource, token))).await?,
-            resource,
-            token,
-            ttl,
-        )
-        .await
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.extend(&mut call, resource, token, ttl).await
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
@@ -134,7 +124,7 @@ impl Fencing for PooledNode {
 }
 
 impl PooledNode {
-    async fn call(&self, claim: Option<Claim>) -> Result<Call<'_>, NodeError> {
+    pub(super) async fn call(&self, claim: Option<Claim>) -> Result<Call<'_>, NodeError> {
         let turn = match claim {
             Some(claim) => Some(Turn::wait(&self.lanes, claim).await?),
             None => None,
@@ -186,7 +176,7 @@ impl Drop for Turn<'_> {
 struct Before;
 
 /// One call on its lane. Dropped before it has its answer, its outcome is unknown.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     lanes: &'a Lanes,
     lane: Arc<Lane>,
     connection: Connection,
@@ -233,6 +223,20 @@ impl Exchange for Call<'_> {
             }
         };
         Err(cause.of_command(self.label()))
+    }
+
+    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+        let (mut connection, second) = (self.connection.clone(), packed(second));
+        let (label, patience) = (Arc::clone(self.label()), self.lanes.config.response_timeout);
+        let behind = timeout(patience, connection.send(&second));
+        // Each is sent when it is first polled, and these are polled in this order.
+        let (first, second) = future::join(self.send(first), behind).await;
+        let second = match second {
+            Ok(Ok(value)) => Ok(reply(value)),
+            Ok(Err(error)) => Err(Cause::Redis(error).of_command(&label)),
+            Err(_) => Err(Cause::Late(patience).of_command(&label)),
+        };
+        (first, second)
     }
 }
 

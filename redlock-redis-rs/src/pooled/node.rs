@@ -2,7 +2,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{Manager, Pool, Runtime};
 use redis::Client;
-use redlock_wire::{Terms, UrlError, UrlProblem};
+use redlock_core::{NodeError, RestartPolicy};
+use redlock_wire::{Durability, Terms, UrlError, UrlProblem};
 
 use super::lanes::Lanes;
 use crate::{
@@ -175,7 +176,30 @@ impl PooledNode {
     #[must_use]
     pub fn counter_retention(self, retention: Duration) -> Self {
         let config = self.lanes.config.clone();
-        let terms = Terms { counter_retention: retention };
+        let terms = Terms { counter_retention: retention, ..config.terms };
+        Self::with(Config { terms, ..config })
+    }
+
+    /// What the node does after its server has restarted: by default it
+    /// [trusts](RestartPolicy::Trust) it.
+    ///
+    /// As [`RedisNode::restart_policy`](crate::RedisNode::restart_policy).
+    #[must_use]
+    pub fn restart_policy(self, policy: RestartPolicy) -> Self {
+        let config = self.lanes.config.clone();
+        let terms = Terms { restart: policy, ..config.terms };
+        Self::with(Config { terms, ..config })
+    }
+
+    /// Counts a vote only when it has reached replicas, or disks: for servers that have a replica
+    /// which may take their place.
+    ///
+    /// Read [`Durability`] before using it: while a server waits for its replicas it answers nothing
+    /// else on the connection of the node. Needs `+wait`, or `+waitaof`; not for clusters.
+    #[must_use]
+    pub fn durable(self, durability: Durability) -> Self {
+        let config = self.lanes.config.clone();
+        let terms = Terms { durability: Some(durability), ..config.terms };
         Self::with(Config { terms, ..config })
     }
 
@@ -183,6 +207,27 @@ impl PooledNode {
     #[must_use]
     pub fn labelled(self, label: impl Into<Arc<str>>) -> Self {
         Self::with(Config { label: label.into(), ..self.lanes.config.clone() })
+    }
+
+    /// Connects, and tells whether the server votes.
+    ///
+    /// To be called when a program starts, if it wants to know then. Under a
+    /// [quarantine](Self::restart_policy) it begins the time of a server that has not been used
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] as an acquire would fail: the server cannot be reached, does not let us in, or
+    /// must not vote; under a quarantine also that it cannot be kept in one
+    /// ([`FailureKind::Unsupported`](redlock_core::FailureKind::Unsupported)), or is
+    /// ([`FailureKind::Quarantined`](redlock_core::FailureKind::Quarantined), with
+    /// [the time that is left](NodeError::quarantine)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does no harm.
+    pub async fn check(&self) -> Result<(), NodeError> {
+        self.lanes.voting.check(&mut self.call(None).await?).await
     }
 
     fn with(config: Config) -> Self {
