@@ -18,6 +18,7 @@ mod fenced_sql;
 mod file;
 mod late_write;
 mod memory;
+mod one_holder;
 #[cfg(feature = "redis-rs")]
 mod redis;
 mod sql;
