@@ -8,7 +8,7 @@ use fred::{
         config::{Config as Settings, ConnectionConfig, Options, Server, ServerConfig, TcpConfig},
     },
 };
-use redlock_wire::{Terms, Voting};
+use redlock_wire::{Audience, Terms, Voting};
 use socket2::TcpKeepalive;
 
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
@@ -41,7 +41,7 @@ impl Config {
             response_timeout: RESPONSE_TIMEOUT,
             eviction: Eviction::Refused,
             terms,
-            voting: Arc::new(Voting::new(terms, RESPONSE_TIMEOUT)),
+            voting: Arc::new(Voting::new(terms, RESPONSE_TIMEOUT, Audience::Server)),
         }
     }
 
@@ -112,6 +112,11 @@ impl Origin {
             Self::Settings(settings) => Some(Settings::clone(settings)),
             Self::Clients(clients) => clients.first().map(Client::client_config),
         }
+    }
+
+    /// Where those may be who listen.
+    pub(crate) fn audience(&self) -> Audience {
+        if self.is_cluster() { Audience::Cluster } else { Audience::Server }
     }
 
     /// Whether the servers are a cluster.

@@ -75,11 +75,12 @@ impl Link {
                 clients.iter().cloned().map(Guest::new).map(Arc::new).collect()
             }
         };
+        let audience = config.origin.audience();
         Self {
             options: config.options(),
             config: Arc::new(Config {
                 // This node's own: others may lead elsewhere.
-                voting: Arc::new(Voting::new(config.terms, config.response_timeout)),
+                voting: Arc::new(Voting::new(config.terms, config.response_timeout, audience)),
                 ..config
             }),
             guests,

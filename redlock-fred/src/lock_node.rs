@@ -43,7 +43,8 @@ impl LockNode for FredNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::acquire(&mut self.line(resource).await?, resource, token, ttl).await
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.acquire(&mut line, resource, token, ttl).await
     }
 
     async fn extend(
@@ -52,7 +53,8 @@ impl LockNode for FredNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::extend(&mut self.line(resource).await?, resource, token, ttl).await
+        let mut line = self.line(resource).await?;
+        self.link.config.voting.extend(&mut line, resource, token, ttl).await
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {

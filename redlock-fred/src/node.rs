@@ -4,6 +4,7 @@ use fred::{
     clients::{Client, Pool},
     types::config::Config as Settings,
 };
+use redlock_core::{NodeError, RestartPolicy};
 use redlock_wire::{Terms, UrlError};
 
 use crate::{
@@ -142,7 +143,30 @@ impl FredNode {
     #[must_use]
     pub fn counter_retention(self, retention: Duration) -> Self {
         let config = Config::clone(&self.link.config);
-        Self::with(Config { terms: Terms { counter_retention: retention }, ..config })
+        let terms = Terms { counter_retention: retention, ..config.terms };
+        Self::with(Config { terms, ..config })
+    }
+
+    /// What the node does after its server has restarted: by default it
+    /// [trusts](RestartPolicy::Trust) it.
+    ///
+    /// With [`RestartPolicy::Quarantine`] the server decides itself, in the script that takes a lock,
+    /// whether it may vote: it does not until it has been running, seen and not forgotten anything,
+    /// for [so long](RestartPolicy::quarantine). It knows by a key `redlocks:epoch` that has its
+    /// `run_id` and when that was first seen: if there is another there, or none, because it
+    /// restarted, lost its data, or was a replica, the time begins anew. So the very first lock on
+    /// a server waits that long as well; [`check`](Self::check) at the start of a program begins it.
+    /// All clients of the server must have the same policy, and no longer ttl than it says.
+    ///
+    /// It costs the server an `INFO` for each vote, and every lock is then taken by a script. A
+    /// server that does not let its user run `INFO` never votes, and says so each time; neither
+    /// does a cluster, whose slots move one by one. Data that is deleted while that key is not,
+    /// a lock by somebody's `DEL` say, goes unnoticed.
+    #[must_use]
+    pub fn restart_policy(self, policy: RestartPolicy) -> Self {
+        let config = Config::clone(&self.link.config);
+        let terms = Terms { restart: policy, ..config.terms };
+        Self::with(Config { terms, ..config })
     }
 
     /// Speaks RESP3 with the server, which must be Redis 6 or newer, or Valkey: what
@@ -164,6 +188,28 @@ impl FredNode {
 
     pub(crate) fn of(settings: Settings) -> Self {
         Self::with(Config::new(config::label(&settings), Origin::Settings(Box::new(settings))))
+    }
+
+    /// Connects, and tells whether the server votes.
+    ///
+    /// To be called when a program starts, if it wants to know then. Under a
+    /// [quarantine](Self::restart_policy) it begins the time of a server that has not been used
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] as an acquire would fail: the server cannot be reached, does not let us in, or
+    /// must not vote; under a quarantine also that it cannot be kept in one
+    /// ([`FailureKind::Unsupported`](redlock_core::FailureKind::Unsupported)), or is
+    /// ([`FailureKind::Quarantined`](redlock_core::FailureKind::Quarantined), with
+    /// [the time that is left](NodeError::quarantine)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does no harm.
+    pub async fn check(&self) -> Result<(), NodeError> {
+        let voting = &self.link.config.voting;
+        voting.check(&mut self.line(voting.epoch()).await?).await
     }
 
     fn with(config: Config) -> Self {

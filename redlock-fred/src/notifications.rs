@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use redlock_core::{Announced, NodeError, Notice, Notifications, Resource, Token};
-use redlock_wire::{Audience, Channel};
+use redlock_wire::Channel;
 use tokio::time::timeout;
 
 use crate::{config::Config, node::FredNode};
@@ -21,10 +21,7 @@ impl Notifications for FredNode {
         resource: &Resource,
         token: &Token,
     ) -> Result<Announced, NodeError> {
-        let audience = match self.link.config.origin.is_cluster() {
-            true => Audience::Cluster,
-            false => Audience::Server,
-        };
+        let audience = self.link.config.origin.audience();
         let mut line = self.line(resource).await?;
         let voting = &self.link.config.voting;
         voting.release_and_notify(&mut line, resource, token, audience).await

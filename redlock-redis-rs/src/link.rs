@@ -74,7 +74,7 @@ impl Link {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             subscriptions: config.subscriptions(),
-            voting: Voting::new(config.terms, config.response_timeout),
+            voting: Voting::new(config.terms, config.response_timeout, config.audience()),
             config,
             slots: Mutex::new(Vec::new()),
             identity: Mutex::new(None),

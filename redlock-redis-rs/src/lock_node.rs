@@ -40,7 +40,7 @@ impl LockNode for RedisNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::acquire(&mut self.line().await?, resource, token, ttl).await
+        self.link.voting.acquire(&mut self.line().await?, resource, token, ttl).await
     }
 
     async fn extend(
@@ -49,7 +49,7 @@ impl LockNode for RedisNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::extend(&mut self.line().await?, resource, token, ttl).await
+        self.link.voting.extend(&mut self.line().await?, resource, token, ttl).await
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {

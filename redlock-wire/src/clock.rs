@@ -27,6 +27,15 @@ impl ServerClock {
         }
     }
 
+    /// The same of one of several servers: the clock that is furthest counts.
+    pub(crate) fn told_by_one_of_many(&self, micros: u64, asked: Instant) {
+        let known = self.after(Duration::ZERO, asked);
+        let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| known < micros) {
+            *reading = Some(Reading { micros, asked });
+        }
+    }
+
     /// What it will show, at the latest, after so long from now. `None` before the first contact.
     pub(crate) fn after(&self, patience: Duration, now: Instant) -> Option<u64> {
         let reading = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
@@ -58,5 +67,10 @@ mod tests {
         assert_eq!(clock.after(patience, at(100)), Some(5_600_000), "asked before");
         clock.told(1_000_000, at(200));
         assert_eq!(clock.after(patience, at(200)), Some(1_600_000), "it was set back");
+
+        clock.told_by_one_of_many(500_000, at(300));
+        assert_eq!(clock.after(patience, at(200)), Some(1_600_000));
+        clock.told_by_one_of_many(7_000_000, at(300));
+        assert_eq!(clock.after(patience, at(300)), Some(7_600_000));
     }
 }

@@ -11,7 +11,7 @@ use crate::{Channel, Script};
 pub struct Command<'a> {
     verb: Verb,
     resource: &'a Resource,
-    second_key: Option<&'a Resource>,
+    more_keys: [Option<&'a Resource>; 2],
     token: Option<&'a Token>,
     millis: Option<u64>,
     numbers: &'a [u64],
@@ -67,7 +67,7 @@ impl<'a> Command<'a> {
         Self {
             verb,
             resource,
-            second_key: None,
+            more_keys: [None; 2],
             token: None,
             millis: None,
             numbers: &[],
@@ -76,8 +76,13 @@ impl<'a> Command<'a> {
     }
 
     /// With a second key, for scripts that take two.
-    pub(crate) const fn second_key(mut self, key: &'a Resource) -> Self {
-        self.second_key = Some(key);
+    pub(crate) const fn second_key(self, key: &'a Resource) -> Self {
+        self.more_keys([Some(key), None])
+    }
+
+    /// With these keys after the first.
+    pub(crate) const fn more_keys(mut self, keys: [Option<&'a Resource>; 2]) -> Self {
+        self.more_keys = keys;
         self
     }
 
@@ -128,7 +133,7 @@ impl<'a> Command<'a> {
     }
 
     /// The key that it is about, for clients that must know where a command goes; also if it is not
-    /// among its words. Of two, the first.
+    /// among its words. Of several, the first.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
         self.resource
@@ -136,11 +141,12 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, second_key, token, millis, numbers, telling } = *self;
+        let Self { verb, resource, more_keys, token, millis, numbers, telling } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
-        let second = second_key.map(|key| text(key.as_str()));
-        let keys = Some(Word::Number(if second.is_some() { 2 } else { 1 }));
+        let [second, third] = more_keys.map(|key| key.map(|key| text(key.as_str())));
+        let count = 1 + u64::from(second.is_some()) + u64::from(third.is_some());
+        let keys = Some(Word::Number(count));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
             Verb::Publish => ([None; 3], [None; 2]),
@@ -156,7 +162,7 @@ impl<'a> Command<'a> {
             None => [None; 3],
         };
         let millis = millis.map(Word::Number);
-        let words = before.into_iter().chain([second, token]).chain(after).chain([millis]);
+        let words = before.into_iter().chain([second, third, token]).chain(after).chain([millis]);
         let numbers = numbers.iter().copied().map(Word::Number);
         words.flatten().chain(numbers).chain(told.into_iter().flatten())
     }

@@ -19,6 +19,12 @@ pub(crate) enum What {
     Vote(Vote),
     /// The request came too late, and nothing was done.
     Stale,
+    /// Nothing is granted for so long.
+    Quarantined {
+        remaining: Duration,
+        /// There is a key of this token from before.
+        held: bool,
+    },
 }
 
 /// Reads an answer; `None` if it is none that these scripts give.
@@ -37,6 +43,10 @@ pub(crate) fn told(reply: &Reply) -> Option<Told> {
             What::Vote(counted(vote, count))
         }
         (b"STALE", []) => What::Stale,
+        (b"QUARANTINED", [Item::Int(left)]) => {
+            let remaining = Duration::from_millis(u64::try_from(*left).unwrap_or(0));
+            What::Quarantined { remaining, held: count == 1 }
+        }
         _ => return None,
     };
     Some(Told { what, micros: u64::try_from(micros).ok()? })
@@ -84,6 +94,8 @@ struct Unsettled(Duration);
 mod tests {
     use super::*;
 
+    const SEVEN: Duration = Duration::from_millis(7);
+
     fn list(word: &str, numbers: &[i64]) -> Vec<Item> {
         let mut items = vec![Item::Value(word.into())];
         items.extend(numbers.iter().copied().map(Item::Int));
@@ -102,6 +114,8 @@ mod tests {
             (list("GRANTED", &[5, -1]), What::Vote(Vote::granted())),
             (held.clone(), What::Vote(holder.with_counter(Fence::new(9)))),
             (list("STALE", &[5, -1]), What::Stale),
+            (list("QUARANTINED", &[5, 0, 7]), What::Quarantined { remaining: SEVEN, held: false }),
+            (list("QUARANTINED", &[5, 1, 7]), What::Quarantined { remaining: SEVEN, held: true }),
         ] {
             assert_eq!(told(&Reply::List(items)), Some(Told { what, micros: 5 }));
         }

@@ -31,7 +31,7 @@ fn is_from_script(code: &str, details: &str) -> bool {
 }
 
 /// Codes with which Redis, Valkey, and our scripts turn a command away before it has had any effect.
-const REFUSALS: [&str; 19] = [
+const REFUSALS: [&str; 20] = [
     "ASK",
     "BUSY",
     "CLUSTERDOWN",
@@ -43,6 +43,7 @@ const REFUSALS: [&str; 19] = [
     "MOVED",
     "NOAUTH",
     "NOCOUNT",
+    "NOINFO",
     "NOPERM",
     "NOREPLICAS",
     "NOSCRIPT",

@@ -28,6 +28,7 @@ mod fitness;
 mod identity;
 mod mailbox;
 mod python_lock;
+mod quarantine;
 mod script;
 mod server_url;
 mod switchboard;

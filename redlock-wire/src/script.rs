@@ -55,21 +55,35 @@ impl Script {
         sha1: "86f2774e812ead9ea6dea7592e72342fc1c8ab76",
     };
 
-    /// Makes the key this token's if there is none, for `ARGV[2]` milliseconds, and counts that in
-    /// `KEYS[2]`, which it keeps for `ARGV[5]` milliseconds longer: one more than the larger of
-    /// what is there and `ARGV[4]`, or, if nothing is there, than the server's clock.
+    /// Makes the key this token's if there is none, for `ARGV[2]` milliseconds; and unless `ARGV[5]`
+    /// is 0, counts that in `KEYS[2]`, which it keeps for so many milliseconds longer: one more than
+    /// the larger of what is there and `ARGV[4]`, or, if nothing is there, than the server's clock.
     ///
-    /// Unless `ARGV[3]` is 0, sets nothing once the server's clock is past it. All clocks and
-    /// counts are microseconds since 1970 or like them, exact up to 2⁵³. Needs Redis 3.2, where a
-    /// script may write after it has looked at the clock.
+    /// Unless `ARGV[3]` is 0, sets nothing once the server's clock is past it. Unless `ARGV[6]` is 0,
+    /// sets nothing in the first so many microseconds of the server's [`EPOCH`](Self::EPOCH). All
+    /// clocks and counts are microseconds since 1970 or like them, exact up to 2⁵³. Needs Redis 3.2,
+    /// where a script may write after it has looked at the clock.
     ///
-    /// Answers an array: a word, the server's clock, the count (-1: there is none), and after
-    /// `HELD` the milliseconds that are left and the holder's token. The words are `GRANTED`,
-    /// `HELD`, and `STALE`: it came too late. An error `NOCOUNT` tells that the counter cannot be
-    /// used. The count is written before the key, so an error means that there is no key.
-    pub const ACQUIRE_COUNTED: Self = Self {
-        body: include_str!("acquire.lua"),
-        sha1: "2585b0782d99f484f14a6c3a98e61d873d5f38bd",
+    /// Answers an array: a word, the server's clock, the count (-1: there is none). The words are
+    /// `GRANTED`; `HELD`, with the milliseconds that are left and the holder's token; `STALE`: it
+    /// came too late; `QUARANTINED`, with 1 for the count if the key is this token's already, and
+    /// the milliseconds for which nothing is granted. An error `NOCOUNT` tells that the counter
+    /// cannot be used. The key is written last, so an error means that it has not been set.
+    pub const ACQUIRE: Self = Self {
+        body: concat!(include_str!("epoch.lua"), include_str!("acquire.lua")),
+        sha1: "bb43db45378ae0c1f0d28c9e2df9d61e27436932",
+    };
+
+    /// How long it is known that the server has been running without forgetting: the key
+    /// `KEYS[1]`, the last of every script that looks at it, has the `run_id` of the server and when
+    /// that was first seen there. If it is not there or has another, the server has restarted, was
+    /// emptied, or was a replica, and begins anew.
+    ///
+    /// Answers `GRANTED` or `QUARANTINED`, as [`ACQUIRE`](Self::ACQUIRE) does, by the microseconds
+    /// `ARGV[1]`. An error `NOINFO` tells that the server does not say who it is.
+    pub const EPOCH: Self = Self {
+        body: concat!(include_str!("epoch.lua"), include_str!("check.lua")),
+        sha1: "edc0a376110e3b5269d2e96651b2b24f7258fa0d",
     };
 
     /// Makes the counter `KEYS[2]` at least `ARGV[2]` if the key is this token's, keeps it for
@@ -81,13 +95,13 @@ impl Script {
     pub const CLOCK: Self =
         Self { body: include_str!("clock.lua"), sha1: "0c1e3e123ee8e410a7b7fb8a7459e5a26cd8eb85" };
 
-    /// Every script that a lock needs, to load when a connection is made. Those that
-    /// [count](Self::ACQUIRE_COUNTED) are sent when they are first needed.
+    /// Every script that a lock needs, to load when a connection is made. Those of
+    /// [`COUNTING`](Self::COUNTING) are sent when they are first needed.
     pub const ALL: [Self; 4] =
         [Self::INSPECT, Self::EXTEND, Self::RELEASE, Self::RELEASE_AND_NOTIFY];
 
-    /// Those that it takes to count.
-    pub const COUNTING: [Self; 3] = [Self::ACQUIRE_COUNTED, Self::RAISE, Self::CLOCK];
+    /// Those that it takes to count, and to keep a quarantine.
+    pub const COUNTING: [Self; 4] = [Self::ACQUIRE, Self::RAISE, Self::CLOCK, Self::EPOCH];
 
     pub(crate) const fn new(body: &'static str, sha1: &'static str) -> Self {
         Self { body, sha1 }

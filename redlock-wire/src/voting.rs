@@ -1,12 +1,15 @@
 use std::time::{Duration, Instant};
 
-use redlock_core::{Announced, Delivery, Fence, NodeError, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Announced, Delivery, Fence, NodeError, Resource, RestartPolicy, Token, Ttl, Vote,
+};
 
 use crate::{
     Audience, Command, Exchange, Reply, Script, ask,
     clock::ServerClock,
     counted::{self, Told, What},
     doubts::Doubts,
+    quarantine::Quarantine,
 };
 
 /// How a node votes.
@@ -17,11 +20,14 @@ pub struct Terms {
     /// One that is gone begins anew from the server's clock, which is larger unless that was set
     /// back by more than the counter was away.
     pub counter_retention: Duration,
+    /// What a node does after its server has restarted.
+    pub restart: RestartPolicy,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { counter_retention: Duration::from_secs(7 * 24 * 3600) }
+        let counter_retention = Duration::from_secs(7 * 24 * 3600);
+        Self { counter_retention, restart: RestartPolicy::Trust }
     }
 }
 
@@ -36,36 +42,69 @@ impl Default for Terms {
 pub struct Voting {
     terms: Terms,
     patience: Duration,
+    audience: Audience,
     clock: ServerClock,
     doubts: Doubts,
+    quarantine: Quarantine,
 }
 
 impl Voting {
-    /// For a node that waits so long for an answer.
+    /// For a node that waits so long for an answer of a server alone, or of those of a cluster.
     #[must_use]
-    pub fn new(terms: Terms, patience: Duration) -> Self {
+    pub fn new(terms: Terms, patience: Duration, audience: Audience) -> Self {
         Self {
             terms,
             patience: patience.saturating_add(MARGIN).min(LONGEST_PATIENCE),
+            audience,
             clock: ServerClock::default(),
             doubts: Doubts::default(),
+            quarantine: Quarantine::new(terms.restart, audience),
         }
+    }
+
+    /// The key that a server's run is written down in.
+    #[must_use]
+    pub const fn epoch(&self) -> &Resource {
+        self.quarantine.epoch()
     }
 
     /// The server has given this answer to `TIME`, asked at that moment. One that is not understood
     /// tells nothing.
     pub fn told_time(&self, answer: &Reply, asked: Instant) {
         if let Some(micros) = counted::time(answer) {
-            self.clock.told(micros, asked);
+            self.tell_clock(micros, asked);
         }
     }
 
-    /// As [`acquire`](crate::acquire), and counts: one script.
+    /// As [`acquire`](crate::acquire); in one script where the server may be in quarantine.
     ///
     /// # Errors
     ///
-    /// [`NodeError`] if the server did not answer, or answered that it cannot, or was reached too
-    /// late by its own clock.
+    /// [`NodeError`] if the server did not answer, or answered that it cannot, or is in quarantine.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown.
+    pub async fn acquire(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        if self.quarantine.is_on() {
+            self.take(server, resource, token, ttl, None).await
+        } else {
+            ask::acquire(server, resource, token, ttl).await
+        }
+    }
+
+    /// As [`acquire`](Self::acquire), and counts: one script.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, or answered that it cannot, or is in quarantine,
+    /// or was reached too late by its own clock.
     ///
     /// # Cancel safety
     ///
@@ -78,21 +117,82 @@ impl Voting {
         ttl: Ttl,
         hint: Fence,
     ) -> Result<Vote, NodeError> {
+        self.take(server, resource, token, ttl, Some(hint)).await
+    }
+
+    async fn take(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+        hint: Option<Fence>,
+    ) -> Result<Vote, NodeError> {
         let sent = Instant::now();
+        self.quarantine.admit(server.label(), ttl)?;
+        self.quarantine.enter(server.label(), sent)?;
         let latest = self.clock.after(self.patience, sent);
-        let numbers = [latest.unwrap_or(0), hint.get(), self.retention()];
-        let counter = counted::counter(resource);
-        let command = Command::script(Script::ACQUIRE_COUNTED, resource)
-            .second_key(&counter)
+        let numbers = [
+            latest.unwrap_or(0),
+            hint.map_or(0, Fence::get),
+            hint.map_or(0, |_| self.retention()),
+            self.quarantine.micros(),
+        ];
+        let counter = hint.map(|_| counted::counter(resource));
+        let epoch = self.quarantine.is_on().then(|| self.quarantine.epoch());
+        let command = Command::script(Script::ACQUIRE, resource)
+            .more_keys([counter.as_ref(), epoch])
             .token(token)
             .millis(ttl.as_millis())
             .numbers(&numbers);
         let under_way = self.doubts.begin(resource, token, latest, sent);
-        let vote = self.counted(server, command, sent).await;
+        let vote = self.run(server, command, sent).await;
         if vote.as_ref().map_or_else(|error| error.delivery() != Delivery::Unknown, |_| true) {
             under_way.settle();
         }
         vote
+    }
+
+    /// Tells whether the server votes, and if it may not yet, sees to it that it will: from this on,
+    /// its time counts.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, cannot be kept in quarantine, or is in one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Asked for again, it goes on where it was.
+    pub async fn check(&self, server: &mut impl Exchange) -> Result<(), NodeError> {
+        let sent = Instant::now();
+        if !self.quarantine.is_on() {
+            return Ok(());
+        }
+        self.quarantine.enter(server.label(), sent)?;
+        let numbers = [self.quarantine.micros()];
+        let command = Command::script(Script::EPOCH, self.quarantine.epoch()).numbers(&numbers);
+        self.run(server, command, sent).await.map(drop)
+    }
+
+    /// As [`extend`](crate::extend).
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, or answered that it cannot, or if the ttl is
+    /// longer than its quarantine is for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the outcome is unknown.
+    pub async fn extend(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        self.quarantine.admit(server.label(), ttl)?;
+        ask::extend(server, resource, token, ttl).await
     }
 
     /// Makes the counter at least `fence` if this token has the resource: one script.
@@ -114,10 +214,10 @@ impl Voting {
         let numbers = [fence.get(), self.retention()];
         let counter = counted::counter(resource);
         let command = Command::script(Script::RAISE, resource)
-            .second_key(&counter)
+            .more_keys([Some(&counter), None])
             .token(token)
             .numbers(&numbers);
-        self.counted(server, command, Instant::now()).await
+        self.run(server, command, Instant::now()).await
     }
 
     /// As [`release`](crate::release).
@@ -166,18 +266,31 @@ impl Voting {
         Ok(announced)
     }
 
-    async fn counted(
+    fn tell_clock(&self, micros: u64, asked: Instant) {
+        match self.audience {
+            Audience::Server => self.clock.told(micros, asked),
+            Audience::Cluster => self.clock.told_by_one_of_many(micros, asked),
+        }
+    }
+
+    async fn run(
         &self,
         server: &mut impl Exchange,
         command: Command<'_>,
         sent: Instant,
     ) -> Result<Vote, NodeError> {
-        let reply = ask::run(server, command).await?;
+        let reply = ask::run(server, command).await;
+        let reply = reply.map_err(|trouble| self.quarantine.error(server.label(), trouble))?;
         if let Some(Told { what, micros }) = counted::told(&reply) {
-            self.clock.told(micros, sent);
+            self.tell_clock(micros, sent);
             return match what {
                 What::Vote(vote) => Ok(vote),
                 What::Stale => Err(counted::stale(server.label())),
+                What::Quarantined { remaining, held } => {
+                    let error = self.quarantine.told(server.label(), remaining, Instant::now());
+                    // Then it is to be released.
+                    Err(if held { error.with_delivery(Delivery::Unknown) } else { error })
+                }
             };
         }
         // Of a key that is not this token's, raising tells no more than a release.
@@ -203,7 +316,7 @@ impl Voting {
         let Some(micros) = counted::time(&ask::run(server, clock).await?) else {
             return Err(ask::odd_answer(server.label()));
         };
-        self.clock.told(micros, sent);
+        self.tell_clock(micros, sent);
         if micros > latest {
             return Ok(Open::Over);
         }

@@ -47,13 +47,8 @@ impl LockNode for PooledNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::acquire(
-            &mut self.call(Some(Claim::new(resource, token))).await?,
-            resource,
-            token,
-            ttl,
-        )
-        .await
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.acquire(&mut call, resource, token, ttl).await
     }
 
     async fn extend(
@@ -62,13 +57,8 @@ impl LockNode for PooledNode {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
-        redlock_wire::extend(
-            &mut self.call(Some(Claim::new(resource, token))).await?,
-            resource,
-            token,
-            ttl,
-        )
-        .await
+        let mut call = self.call(Some(Claim::new(resource, token))).await?;
+        self.lanes.voting.extend(&mut call, resource, token, ttl).await
     }
 
     async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError> {
@@ -134,7 +124,7 @@ impl Fencing for PooledNode {
 }
 
 impl PooledNode {
-    async fn call(&self, claim: Option<Claim>) -> Result<Call<'_>, NodeError> {
+    pub(super) async fn call(&self, claim: Option<Claim>) -> Result<Call<'_>, NodeError> {
         let turn = match claim {
             Some(claim) => Some(Turn::wait(&self.lanes, claim).await?),
             None => None,
@@ -186,7 +176,7 @@ impl Drop for Turn<'_> {
 struct Before;
 
 /// One call on its lane. Dropped before it has its answer, its outcome is unknown.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     lanes: &'a Lanes,
     lane: Arc<Lane>,
     connection: Connection,

@@ -12,7 +12,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use redlock_core::{Identity, NodeError};
-use redlock_wire::Voting;
+use redlock_wire::{Audience, Voting};
 use tokio::runtime::{Handle, Id};
 
 use super::{
@@ -79,7 +79,7 @@ impl Lanes {
         let (here, gone) = oneshot::channel();
         Self {
             subscriptions: config.subscriptions(),
-            voting: Voting::new(config.terms, config.response_timeout),
+            voting: Voting::new(config.terms, config.response_timeout, Audience::Server),
             config,
             state: Mutex::default(),
             gone: gone.shared(),

@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{Manager, Pool, Runtime};
 use redis::Client;
+use redlock_core::{NodeError, RestartPolicy};
 use redlock_wire::{Terms, UrlError, UrlProblem};
 
 use super::lanes::Lanes;
@@ -175,7 +176,18 @@ impl PooledNode {
     #[must_use]
     pub fn counter_retention(self, retention: Duration) -> Self {
         let config = self.lanes.config.clone();
-        let terms = Terms { counter_retention: retention };
+        let terms = Terms { counter_retention: retention, ..config.terms };
+        Self::with(Config { terms, ..config })
+    }
+
+    /// What the node does after its server has restarted: by default it
+    /// [trusts](RestartPolicy::Trust) it.
+    ///
+    /// As [`RedisNode::restart_policy`](crate::RedisNode::restart_policy).
+    #[must_use]
+    pub fn restart_policy(self, policy: RestartPolicy) -> Self {
+        let config = self.lanes.config.clone();
+        let terms = Terms { restart: policy, ..config.terms };
         Self::with(Config { terms, ..config })
     }
 
@@ -183,6 +195,27 @@ impl PooledNode {
     #[must_use]
     pub fn labelled(self, label: impl Into<Arc<str>>) -> Self {
         Self::with(Config { label: label.into(), ..self.lanes.config.clone() })
+    }
+
+    /// Connects, and tells whether the server votes.
+    ///
+    /// To be called when a program starts, if it wants to know then. Under a
+    /// [quarantine](Self::restart_policy) it begins the time of a server that has not been used
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] as an acquire would fail: the server cannot be reached, does not let us in, or
+    /// must not vote; under a quarantine also that it cannot be kept in one
+    /// ([`FailureKind::Unsupported`](redlock_core::FailureKind::Unsupported)), or is
+    /// ([`FailureKind::Quarantined`](redlock_core::FailureKind::Quarantined), with
+    /// [the time that is left](NodeError::quarantine)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does no harm.
+    pub async fn check(&self) -> Result<(), NodeError> {
+        self.lanes.voting.check(&mut self.call(None).await?).await
     }
 
     fn with(config: Config) -> Self {
