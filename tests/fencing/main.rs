@@ -5,6 +5,7 @@
 
 #[cfg(feature = "blocking")]
 mod blocking;
+mod counters;
 #[path = "../../examples/fenced_file.rs"]
 #[expect(dead_code, reason = "its program is run by the tests of the examples")]
 mod fenced_file;
