@@ -19,6 +19,6 @@ mod topologies;
 mod url;
 
 pub use fred;
-pub use redlock_wire::{UrlError, UrlProblem};
+pub use redlock_wire::{Durability, UrlError, UrlProblem};
 
 pub use self::{config::ConfigError, node::FredNode};

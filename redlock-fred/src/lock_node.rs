@@ -7,11 +7,12 @@ use fred::{
     types::{ClusterHash, CustomCommand, Resp3Frame, Value},
     util::redis_keyslot,
 };
+use futures::future;
 use redlock_core::{
     Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl,
     Vote,
 };
-use redlock_wire::{Command, Exchange, Item, Reply, Trouble, Word};
+use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -115,6 +116,12 @@ impl Exchange for Line<'_> {
         let command = CustomCommand::new_static(command.name(), slot, false);
         let answer = self.link.ask(&self.session, command, words).await;
         answer.and_then(reply).map_err(|cause| cause.of_command(self.label()))
+    }
+
+    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+        let mut behind = Line { link: self.link, session: self.session.clone() };
+        // Each is sent when it is first polled, and these are polled in this order.
+        future::join(self.send(first), behind.send(second)).await
     }
 }
 

@@ -5,7 +5,7 @@ use fred::{
     types::config::Config as Settings,
 };
 use redlock_core::{NodeError, RestartPolicy};
-use redlock_wire::{Terms, UrlError};
+use redlock_wire::{Durability, Terms, UrlError};
 
 use crate::{
     config::{self, Config, ConfigError, Eviction, Origin},
@@ -166,6 +166,18 @@ impl FredNode {
     pub fn restart_policy(self, policy: RestartPolicy) -> Self {
         let config = Config::clone(&self.link.config);
         let terms = Terms { restart: policy, ..config.terms };
+        Self::with(Config { terms, ..config })
+    }
+
+    /// Counts a vote only when it has reached replicas, or disks: for servers that have a replica
+    /// which may take their place.
+    ///
+    /// Read [`Durability`] before using it: while a server waits for its replicas it answers nothing
+    /// else on the connection of the node. Needs `+wait`, or `+waitaof`; not for clusters.
+    #[must_use]
+    pub fn durable(self, durability: Durability) -> Self {
+        let config = Config::clone(&self.link.config);
+        let terms = Terms { durability: Some(durability), ..config.terms };
         Self::with(Config { terms, ..config })
     }
 

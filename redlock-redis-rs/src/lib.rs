@@ -106,7 +106,7 @@ mod url;
 #[cfg(feature = "deadpool")]
 pub use deadpool_redis;
 pub use redis;
-pub use redlock_wire::{UrlError, UrlProblem};
+pub use redlock_wire::{Durability, UrlError, UrlProblem};
 
 pub use self::node::RedisNode;
 #[cfg(feature = "deadpool")]

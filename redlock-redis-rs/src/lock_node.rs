@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
     Resource, Token, Ttl, Vote,
 };
-use redlock_wire::{Command, Exchange, Reply, Trouble};
+use redlock_wire::{Both, Command, Exchange, Reply, Trouble};
 
 use crate::{
     link::{Link, Session},
@@ -134,5 +134,11 @@ impl Exchange for Line<'_> {
             Ok(value) => Ok(reply(value)),
             Err(cause) => Err(cause.of_command(self.label())),
         }
+    }
+
+    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+        let mut behind = Line { link: self.link, session: self.session.clone() };
+        // Each is sent when it is first polled, and these are polled in this order.
+        future::join(self.send(first), behind.send(second)).await
     }
 }

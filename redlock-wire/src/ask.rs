@@ -239,6 +239,7 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
+    use crate::Both;
 
     /// A server whose answers are written down beforehand.
     struct Prompter {
@@ -267,6 +268,10 @@ mod tests {
                     Trouble::said(code, error)
                 },
             )
+        }
+
+        async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+            (self.send(first).await, self.send(second).await)
         }
     }
 

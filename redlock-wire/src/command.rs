@@ -39,6 +39,8 @@ pub enum Word<'a> {
 enum Verb {
     Set,
     Publish,
+    Wait,
+    WaitAof,
     ByDigest(Script),
     ByText(Script),
 }
@@ -61,6 +63,27 @@ impl<'a> Command<'a> {
         message: &'a str,
     ) -> Self {
         Self::new(Verb::Publish, resource).telling(channel, message, false)
+    }
+
+    /// `WAIT replicas millis`: answers when so many replicas have what was sent before.
+    pub(crate) const fn wait(resource: &'a Resource, numbers: &'a [u64; 2]) -> Self {
+        Self::new(Verb::Wait, resource).numbers(numbers)
+    }
+
+    /// `WAITAOF local replicas millis`: answers when so many have it on their disks.
+    pub(crate) const fn wait_aof(resource: &'a Resource, numbers: &'a [u64; 3]) -> Self {
+        Self::new(Verb::WaitAof, resource).numbers(numbers)
+    }
+
+    /// Whether it may change something that a lock leans on.
+    pub(crate) fn takes_or_keeps(&self) -> bool {
+        match self.verb {
+            Verb::Set => true,
+            Verb::ByDigest(script) | Verb::ByText(script) => {
+                [Script::ACQUIRE, Script::RAISE, Script::EXTEND].contains(&script)
+            }
+            Verb::Publish | Verb::Wait | Verb::WaitAof => false,
+        }
     }
 
     const fn new(verb: Verb, resource: &'a Resource) -> Self {
@@ -127,6 +150,8 @@ impl<'a> Command<'a> {
         match self.verb {
             Verb::Set => "SET",
             Verb::Publish => "PUBLISH",
+            Verb::Wait => "WAIT",
+            Verb::WaitAof => "WAITAOF",
             Verb::ByDigest(_) => "EVALSHA",
             Verb::ByText(_) => "EVAL",
         }
@@ -149,7 +174,7 @@ impl<'a> Command<'a> {
         let keys = Some(Word::Number(count));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
-            Verb::Publish => ([None; 3], [None; 2]),
+            Verb::Publish | Verb::Wait | Verb::WaitAof => ([None; 3], [None; 2]),
             Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
             Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
         };
@@ -224,6 +249,10 @@ mod tests {
         assert_eq!(two.key(), &resource);
         let numbered = two.millis(5).numbers(&[0, 7]);
         assert_eq!(spoken(numbered), format!("EVALSHA {} 2 r s t 5 0 7", Script::EXTEND.sha1()));
+
+        let wait = Command::wait(&resource, &[2, 50]);
+        assert_eq!((spoken(wait), wait.key()), ("WAIT 2 50".to_owned(), &resource));
+        assert_eq!(spoken(Command::wait_aof(&resource, &[1, 0, 50])), "WAITAOF 1 0 50");
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

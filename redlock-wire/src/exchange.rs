@@ -24,7 +24,22 @@ pub trait Exchange: Send {
     /// is sent later for the same resource and token.
     fn send(&mut self, command: Command<'_>)
     -> impl Future<Output = Result<Reply, Trouble>> + Send;
+
+    /// Sends two commands, the second right behind the first, on the same connection and without
+    /// waiting for the first answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send), for each.
+    fn send_both(
+        &mut self,
+        first: Command<'_>,
+        second: Command<'_>,
+    ) -> impl Future<Output = Both> + Send;
 }
+
+/// The answers to two commands.
+pub type Both = (Result<Reply, Trouble>, Result<Reply, Trouble>);
 
 /// What a server answers, as far as a lock can meet it. Its `Debug` tells the length of a value only:
 /// it is somebody's token.

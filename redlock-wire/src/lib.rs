@@ -22,6 +22,7 @@ mod command;
 mod companion;
 mod counted;
 mod doubts;
+mod durability;
 mod exchange;
 mod failure;
 mod fitness;
@@ -40,7 +41,8 @@ pub use self::{
     channel::Channel,
     command::{Command, Word},
     companion::companion,
-    exchange::{Exchange, Item, Reply, Trouble},
+    durability::Durability,
+    exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     identity::run_id,

@@ -5,10 +5,11 @@ use redlock_core::{
 };
 
 use crate::{
-    Audience, Command, Exchange, Reply, Script, ask,
+    Audience, Command, Durability, Exchange, Reply, Script, ask,
     clock::ServerClock,
     counted::{self, Told, What},
     doubts::Doubts,
+    durability::Durably,
     quarantine::Quarantine,
 };
 
@@ -22,12 +23,14 @@ pub struct Terms {
     pub counter_retention: Duration,
     /// What a node does after its server has restarted.
     pub restart: RestartPolicy,
+    /// What a vote must have been through to count, if anything.
+    pub durability: Option<Durability>,
 }
 
 impl Default for Terms {
     fn default() -> Self {
         let counter_retention = Duration::from_secs(7 * 24 * 3600);
-        Self { counter_retention, restart: RestartPolicy::Trust }
+        Self { counter_retention, restart: RestartPolicy::Trust, durability: None }
     }
 }
 
@@ -95,7 +98,9 @@ impl Voting {
         if self.quarantine.is_on() {
             self.take(server, resource, token, ttl, None).await
         } else {
-            ask::acquire(server, resource, token, ttl).await
+            let mut durably = Durably::new(server, self.terms.durability);
+            let vote = ask::acquire(&mut durably, resource, token, ttl).await?;
+            durably.confirm(vote)
         }
     }
 
@@ -192,7 +197,9 @@ impl Voting {
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
         self.quarantine.admit(server.label(), ttl)?;
-        ask::extend(server, resource, token, ttl).await
+        let mut durably = Durably::new(server, self.terms.durability);
+        let vote = ask::extend(&mut durably, resource, token, ttl).await?;
+        durably.confirm(vote)
     }
 
     /// Makes the counter at least `fence` if this token has the resource: one script.
@@ -279,12 +286,14 @@ impl Voting {
         command: Command<'_>,
         sent: Instant,
     ) -> Result<Vote, NodeError> {
-        let reply = ask::run(server, command).await;
+        let mut durably = Durably::new(server, self.terms.durability);
+        let reply = ask::run(&mut durably, command).await;
+        let server = &durably;
         let reply = reply.map_err(|trouble| self.quarantine.error(server.label(), trouble))?;
         if let Some(Told { what, micros }) = counted::told(&reply) {
             self.tell_clock(micros, sent);
             return match what {
-                What::Vote(vote) => Ok(vote),
+                What::Vote(vote) => durably.confirm(vote),
                 What::Stale => Err(counted::stale(server.label())),
                 What::Quarantined { remaining, held } => {
                     let error = self.quarantine.told(server.label(), remaining, Instant::now());

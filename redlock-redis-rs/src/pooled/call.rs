@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
     Notifications, Resource, Token, Ttl, Vote,
 };
-use redlock_wire::{Audience, Command, Exchange, Reply, Trouble};
+use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
 
 use super::{
@@ -223,6 +223,20 @@ impl Exchange for Call<'_> {
             }
         };
         Err(cause.of_command(self.label()))
+    }
+
+    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+        let (mut connection, second) = (self.connection.clone(), packed(second));
+        let (label, patience) = (Arc::clone(self.label()), self.lanes.config.response_timeout);
+        let behind = timeout(patience, connection.send(&second));
+        // Each is sent when it is first polled, and these are polled in this order.
+        let (first, second) = future::join(self.send(first), behind).await;
+        let second = match second {
+            Ok(Ok(value)) => Ok(reply(value)),
+            Ok(Err(error)) => Err(Cause::Redis(error).of_command(&label)),
+            Err(_) => Err(Cause::Late(patience).of_command(&label)),
+        };
+        (first, second)
     }
 }
 

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use deadpool_redis::{Manager, Pool, Runtime};
 use redis::Client;
 use redlock_core::{NodeError, RestartPolicy};
-use redlock_wire::{Terms, UrlError, UrlProblem};
+use redlock_wire::{Durability, Terms, UrlError, UrlProblem};
 
 use super::lanes::Lanes;
 use crate::{
@@ -188,6 +188,18 @@ impl PooledNode {
     pub fn restart_policy(self, policy: RestartPolicy) -> Self {
         let config = self.lanes.config.clone();
         let terms = Terms { restart: policy, ..config.terms };
+        Self::with(Config { terms, ..config })
+    }
+
+    /// Counts a vote only when it has reached replicas, or disks: for servers that have a replica
+    /// which may take their place.
+    ///
+    /// Read [`Durability`] before using it: while a server waits for its replicas it answers nothing
+    /// else on the connection of the node. Needs `+wait`, or `+waitaof`; not for clusters.
+    #[must_use]
+    pub fn durable(self, durability: Durability) -> Self {
+        let config = self.lanes.config.clone();
+        let terms = Terms { durability: Some(durability), ..config.terms };
         Self::with(Config { terms, ..config })
     }
 
