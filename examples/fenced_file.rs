@@ -64,7 +64,11 @@ impl Versions {
         if let Err(stale) = self.check(fence)? {
             return Ok(Err(stale));
         }
-        self.put(fence, value)?;
+        match self.put(fence, value) {
+            // A later holder has tidied it away before it was finished: that is looked for next.
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+            put => put?,
+        }
         let decided = self.check(fence)?;
         if decided.is_ok() {
             self.tidy(fence)?;

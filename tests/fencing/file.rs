@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
     process,
     sync::atomic::{AtomicU32, Ordering},
+    thread,
 };
 
 use redlocks::{Fence, Stale};
@@ -136,6 +137,33 @@ fn it_is_overlooked_if_the_next_holder_does_not_announce_himself() {
         told.is_ok() && read.is_none()
     };
     assert!(ORDERS.into_iter().any(overlooked));
+}
+
+/// Holders that nothing keeps apart add their numbers to what they find, all at once: the worst lock
+/// that there can be. Who is told that he has written is in all that comes after him.
+#[test]
+fn nothing_that_was_accepted_is_lost_however_many_hold_at_once() {
+    let folder = Folder::new();
+    let last = AtomicU32::new(0);
+    let hold = || -> Option<u32> {
+        let number = last.fetch_add(1, Ordering::Relaxed) + 1;
+        let (versions, fence) = (folder.versions(), Fence::new(number.into()));
+        let found = versions.enter(fence).unwrap().ok()?.unwrap_or_default();
+        let more = [&*found, format!("{number} ").as_bytes()].concat();
+        versions.write(fence, &more).unwrap().ok()?;
+        Some(number)
+    };
+    let accepted: Vec<u32> = thread::scope(|scope| {
+        let holders: Vec<_> = (0..4).map(|_| scope.spawn(|| [(); 40].map(|()| hold()))).collect();
+        holders.into_iter().flat_map(|holder| holder.join().unwrap()).flatten().collect()
+    });
+    let stands = String::from_utf8(folder.versions().read().unwrap().unwrap()).unwrap();
+    let stands: Vec<u32> = stands.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    assert!(!accepted.is_empty(), "the last one meets nobody");
+    assert!(stands.is_sorted(), "{stands:?}");
+    for number in accepted {
+        assert!(stands.contains(&number), "{number} is lost: {stands:?}");
+    }
 }
 
 #[test]

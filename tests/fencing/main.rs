@@ -5,6 +5,7 @@
 
 #[cfg(feature = "blocking")]
 mod blocking;
+mod counters;
 #[path = "../../examples/fenced_file.rs"]
 #[expect(dead_code, reason = "its program is run by the tests of the examples")]
 mod fenced_file;
@@ -18,6 +19,7 @@ mod fenced_sql;
 mod file;
 mod late_write;
 mod memory;
+mod one_holder;
 #[cfg(feature = "redis-rs")]
 mod redis;
 mod sql;

@@ -1,7 +1,9 @@
 //! The statements of the example `fenced_sql`, on SQLite.
 
+use std::{env, fs, process, time::Duration};
+
 use redlocks::{Fence, Stale};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::{
     fenced_sql::{TABLES, admit, transfer, write},
@@ -125,6 +127,30 @@ fn a_refused_transfer_moves_nothing() {
     // And nothing of it is left open.
     transfer(&mut database, 40, Fence::new(34)).unwrap().unwrap();
     assert_eq!(savings(&database), 0);
+}
+
+/// A holder who is paused inside of his transaction keeps the next one out, who is not then
+/// compared with an older number.
+#[test]
+fn a_transaction_that_has_shown_its_fence_keeps_others_out_until_it_ends() {
+    let file = env::temp_dir().join(format!("redlocks-fenced-sql-{}.db", process::id()));
+    let _ = fs::remove_file(&file);
+    let (mut alices, mut bobs) =
+        (Connection::open(&file).unwrap(), Connection::open(&file).unwrap());
+    alices.execute_batch(TABLES).unwrap();
+    bobs.busy_timeout(Duration::ZERO).unwrap();
+    let (alice, bob) = (Fence::new(33), Fence::new(34));
+
+    let paused = alices.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    admit(&paused, "accounts", alice).unwrap().unwrap();
+    let busy = transfer(&mut bobs, 10, bob).unwrap_err();
+    assert_eq!(busy.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+    paused.commit().unwrap();
+
+    transfer(&mut bobs, 10, bob).unwrap().unwrap();
+    assert_eq!(transfer(&mut alices, 10, alice).unwrap(), Err(Stale::new(alice, bob)));
+    drop((alices, bobs));
+    fs::remove_file(file).unwrap();
 }
 
 #[test]

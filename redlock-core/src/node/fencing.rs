@@ -18,7 +18,8 @@ use crate::proto::{Fence, Resource, Token, Ttl, Vote};
 ///   grows by at least one **each time a key is set** that was not there, and in that same step.
 /// * A counter that is not there, because it is the first time, or because it was lost or has
 ///   expired after all, starts from the node's clock in microseconds since 1970, so that it is
-///   larger than any before unless that clock was set back by longer than the counter was away.
+///   larger than any before, unless that clock was set back, or is behind those of other nodes, by
+///   longer than the counter was away.
 /// * Nothing that holds of [`LockNode`](super::LockNode) is changed by it: plain and fenced calls
 ///   for one resource exclude each other.
 #[async_trait]
