@@ -9,4 +9,4 @@ pub(crate) fn subject() -> OnServer {
     OnServer::start(open).with_prefix("lock:")
 }
 
-redlock_testkit::conformance_tests!(subject(), lacking: fencing);
+redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
