@@ -51,6 +51,7 @@ mod hearing;
 mod inspect;
 mod names;
 mod notices;
+mod quarantine;
 mod release;
 mod report;
 mod rules;

@@ -91,7 +91,7 @@ impl Persistence<'_> {
                     };
                 }
                 let Some(next) = next else {
-                    let last = last.or_else(|| queued.failure());
+                    let last = last.or_else(|| queued.failure()?.downcast_ref::<Error>().cloned());
                     return Err(last.unwrap_or_else(|| self.never_asked()));
                 };
                 let beside = select(beside(), Timer::new(shared, next.min(look)));
@@ -136,7 +136,10 @@ impl Persistence<'_> {
                 Err(error) if error.is_worth_a_retry() => error,
                 done => return done,
             };
-            contender.turn.failed(&error);
+            contender.turn.failed(match &error {
+                Error::Contended(_) => None,
+                failure => Some(Arc::new(failure.clone())),
+            });
             if !contender.wait(&error, &mut pace).await {
                 return Err(error);
             }

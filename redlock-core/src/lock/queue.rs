@@ -14,7 +14,6 @@ use futures::{FutureExt, channel::oneshot};
 
 use super::{
     ears::{Ears, Hearing},
-    error::Error,
     pulse::Pulse,
     reaper::Reaper,
 };
@@ -85,6 +84,9 @@ struct Inner {
     rest: Mutex<Rest>,
 }
 
+/// Why nobody gets the lock, for those behind to tell, whatever they call it.
+pub(super) type Failure = Arc<dyn std::error::Error + Send + Sync>;
+
 /// What a turn leaves to the next.
 #[derive(Default)]
 struct Rest {
@@ -92,7 +94,7 @@ struct Rest {
     given_up: Option<GivenUp>,
     /// Why the last attempt failed, if not because of others: those behind, who do not ask, have
     /// not met anybody either.
-    failure: Option<Error>,
+    failure: Option<Failure>,
 }
 
 /// How a lock was given up.
@@ -161,12 +163,8 @@ impl Turn {
         self.0.owed.store(false, Ordering::Relaxed);
     }
 
-    /// An attempt has failed with this error.
-    pub(super) fn failed(&self, error: &Error) {
-        let failure = match error {
-            Error::Contended(_) => None,
-            failure => Some(failure.clone()),
-        };
+    /// An attempt has failed: with this, unless it was because somebody else has the lock.
+    pub(super) fn failed(&self, failure: Option<Failure>) {
         let before = mem::replace(&mut self.0.rest().failure, failure);
         drop(before);
     }
@@ -258,7 +256,7 @@ struct Handover {
     handovers: u32,
     owed: bool,
     ears: Option<Ears>,
-    failure: Option<Error>,
+    failure: Option<Failure>,
 }
 
 impl Handover {
@@ -377,7 +375,7 @@ impl Queued {
     }
 
     /// Why the last attempt of whoever asks failed, if not because of others.
-    pub(super) fn failure(&self) -> Option<Error> {
+    pub(super) fn failure(&self) -> Option<Failure> {
         let turn = match self.queues.state().places.get(&self.resource) {
             Some(Place::Taken { turn, .. }) => turn.upgrade(),
             _ => None,

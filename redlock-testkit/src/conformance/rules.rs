@@ -4,7 +4,7 @@ use futures::future::{self, BoxFuture, Either};
 
 use super::{
     Subject, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect, names,
-    notices, release,
+    notices, quarantine, release,
     stage::{Stage, Stop},
     streams,
 };
@@ -55,6 +55,7 @@ impl Rule {
         let ability = match self.subject {
             "notices" | "streams" => Some(NOTIFICATIONS),
             "counting" => Some(FENCING),
+            "quarantine" => Some(QUARANTINE),
             _ => None,
         };
         listed == self.name || ability == Some(listed)
@@ -239,6 +240,10 @@ macro_rules! conformance_rules {
                 "Where something is that no lock made, counting fails and leaves it as it is.";
             a_store_that_is_away_counts_nothing in counting:
                 "A store that cannot be reached makes the calls of fencing fail.";
+            nothing_is_granted_in_quarantine in quarantine:
+                "A node in quarantine grants nothing, and tells for how much longer.";
+            what_outlives_a_quarantine_is_rejected in quarantine:
+                "A ttl beyond the longest that a quarantine is for is rejected.";
         }
     };
 }
@@ -264,6 +269,9 @@ const NOTIFICATIONS: &str = "notifications";
 
 /// What a list says that a node lacks which does not count holders.
 const FENCING: &str = "fencing";
+
+/// What a list says that a node lacks which cannot be in quarantine.
+const QUARANTINE: &str = "quarantine";
 
 /// Far more than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use redlock_core::{LockNode, Resource, Runtime, Token, async_trait};
+use redlock_core::{LockNode, Resource, Runtime, Token, Ttl, async_trait};
 
 /// One store with the node that is to be judged: what its author gives to the suite.
 ///
@@ -51,6 +51,12 @@ pub trait Subject: Send + Sync {
     /// Ends all connections of nodes to the store, which goes on.
     async fn cut_connections(&self) -> Result<(), Lacking> {
         Err(Lacking::because("the node has no connection that could be cut"))
+    }
+
+    /// Restarts the store with nothing in it, and opens a node whose restart policy is
+    /// [quarantine](redlock_core::RestartPolicy::Quarantine) with this longest ttl.
+    async fn open_in_quarantine(&self, _max_ttl: Ttl) -> Result<Arc<dyn LockNode>, Lacking> {
+        Err(Lacking::because("the node has no quarantine"))
     }
 
     /// Ends the store for good, or makes it impossible to reach.

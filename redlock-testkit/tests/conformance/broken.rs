@@ -102,6 +102,8 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "who_falls_behind_loses_notices_and_keeps_one",
             "a_store_that_is_away_cannot_be_subscribed_to",
             "counted_and_plain_locks_exclude_each_other",
+            "nothing_is_granted_in_quarantine",
+            "what_outlives_a_quarantine_is_rejected",
         ],
     ),
     (RefusesItsOwnToken, &["acquiring_again_is_granted", "all_nodes_of_a_store_see_the_same"]),
@@ -112,7 +114,14 @@ const EXPECTED: &[(Defect, &[&str])] = &[
     ),
     (RefusalTellsWhatWasAsked, &["a_refusal_tells_how_much_longer"]),
     (RemembersEndedHolders, &["an_ended_lock_can_be_taken"]),
-    (CutsTtls, &["a_lock_is_never_gone_before_its_ttl", "extending_lengthens"]),
+    (
+        CutsTtls,
+        &[
+            "a_lock_is_never_gone_before_its_ttl",
+            "extending_lengthens",
+            "what_outlives_a_quarantine_is_rejected",
+        ],
+    ),
     (
         AddsAMinuteToTtls,
         &[
@@ -127,6 +136,7 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "releasing_what_is_not_held_is_a_refusal",
             "inspecting_tells_how_much_longer",
             "inspecting_changes_nothing",
+            "nothing_is_granted_in_quarantine",
         ],
     ),
     (WrapsTtlsAt32Bits, &["the_longest_ttl_is_kept_whole"]),
@@ -191,6 +201,7 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "announcing_a_release_frees",
             "a_refused_release_tells_nobody",
             "a_plain_release_tells_nobody",
+            "nothing_is_granted_in_quarantine",
         ],
     ),
     (
@@ -296,6 +307,8 @@ const EXPECTED: &[(Defect, &[&str])] = &[
             "a_store_that_is_away_cannot_be_subscribed_to",
             "a_foreign_key_is_not_counted",
             "a_store_that_is_away_counts_nothing",
+            "nothing_is_granted_in_quarantine",
+            "what_outlives_a_quarantine_is_rejected",
         ],
     ),
     (IdentityOfTheConnection, &["one_store_has_one_identity", "two_stores_have_two_identities"]),
@@ -475,4 +488,10 @@ const EXPECTED: &[(Defect, &[&str])] = &[
         ],
     ),
     (RaisingEchoes, &["raising_tells_what_the_counter_then_is"]),
+    (
+        TrustsWhatRestarts,
+        &["nothing_is_granted_in_quarantine", "what_outlives_a_quarantine_is_rejected"],
+    ),
+    (QuarantineIsARefusal, &["nothing_is_granted_in_quarantine"]),
+    (CutsWhatWouldOutliveQuarantine, &["what_outlives_a_quarantine_is_rejected"]),
 ];

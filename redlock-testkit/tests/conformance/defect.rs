@@ -76,5 +76,8 @@ pub(crate) enum Defect {
     AnybodyRaises,
     RaisesNothing,
     RaisingEchoes,
+    TrustsWhatRestarts,
+    QuarantineIsARefusal,
+    CutsWhatWouldOutliveQuarantine,
     NeverAnswers,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redlock_core::{LockNode, Runtime, TokioRuntime, async_trait};
+use redlock_core::{LockNode, RestartPolicy, Runtime, TokioRuntime, Ttl, async_trait};
 use redlock_testkit::{
     MemoryNode,
     conformance::{Lacking, Subject},
@@ -22,6 +22,13 @@ impl Subject for Memory {
 
     async fn open_another_store(&self) -> Result<Arc<dyn LockNode>, Lacking> {
         Ok(Arc::new(MemoryNode::named("b")))
+    }
+
+    async fn open_in_quarantine(&self, max_ttl: Ttl) -> Result<Arc<dyn LockNode>, Lacking> {
+        self.0.restart_policy(RestartPolicy::Quarantine { max_ttl });
+        self.0.crash_and_forget();
+        self.0.restart();
+        Ok(self.open().await)
     }
 
     async fn take_away(&self) -> Result<(), Lacking> {

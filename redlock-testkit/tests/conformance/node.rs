@@ -119,6 +119,10 @@ impl Node {
         let changed = match self.defect {
             Some(CutsTtls) => ttl.get().saturating_sub(Duration::from_millis(3)),
             Some(AddsAMinuteToTtls) => ttl.get() + Duration::from_secs(60),
+            Some(CutsWhatWouldOutliveQuarantine) => {
+                let most = self.store.more().max_ttl;
+                return most.map_or(ttl, |most| ttl.min(most));
+            }
             Some(WrapsTtlsAt32Bits) => Duration::from_millis(ttl.as_millis() & 0xffff_ffff),
             _ => return ttl,
         };
@@ -194,7 +198,14 @@ impl LockNode for Node {
             }
             _ => {}
         }
-        let vote = locks.acquire(resource, token, set).await?;
+        let vote = match locks.acquire(resource, token, set).await {
+            Err(error)
+                if error.kind() == FailureKind::Quarantined && self.has(QuarantineIsARefusal) =>
+            {
+                Vote::held_by_another(None)
+            }
+            answer => answer?,
+        };
         if vote == Vote::granted() {
             self.store.more().last.insert(resource.clone(), token.clone());
         }

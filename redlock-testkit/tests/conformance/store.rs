@@ -9,14 +9,19 @@ use std::{
 };
 
 use futures::stream::BoxStream;
-use redlock_core::{Fence, LockNode, Notice, Resource, Runtime, Token, TokioRuntime, async_trait};
+use redlock_core::{
+    Fence, LockNode, Notice, Resource, RestartPolicy, Runtime, Token, TokioRuntime, Ttl,
+    async_trait,
+};
 use redlock_testkit::{
     MemoryNode,
     conformance::{Lacking, Subject},
 };
 
 use crate::{
-    defect::Defect::{self, EachNodeHasItsOwnStore, StreamsOutliveTheirConnections},
+    defect::Defect::{
+        self, EachNodeHasItsOwnStore, StreamsOutliveTheirConnections, TrustsWhatRestarts,
+    },
     node::Node,
 };
 
@@ -51,6 +56,8 @@ pub(crate) struct More {
     pub(crate) foreign: BTreeMap<Resource, Vec<u8>>,
     pub(crate) endless: BTreeMap<Resource, Token>,
     pub(crate) last: BTreeMap<Resource, Token>,
+    /// The longest ttl of its quarantine.
+    pub(crate) max_ttl: Option<Ttl>,
     /// The largest number of any holder.
     pub(crate) largest: Fence,
     /// Streams that nobody reads.
@@ -128,6 +135,16 @@ impl Subject for Full {
         self.store.connection.fetch_add(1, SeqCst);
         self.end_streams();
         Ok(())
+    }
+
+    async fn open_in_quarantine(&self, max_ttl: Ttl) -> Result<Arc<dyn LockNode>, Lacking> {
+        if self.defect != Some(TrustsWhatRestarts) {
+            self.store.locks.restart_policy(RestartPolicy::Quarantine { max_ttl });
+        }
+        self.store.more().max_ttl = Some(max_ttl);
+        self.store.locks.crash_and_forget();
+        self.store.locks.restart();
+        Ok(self.open().await)
     }
 
     async fn take_away(&self) -> Result<(), Lacking> {
