@@ -138,7 +138,9 @@ impl Ears {
     /// Forgets what has been said up to now: it was about the time before an attempt that begins
     /// now.
     pub(super) fn forget(&mut self) {
-        while let Some(Some(word)) = self.words.next().now_or_never() {
+        // A node that never stops talking is not listened to for ever.
+        for _ in 0..MOST_FORGOTTEN {
+            let Some(Some(word)) = self.words.next().now_or_never() else { return };
             self.note(word);
         }
     }
@@ -244,6 +246,9 @@ const LONG_AGO: u32 = 31;
 
 /// A subscription that has stood for so long was none that fails.
 const STANDS: Duration = Duration::from_secs(1);
+
+/// More than wait in the queues of all nodes.
+const MOST_FORGOTTEN: usize = 1024;
 
 const SOONEST_AGAIN: Duration = Duration::from_millis(20);
 const LATEST_AGAIN: Duration = Duration::from_secs(30);

@@ -34,11 +34,12 @@ impl Pace {
     /// made at the latest; `None` if that was the last.
     pub fn next(&mut self, now: Moment, random: u32) -> Option<Moment> {
         self.attempts = self.attempts.saturating_add(1);
-        let next = now.after(self.retry.pause(self.attempts, random)?);
+        let pause = self.retry.pause(self.attempts, random)?;
         match self.last_start {
-            // Rather a shorter pause than an attempt that nodes have no time to answer.
-            Some(last) => Some(next.min(last)).filter(|next| *next > now),
-            None => Some(next),
+            // Rather a shorter pause than an attempt that nodes have no time to answer; and a policy
+            // without pauses goes on, too, for as long as there is time.
+            Some(last) => Some(now.after(pause.max(SHORTEST)).min(last)).filter(|next| *next > now),
+            None => Some(now.after(pause)),
         }
     }
 
@@ -48,6 +49,9 @@ impl Pace {
         self.last_start
     }
 }
+
+/// The pause of a policy that has none, while there is time.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +82,8 @@ mod tests {
         assert_eq!(pace.next(at(0), 0), Some(at(40)), "however many attempts the policy has");
         assert_eq!(pace.next(at(40), 0), Some(at(70)), "a shorter pause for the last attempt");
         assert_eq!(pace.next(at(70), 0), None);
+        let mut eager = Pace::until(at(100), MS * 30, Retry::none());
+        assert_eq!(eager.next(at(0), 0), Some(at(1)), "a policy without pauses");
         let mut late = Pace::until(at(100), MS * 200, retry);
         assert_eq!(late.next(at(0), 0), None);
     }
