@@ -7,8 +7,10 @@ use std::{collections::HashSet, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
 use futures::{StreamExt, future::join_all};
-use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
-use redlock_redis_rs::RedisNode;
+use redlock_core::{
+    Delivery, FailureKind, Fence, Fencing, Inspection, LockNode, RestartPolicy, Vote,
+};
+use redlock_redis_rs::{Durability, RedisNode};
 use redlock_testkit::server::{Cluster, Options, Server};
 use tokio::time::timeout;
 
@@ -34,6 +36,47 @@ async fn votes_on(node: &RedisNode, name: &str) -> bool {
     let (name, mine) = (resource(name), token("probe"));
     let granted = matches!(node.acquire(&name, &mine, ttl(60_000)).await, Ok(Vote::Granted { .. }));
     granted && node.release(&name, &mine).await.is_ok()
+}
+
+#[tokio::test]
+async fn holders_are_counted_in_all_parts_of_the_cluster() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    let mine = token("mine");
+    for name in (0..3).map(|place| name_on(&cluster, place)) {
+        for name in [name.clone(), format!("{{{name}}}:more"), format!("{name}}}")] {
+            let name = resource(&name);
+            let mut counts = Vec::new();
+            for _ in 0..2 {
+                let vote = node.acquire_counted(&name, &mine, ttl(60_000), Fence::default()).await;
+                let Vote::Granted { counter, .. } = vote.unwrap() else { panic!("{name}") };
+                counts.push(counter.unwrap().get());
+                let raised = node.raise(&name, &mine, counter.unwrap()).await.unwrap();
+                assert_eq!(raised, Vote::counted(counter.unwrap()));
+                assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
+            }
+            assert_eq!(counts[1], counts[0] + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_cluster_cannot_promise_is_refused() {
+    let cluster = Cluster::start().unwrap();
+    let quarantine = RestartPolicy::Quarantine { max_ttl: ttl(60_000) };
+    let durability = Durability::replicated(1, Duration::from_millis(100));
+    let nodes = [node(&cluster).restart_policy(quarantine), node(&cluster).durable(durability)];
+    for node in nodes {
+        let (name, mine) = (resource("r"), token("mine"));
+        for error in [
+            node.acquire(&name, &mine, ttl(1_000)).await.unwrap_err(),
+            node.acquire_counted(&name, &mine, ttl(1_000), Fence::default()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), FailureKind::Unsupported);
+            assert_eq!(error.delivery(), Delivery::NotSent);
+        }
+    }
+    assert!(node(&cluster).restart_policy(quarantine).check().await.is_err());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use redlock_core::{FailureKind, NodeError, Vote};
+use redlock_core::{Delivery, FailureKind, NodeError, Vote};
 
 use crate::{Command, Exchange, Item, Reply, Trouble, ask, exchange::Both};
 
@@ -78,7 +78,7 @@ impl<'a, E: Exchange> Durably<'a, E> {
             return Ok(vote);
         };
         let label = self.server.label();
-        let lost = |error: NodeError| Err(error.with_delivery(redlock_core::Delivery::Unknown));
+        let lost = |error: NodeError| Err(error.with_delivery(Delivery::Unknown));
         match self.became {
             Some(Ok(answer)) => match durability.is_met(&answer) {
                 Some(true) => Ok(vote),
@@ -117,6 +117,13 @@ impl<E: Exchange> Exchange for Durably<'_, E> {
     async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
         self.server.send_both(first, second).await
     }
+}
+
+/// The node cannot tell what has become of a vote.
+pub(crate) fn unsupported(label: &Arc<str>) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Unsupported)
+        .with_delivery(Delivery::NotSent)
+        .with_source("a cluster cannot tell whether a vote has reached replicas")
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redlock_core::{
     Announced, Delivery, Fence, NodeError, Resource, RestartPolicy, Token, Ttl, Vote,
@@ -9,7 +12,7 @@ use crate::{
     clock::ServerClock,
     counted::{self, Told, What},
     doubts::Doubts,
-    durability::Durably,
+    durability::{self, Durably},
     quarantine::Quarantine,
 };
 
@@ -95,6 +98,7 @@ impl Voting {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
+        self.check_durability(server.label())?;
         if self.quarantine.is_on() {
             self.take(server, resource, token, ttl, None).await
         } else {
@@ -122,6 +126,7 @@ impl Voting {
         ttl: Ttl,
         hint: Fence,
     ) -> Result<Vote, NodeError> {
+        self.check_durability(server.label())?;
         self.take(server, resource, token, ttl, Some(hint)).await
     }
 
@@ -196,6 +201,7 @@ impl Voting {
         token: &Token,
         ttl: Ttl,
     ) -> Result<Vote, NodeError> {
+        self.check_durability(server.label())?;
         self.quarantine.admit(server.label(), ttl)?;
         let mut durably = Durably::new(server, self.terms.durability);
         let vote = ask::extend(&mut durably, resource, token, ttl).await?;
@@ -218,6 +224,7 @@ impl Voting {
         token: &Token,
         fence: Fence,
     ) -> Result<Vote, NodeError> {
+        self.check_durability(server.label())?;
         let numbers = [fence.get(), self.retention()];
         let counter = counted::counter(resource);
         let command = Command::script(Script::RAISE, resource)
@@ -271,6 +278,14 @@ impl Voting {
         let announced = ask::release_and_notify(server, resource, token, audience).await?;
         self.close(open, server, resource, token, announced.vote)?;
         Ok(announced)
+    }
+
+    /// A cluster has many connections, and the answer must come from the one of the vote.
+    fn check_durability(&self, label: &Arc<str>) -> Result<(), NodeError> {
+        match (self.terms.durability, self.audience) {
+            (Some(_), Audience::Cluster) => Err(durability::unsupported(label)),
+            _ => Ok(()),
+        }
     }
 
     fn tell_clock(&self, micros: u64, asked: Instant) {

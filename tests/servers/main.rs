@@ -5,7 +5,9 @@
 
 mod blocking;
 mod examples;
+mod fences;
 mod fleet;
+mod forgetful;
 mod history;
 mod holding;
 mod neighbours;
