@@ -11,7 +11,7 @@ pub(crate) mod url {
         OnServer::start(|url| node(async move { PooledNode::open(&url).unwrap() }))
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod pool {
@@ -26,5 +26,5 @@ pub(crate) mod pool {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing);
+    redlock_testkit::conformance_tests!(subject());
 }
