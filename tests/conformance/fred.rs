@@ -18,7 +18,7 @@ pub(crate) mod url {
         OnServer::start(|url| node(async move { FredNode::open(&url).unwrap() }))
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod resp3 {
@@ -30,7 +30,7 @@ pub(crate) mod resp3 {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod config {
@@ -42,7 +42,7 @@ pub(crate) mod config {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod client {
@@ -59,7 +59,7 @@ pub(crate) mod client {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod pool {
@@ -76,7 +76,7 @@ pub(crate) mod pool {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 /// A cut connection is made again by the client itself.

@@ -11,7 +11,7 @@ pub(crate) mod url {
         OnServer::start(|url| node(async move { PooledNode::open(&url).unwrap() }))
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod pool {
@@ -27,5 +27,5 @@ pub(crate) mod pool {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }

@@ -11,7 +11,7 @@ pub(crate) mod url {
         OnServer::start(|url| node(async move { RedisNode::open(&url).unwrap() }))
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod resp3 {
@@ -23,7 +23,7 @@ pub(crate) mod resp3 {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod client {
@@ -33,7 +33,7 @@ pub(crate) mod client {
         OnServer::start(|url| node(async { RedisNode::from_client(Client::open(url).unwrap()) }))
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod manager {
@@ -49,7 +49,7 @@ pub(crate) mod manager {
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
 }
 
 pub(crate) mod multiplexed {
@@ -66,5 +66,5 @@ pub(crate) mod multiplexed {
         subject.without_reconnecting("a connection that was brought along is not made again")
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine, a_cut_connection_is_made_again);
+    redlock_testkit::conformance_tests!(subject(), lacking: quarantine, a_cut_connection_is_made_again);
 }
