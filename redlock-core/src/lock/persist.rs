@@ -76,7 +76,8 @@ impl Persistence<'_> {
         F: Future<Output = Result<T, Error>>,
     {
         let Self { shared, terms, .. } = self;
-        let (mut last, mut next, mut look) = (None, None, shared.now().after(LOOK));
+        let (mut last, mut next) = (None, None);
+        let (mut look, mut is_held_up) = (shared.now().after(LOOK), false);
         let turn = match Turn::enter(&shared.queues, &terms.resource) {
             Entered::Now(turn) => turn,
             Entered::Behind(mut queued) => loop {
@@ -104,9 +105,15 @@ impl Persistence<'_> {
                         let now = shared.now();
                         let is_time = now >= look;
                         if is_time {
-                            look = now.after(LOOK);
+                            let before = is_held_up;
+                            is_held_up = queued.is_held_up(IDLE);
+                            // Twice, for this whole process may have stood still, and whoever has
+                            // the turn goes on like everybody else.
+                            look = now.after(if is_held_up && !before { SHORTLY } else { LOOK });
+                            before && is_held_up
+                        } else {
+                            false
                         }
-                        is_time && queued.is_next()
                     }
                 };
                 if !asks {
@@ -114,7 +121,12 @@ impl Persistence<'_> {
                 }
                 match once(deadline, None).await {
                     Err(error) if error.is_worth_a_retry() => last = Some(error),
-                    done => return done,
+                    done => {
+                        if done.is_ok() {
+                            queued.took();
+                        }
+                        return done;
+                    }
                 }
             },
         };
@@ -193,6 +205,7 @@ impl<'a> Contender<'a> {
         }
         let Error::Contended(report) = error else {
             // Nodes that do not answer do not tell when they will.
+            self.turn.rests_until(poll);
             shared.runtime.sleep_until(poll).await;
             return true;
         };
@@ -231,6 +244,7 @@ impl<'a> Contender<'a> {
             random: shared.chance(),
         };
         let mut wait = Wait::after(&tally, outlook);
+        self.turn.rests_until(wait.due());
         let mut heard = hears;
         while wait.due() > shared.now() {
             let timer = Timer::new(shared, wait.due());
@@ -260,8 +274,14 @@ impl Drop for Contender<'_> {
     }
 }
 
-/// How often the next in a queue looks for himself, whoever has the turn.
+/// How often the next in a queue sees whether he is held up, and then looks for himself.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// When he looks a second time.
+const SHORTLY: Duration = Duration::from_millis(500);
+
+/// Whoever has the turn and is as late as this is not coming: he is not polled, or cannot release.
+const IDLE: Duration = Duration::from_secs(5);
 
 fn timed_out(terms: &Terms, patience: Duration, last: Error) -> Error {
     if !last.is_worth_a_retry() {

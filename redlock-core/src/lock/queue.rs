@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -79,6 +79,10 @@ struct Inner {
     behind: AtomicUsize,
     /// The lock was given up quietly for whoever has this turn, and he has not asked for it yet.
     owed: AtomicBool,
+    /// Somebody of this process has taken the lock without a turn, so it is owed to nobody.
+    taken_beside: AtomicBool,
+    /// When whoever has the turn does something again, or has last done something, in nanoseconds.
+    stirred: AtomicU64,
     /// The lock that has come of it.
     lock: OnceLock<Weak<dyn Watched>>,
     rest: Mutex<Rest>,
@@ -150,6 +154,11 @@ impl Turn {
         let mut state = queues.state();
         let not_before = state.free_after(resource)?;
         Some(state.take(queues, resource, not_before))
+    }
+
+    /// Whoever has the turn has something to do with it at this moment, and not before.
+    pub(super) fn rests_until(&self, moment: Moment) {
+        self.0.stirred.store(nanos(moment), Ordering::Relaxed);
     }
 
     /// Until when others come first.
@@ -244,7 +253,8 @@ impl Drop for Inner {
             Some(GivenUp::Told(listeners)) => (0, now.after(self.queues.courtesy(listeners))),
             None => (self.handovers, self.not_before),
         };
-        let owed = matches!(given_up, Some(GivenUp::Quietly)) || *self.owed.get_mut();
+        let quietly = matches!(given_up, Some(GivenUp::Quietly));
+        let owed = (quietly || *self.owed.get_mut()) && !*self.taken_beside.get_mut();
         let next = Handover { not_before: courtesy, handovers, owed, ears, failure };
         next.give(&self.queues, &self.resource);
     }
@@ -280,6 +290,8 @@ impl Handover {
             handovers: self.handovers,
             behind: AtomicUsize::new(behind.len()),
             owed: AtomicBool::new(self.owed),
+            taken_beside: AtomicBool::new(false),
+            stirred: AtomicU64::new(nanos(queues.hearing.now())),
             lock: OnceLock::new(),
             rest: Mutex::new(Rest { ears: self.ears, given_up: None, failure: self.failure }),
         });
@@ -308,6 +320,8 @@ impl State {
             handovers: 0,
             behind: AtomicUsize::new(0),
             owed: AtomicBool::new(false),
+            taken_beside: AtomicBool::new(false),
+            stirred: AtomicU64::new(nanos(queues.hearing.now())),
             lock: OnceLock::new(),
             rest: Mutex::default(),
         });
@@ -364,13 +378,30 @@ impl Queues {
 }
 
 impl Queued {
-    /// Whether nobody else is between him and whoever has the turn.
-    pub(super) fn is_next(&self) -> bool {
-        match self.queues.state().places.get(&self.resource) {
-            Some(Place::Taken { behind, .. }) => {
-                behind.first_key_value().is_some_and(|(first, _)| *first >= self.number)
-            }
-            _ => false,
+    /// Whether he is next, and whoever has the turn has not stirred for so long after he should.
+    pub(super) fn is_held_up(&self, long: Duration) -> bool {
+        let (mut is_next, mut turn) = (false, None);
+        if let Some(Place::Taken { turn: whose, behind }) =
+            self.queues.state().places.get(&self.resource)
+        {
+            is_next = behind.first_key_value().is_some_and(|(first, _)| *first >= self.number);
+            turn = whose.upgrade();
+        }
+        // It may be the last clone, and is dropped when nothing is locked.
+        let Some(turn) = turn else { return is_next };
+        let idle =
+            nanos(self.queues.hearing.now()).saturating_sub(turn.stirred.load(Ordering::Relaxed));
+        is_next && Duration::from_nanos(idle) >= long
+    }
+
+    /// He has the lock without it having been his turn, so nobody need be told that it is free.
+    pub(super) fn took(&self) {
+        let turn = match self.queues.state().places.get(&self.resource) {
+            Some(Place::Taken { turn, .. }) => turn.upgrade(),
+            _ => None,
+        };
+        if let Some(turn) = turn {
+            turn.taken_beside.store(true, Ordering::Relaxed);
         }
     }
 
@@ -436,6 +467,10 @@ impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+fn nanos(moment: Moment) -> u64 {
+    u64::try_from(moment.since_origin().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Others have had their chance by then, however many they are.
