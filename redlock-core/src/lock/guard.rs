@@ -223,7 +223,13 @@ impl Guard {
     pub fn into_lease(self) -> Lease {
         let lease = self.lease();
         self.hold.give_away();
-        lease
+        let ending = self.hold.state().tenure.ending();
+        match ending {
+            // A loss is told a little before the end of validity, and then the nodes are released:
+            // nobody may go on with what is lost.
+            Some(Ending::Lost(_)) => lease.valid(Duration::ZERO, self.hold.shared.now()),
+            _ => lease,
+        }
     }
 }
 

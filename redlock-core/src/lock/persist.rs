@@ -88,7 +88,7 @@ impl Persistence<'_> {
                         // A policy without pauses passes no faster than with attempts in between.
                         None => pace
                             .next(now, shared.chance())
-                            .map(|next| next.max(now.after(shared.round_trip()))),
+                            .map(|next| next.max(now.after(LEAST_PASS))),
                     };
                 }
                 let Some(next) = next else {
@@ -276,6 +276,9 @@ impl Drop for Contender<'_> {
 
 /// How often the next in a queue sees whether he is held up, and then looks for himself.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// A policy without pauses passes no faster than this in the queue.
+const LEAST_PASS: Duration = Duration::from_millis(1);
 
 /// When he looks a second time.
 const SHORTLY: Duration = Duration::from_millis(500);
