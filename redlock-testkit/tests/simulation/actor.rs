@@ -151,9 +151,7 @@ impl Actor {
         let retry = self.plan.retry;
         let pauses: Vec<Duration> = (1..).map_while(|attempt| retry.pause(attempt, 0)).collect();
         let attempts = u32::try_from(pauses.len() + 1).unwrap_or(u32::MAX);
-        // What each attempt may take, and one beside it that word of a release has brought about and
-        // that is under way when the pause is over; and once the time to begin to listen.
-        self.plan.node_timeout * (4 * attempts + 1) + pauses.into_iter().sum::<Duration>()
+        self.plan.node_timeout * 2 * attempts + pauses.into_iter().sum::<Duration>()
     }
 
     pub(crate) fn until(&self, guard: &Guard) -> Option<Moment> {

@@ -88,14 +88,15 @@ impl Waiter {
             self.plan.ttl * 4
         };
         self.bored(async {
-            let (start, frozen) = (self.now(), self.sim.now());
+            // In true time, as what is excused is; patience is measured by the process's own clock.
+            let start = self.sim.now();
+            let enough = self.client.true_time(self.now().after(patience)).since(start);
             let done = self.queue(resource, lock.acquire_within(patience)).await;
-            let took = self.now().since(start);
-            let excused = self.vigil.frozen_since(self.name, frozen);
-            // By its own clock, which may run a little faster than the time in which it stood still.
-            if took > patience + MS + excused + excused / 100 {
+            let took = self.sim.now().since(start);
+            let excused = self.vigil.frozen_since(self.name, start);
+            if took > enough + MS + excused {
                 let name = self.name;
-                self.vigil.fail(format!("process {name} waits for {took:?}, not {patience:?}"));
+                self.vigil.fail(format!("process {name} waits for {took:?}, not {enough:?}"));
             }
             done
         })
