@@ -19,7 +19,7 @@ use std::{
 use futures::channel::oneshot;
 use redlocks::{
     Delivery, Error, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notifications, Redlock, Resource, Token, Ttl, Vote, async_trait,
+    Notifications, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, async_trait,
 };
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
@@ -99,6 +99,14 @@ impl LockNode for SqliteNode {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
         None
     }
 

@@ -13,12 +13,15 @@ pub use lock::{
     Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
     ReentrantGuard, Release, Report,
 };
-pub use node::{Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notifications};
+pub use node::{
+    Announced, Fencing, Held, Identity, Inspection, LockNode, NodeError, Notifications, Sets,
+    Survey,
+};
 pub use observe::{Observer, Warning};
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
     Fingerprint, Lease, LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal,
-    Resource, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
+    Resource, ResourceSet, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

@@ -2,6 +2,8 @@
 
 mod fencing;
 mod notifications;
+mod sets;
+mod survey;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -10,6 +12,8 @@ use async_trait::async_trait;
 pub use self::{
     fencing::Fencing,
     notifications::{Announced, Notifications},
+    sets::Sets,
+    survey::{Held, Survey},
 };
 use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 
@@ -47,8 +51,8 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use redlock_core::{
-///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
-///     async_trait,
+///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
+///     Ttl, Vote, async_trait,
 /// };
 ///
 /// /// Keeps locks for ever: enough to show the shape.
@@ -70,6 +74,14 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///     }
 ///
 ///     fn fencing(&self) -> Option<&dyn Fencing> {
+///         None
+///     }
+///
+///     fn sets(&self) -> Option<&dyn Sets> {
+///         None
+///     }
+///
+///     fn survey(&self) -> Option<&dyn Survey> {
 ///         None
 ///     }
 ///
@@ -132,6 +144,16 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     /// Without that on every node, locks cannot have [fencing tokens](Fencing), and asking for them
     /// is an error.
     fn fencing(&self) -> Option<&dyn Fencing>;
+
+    /// The node as one that takes several resources at once, if it can.
+    ///
+    /// Without that on every node, [locking a set](Sets) is an error.
+    fn sets(&self) -> Option<&dyn Sets>;
+
+    /// The node as one whose locks can be listed and reset, if it can.
+    ///
+    /// Without that, both are an error, for this node alone.
+    fn survey(&self) -> Option<&dyn Survey>;
 
     /// Takes the resource for this token if it is free or already this token's.
     ///

@@ -9,8 +9,8 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl,
-    Vote,
+    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
+    Survey, Token, Ttl, Vote,
 };
 use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
 
@@ -36,6 +36,14 @@ impl LockNode for FredNode {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         Some(self)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

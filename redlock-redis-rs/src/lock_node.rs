@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Token, Ttl, Vote,
+    Resource, Sets, Survey, Token, Ttl, Vote,
 };
 use redlock_wire::{Both, Command, Exchange, Reply, Trouble};
 
@@ -32,6 +32,14 @@ impl LockNode for RedisNode {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         Some(self)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

@@ -18,8 +18,8 @@ mod broken {
 
     use async_trait::async_trait;
     use redlock_core::{
-        Delivery, Fencing, Identity, Inspection, NodeError, Notifications, Resource, Token, Ttl,
-        Vote,
+        Delivery, Fencing, Identity, Inspection, NodeError, Notifications, Resource, Sets, Survey,
+        Token, Ttl, Vote,
     };
     use redlock_testkit::outages::{Outage, run};
 
@@ -57,6 +57,14 @@ mod broken {
         }
 
         fn fencing(&self) -> Option<&dyn Fencing> {
+            None
+        }
+
+        fn sets(&self) -> Option<&dyn Sets> {
+            None
+        }
+
+        fn survey(&self) -> Option<&dyn Survey> {
             None
         }
 

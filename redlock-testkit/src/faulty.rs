@@ -15,7 +15,7 @@ use futures::{
 };
 use redlock_core::{
     Announced, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notice, Notifications, Resource, Runtime, Token, Ttl, Vote,
+    Notice, Notifications, Resource, Runtime, Sets, Survey, Token, Ttl, Vote,
 };
 
 use self::fault::Plan;
@@ -171,6 +171,14 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         self.inner.fencing().map(|_| self as _)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Token, Ttl, Vote,
+    Resource, Sets, Survey, Token, Ttl, Vote,
 };
 
 mockall::mock! {
@@ -107,6 +107,14 @@ impl LockNode for MockLockNode {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         self.can_count().then_some(self)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

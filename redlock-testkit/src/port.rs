@@ -32,6 +32,14 @@ macro_rules! asked_in_commands {
                 self.memory().counts().then_some(self)
             }
 
+            fn sets(&self) -> Option<&dyn redlock_core::Sets> {
+                None
+            }
+
+            fn survey(&self) -> Option<&dyn redlock_core::Survey> {
+                None
+            }
+
             async fn acquire(
                 &self,
                 resource: &redlock_core::Resource,

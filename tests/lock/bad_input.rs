@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redlock_testkit::MemoryNode;
 use redlocks::{
     ConfigError, Drift, Error, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
-    Random, RandomError, Redlock, Resource, Token, Ttl, Vote,
+    Random, RandomError, Redlock, Resource, Sets, Survey, Token, Ttl, Vote,
 };
 
 fn told(error: &ConfigError, sentence: &str) {
@@ -99,6 +99,14 @@ impl LockNode for Alias {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
         None
     }
 

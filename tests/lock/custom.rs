@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{MemoryNode, Operation};
 use redlocks::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
+    Token, Ttl, Vote,
 };
 
 pub(crate) type Answer = BoxFuture<'static, Result<Vote, NodeError>>;
@@ -46,6 +47,14 @@ impl<F: Fn(Operation, Answer) -> Answer + Send + Sync + 'static> LockNode for Cu
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
         None
     }
 

@@ -13,7 +13,7 @@ use futures::{
 use redlock_testkit::MemoryNode;
 use redlocks::{
     Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Redlock,
-    Renewal, Resource, Retry, Token, Ttl, Vote,
+    Renewal, Resource, Retry, Sets, Survey, Token, Ttl, Vote,
 };
 use tokio::time::sleep;
 
@@ -83,6 +83,14 @@ impl LockNode for Flapping {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
         None
     }
 

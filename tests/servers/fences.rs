@@ -15,7 +15,8 @@ use redlock_testkit::{
 };
 use redlocks::{
     Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Redlock, Renewal,
-    Resource, Runtime, Token, TokioRuntime, Ttl, Vote, async_trait, redis_rs::RedisNode,
+    Resource, Runtime, Sets, Survey, Token, TokioRuntime, Ttl, Vote, async_trait,
+    redis_rs::RedisNode,
 };
 
 use crate::support::MS;
@@ -62,6 +63,14 @@ impl LockNode for Echo {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         Some(self)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(&self, name: &Resource, token: &Token, ttl: Ttl) -> Result<Vote, NodeError> {

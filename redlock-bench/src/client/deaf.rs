@@ -1,6 +1,6 @@
 use redlocks::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
-    async_trait,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
+    Token, Ttl, Vote, async_trait,
 };
 
 /// A node without notifications, whatever it could do.
@@ -29,6 +29,14 @@ impl<N: LockNode> LockNode for Deaf<N> {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         self.0.fencing()
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

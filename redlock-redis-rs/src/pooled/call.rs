@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Resource, Token, Ttl, Vote,
+    Notifications, Resource, Sets, Survey, Token, Ttl, Vote,
 };
 use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -39,6 +39,14 @@ impl LockNode for PooledNode {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         Some(self)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

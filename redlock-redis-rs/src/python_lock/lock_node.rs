@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use redlock_core::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Token, Ttl, Vote,
+    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
+    Token, Ttl, Vote,
 };
 
 use super::PythonLockNode;
@@ -23,6 +24,14 @@ impl LockNode for PythonLockNode {
 
     /// A holder in Python would have no number.
     fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
         None
     }
 

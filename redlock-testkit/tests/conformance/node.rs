@@ -11,7 +11,7 @@ use std::{
 
 use redlock_core::{
     FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Refusal,
-    Resource, Token, Ttl, Vote, async_trait,
+    Resource, Sets, Survey, Token, Ttl, Vote, async_trait,
 };
 use redlock_testkit::MemoryNode;
 
@@ -153,6 +153,14 @@ impl LockNode for Node {
 
     fn fencing(&self) -> Option<&dyn Fencing> {
         Some(self)
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     async fn acquire(

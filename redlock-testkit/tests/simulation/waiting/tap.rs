@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource,
-    Token, Ttl, Vote,
+    Sets, Survey, Token, Ttl, Vote,
 };
 use redlock_testkit::SimLink;
 
@@ -37,6 +37,14 @@ impl LockNode for Tap {
     }
 
     fn fencing(&self) -> Option<&dyn Fencing> {
+        None
+    }
+
+    fn sets(&self) -> Option<&dyn Sets> {
+        None
+    }
+
+    fn survey(&self) -> Option<&dyn Survey> {
         None
     }
 
