@@ -17,5 +17,6 @@ mod reentrant;
 mod renewing;
 mod running;
 mod support;
+mod surveying;
 mod turns;
 mod waiting;
