@@ -2,6 +2,7 @@
 
 mod fencing;
 mod notifications;
+mod prefixed;
 mod sets;
 mod survey;
 
@@ -9,6 +10,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub(crate) use self::prefixed::KeyPrefix;
 pub use self::{
     fencing::Fencing,
     notifications::{Announced, Notifications},

@@ -57,14 +57,16 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the prefix is empty: every string that expires could be deleted, whosever
-    /// it is. Whoever means that can reset what [`list`](Self::list) tells. [`Error::NoRuntime`].
+    /// [`Error::Config`] if the prefix is empty and there is no
+    /// [key prefix](super::RedlockBuilder::key_prefix) either: every string that expires could be
+    /// deleted, whosever it is. Whoever means that can reset what [`list`](Self::list) tells.
+    /// [`Error::NoRuntime`].
     pub fn reset_all(
         &self,
         prefix: impl Into<Arc<str>>,
     ) -> Result<BoxStream<'static, Result<Listed, NodeError>>, Error> {
         let prefix = prefix.into();
-        if prefix.is_empty() {
+        if prefix.is_empty() && self.shared().prefix.is_none() {
             return Err(ConfigError::EmptyPrefix.into());
         }
         let reset = |walk: Walk| {

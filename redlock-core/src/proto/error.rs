@@ -54,8 +54,8 @@ pub enum ConfigError {
     /// Whatever a store is used for would be reset.
     #[error("to reset all locks a prefix is needed, it is empty")]
     EmptyPrefix,
-    /// A prefix with a brace that does not close would take the hash tags of resources apart.
-    #[error("the key prefix {given:?} has a brace that does not close")]
+    /// With it, the hash tags of resources would not be tags any more.
+    #[error("the key prefix {given:?} opens a brace and has no hash tag in it")]
     KeyPrefix {
         /// The prefix.
         given: String,
