@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the abilities [`Notifications`] and [`Fencing`] is what `expect_can_notify` and
-    /// `expect_can_count` say; the calls of those are expected like those of [`LockNode`].
+    /// Whether it has the abilities [`Notifications`], [`Fencing`] and [`Sets`] is what
+    /// `expect_can_notify`, `expect_can_count` and `expect_can_take_sets` say, the last of which
+    /// is asked only for locks of several resources; the calls of those are expected like those of
+    /// [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
@@ -40,6 +42,8 @@ mockall::mock! {
         pub fn can_notify(&self) -> bool;
         /// Whether [`LockNode::fencing`] gives this very node.
         pub fn can_count(&self) -> bool;
+        /// Whether [`LockNode::sets`] gives this very node.
+        pub fn can_take_sets(&self) -> bool;
         pub fn label(&self) -> &str;
         pub fn identity(&self) -> Option<Identity>;
         pub async fn acquire(
@@ -88,6 +92,32 @@ mockall::mock! {
             fence: Fence,
         ) -> Result<Vote, NodeError>;
     }
+
+    #[async_trait]
+    impl Sets for LockNode {
+        async fn acquire_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        async fn extend_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        async fn release_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+        ) -> Result<Vote, NodeError>;
+        async fn release_all_and_notify(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+        ) -> Result<Announced, NodeError>;
+    }
 }
 
 /// By the methods of the same names; written out because a mock cannot be told to return itself.
@@ -110,7 +140,7 @@ impl LockNode for MockLockNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.can_take_sets().then_some(self)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {

@@ -18,26 +18,26 @@ use super::{
     settings::{Terms, Wishes},
     shared::Shared,
 };
-use crate::{ConfigError, Lease, Renewal, Resource, Retry};
+use crate::{ConfigError, Lease, Renewal, ResourceSet, Retry};
 
-/// A resource and how to lock it. Made by [`Redlock::lock`](super::Redlock::lock), changed by its
-/// setters, cheap to clone and to throw away.
+/// A resource, or [several](super::Redlock::lock_all), and how to lock it. Made by
+/// [`Redlock::lock`](super::Redlock::lock), changed by its setters, cheap to clone and to throw away.
 ///
 /// It holds nothing itself. Acquiring twice from one `Lock` makes two competitors, as it would
 /// from two; for code that may call itself there is [`reentrant`](Self::reentrant).
 #[derive(Clone)]
 pub struct Lock {
     shared: Arc<Shared>,
-    resource: Result<Resource, ConfigError>,
+    resources: Result<ResourceSet, ConfigError>,
     wishes: Wishes,
     retry: Retry,
     patience: Option<Duration>,
 }
 
 impl Lock {
-    pub(super) fn new(shared: &Arc<Shared>, resource: Result<Resource, ConfigError>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, resources: Result<ResourceSet, ConfigError>) -> Self {
         let (wishes, retry) = (shared.settings.wishes, shared.settings.retry);
-        Self { shared: Arc::clone(shared), resource, wishes, retry, patience: None }
+        Self { shared: Arc::clone(shared), resources, wishes, retry, patience: None }
     }
 
     /// With this ttl: how long nodes keep the lock if nobody releases it.
@@ -110,7 +110,7 @@ impl Lock {
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
         let terms = self.terms()?;
-        let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
         attempt::acquire(&self.shared, &terms, None, turn).await
     }
 
@@ -194,7 +194,11 @@ impl Lock {
     }
 
     pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
-        let terms = self.shared.settings.terms(self.resource.clone()?, self.wishes)?;
+        let terms = self.shared.settings.terms(self.resources.clone()?, self.wishes)?;
+        self.shared.together(&terms.resources)?;
+        if terms.fencing && terms.resources.only().is_none() {
+            return Err(ConfigError::FencedSet { resources: terms.resources.len() });
+        }
         self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
@@ -225,7 +229,7 @@ impl Lock {
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
-            .field("resource", &self.resource)
+            .field("resources", &self.resources)
             .field("ttl", &self.wishes.ttl)
             .field("retry", &self.retry)
             .field("patience", &self.patience)

@@ -13,8 +13,8 @@ use super::{
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
-    Token, Ttl, random::chance,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, ResourceSet,
+    Runtime, Token, Ttl, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -74,6 +74,17 @@ impl Shared {
             .fencing
             .then(|| self.nodes.iter().enumerate().find(|(_, node)| node.fencing().is_none()))??;
         Some(ConfigError::NoFencing { label: node.label().to_owned() })
+    }
+
+    /// Whether the resources of a set can be taken together.
+    pub(super) fn together(&self, resources: &ResourceSet) -> Result<(), ConfigError> {
+        if resources.only().is_some() {
+            return Ok(());
+        }
+        match self.nodes.iter().find(|node| node.sets().is_none()) {
+            Some(node) => Err(ConfigError::NoSets { label: node.label().to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// How long nodes take to answer.
