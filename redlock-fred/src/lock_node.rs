@@ -9,8 +9,8 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
-    Survey, Token, Ttl, Vote,
+    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource,
+    ResourceSet, Sets, Survey, Token, Ttl, Vote,
 };
 use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
 
@@ -39,7 +39,7 @@ impl LockNode for FredNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.link.config.voting.takes_sets().then_some(self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
@@ -97,6 +97,45 @@ impl Fencing for FredNode {
     ) -> Result<Vote, NodeError> {
         let mut line = self.line(resource).await?;
         self.link.config.voting.raise(&mut line, resource, token, fence).await
+    }
+}
+
+/// All calls for one set go over the client of its first resource, and so in their order.
+#[async_trait]
+impl Sets for FredNode {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line(resources.first()).await?;
+        self.link.config.voting.acquire_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line(resources.first()).await?;
+        self.link.config.voting.extend_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let mut line = self.line(resources.first()).await?;
+        Ok(self.link.config.voting.release_all(&mut line, resources, token, None).await?.vote)
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = Some(self.link.config.origin.audience());
+        let mut line = self.line(resources.first()).await?;
+        self.link.config.voting.release_all(&mut line, resources, token, audience).await
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
 };
 use redlock_wire::{Both, Command, Exchange, Reply, Trouble};
 
@@ -35,7 +35,7 @@ impl LockNode for RedisNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.link.voting.takes_sets().then_some(self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
@@ -117,6 +117,44 @@ impl Fencing for RedisNode {
         fence: Fence,
     ) -> Result<Vote, NodeError> {
         self.link.voting.raise(&mut self.line().await?, resource, token, fence).await
+    }
+}
+
+#[async_trait]
+impl Sets for RedisNode {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        self.link.voting.acquire_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        self.link.voting.extend_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        Ok(self.link.voting.release_all(&mut line, resources, token, None).await?.vote)
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = Some(self.link.config.audience());
+        let mut line = self.line().await?;
+        self.link.voting.release_all(&mut line, resources, token, audience).await
     }
 }
 

@@ -2,20 +2,25 @@
 
 use std::{fmt, sync::Arc};
 
-use redlock_core::{Announced, Cursor, Fence, Inspection, Page, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Announced, Cursor, Fence, Inspection, Page, Resource, ResourceSet, Token, Ttl, Vote,
+};
 
 use crate::inbox::Subscriber;
 
 /// One of the things that a node can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
-    /// [`LockNode::acquire`](redlock_core::LockNode::acquire), and
-    /// [`Fencing::acquire_counted`](redlock_core::Fencing::acquire_counted)
+    /// [`LockNode::acquire`](redlock_core::LockNode::acquire),
+    /// [`Fencing::acquire_counted`](redlock_core::Fencing::acquire_counted), and
+    /// [`Sets::acquire_all`](redlock_core::Sets::acquire_all)
     Acquire,
-    /// [`LockNode::extend`](redlock_core::LockNode::extend)
+    /// [`LockNode::extend`](redlock_core::LockNode::extend), and
+    /// [`Sets::extend_all`](redlock_core::Sets::extend_all)
     Extend,
-    /// [`LockNode::release`](redlock_core::LockNode::release), and
-    /// [`Notifications::release_and_notify`](redlock_core::Notifications::release_and_notify)
+    /// [`LockNode::release`](redlock_core::LockNode::release),
+    /// [`Notifications::release_and_notify`](redlock_core::Notifications::release_and_notify), and
+    /// those of [`Sets`](redlock_core::Sets)
     Release,
     /// [`LockNode::inspect`](redlock_core::LockNode::inspect)
     Inspect,
@@ -61,15 +66,24 @@ pub(crate) enum Command {
     Notify(Resource),
     List(Arc<str>, Option<Cursor>),
     Reset(Resource),
+    AcquireAll(ResourceSet, Token, Ttl),
+    ExtendAll(ResourceSet, Token, Ttl),
+    ReleaseAll(ResourceSet, Token),
+    ReleaseAllAndNotify(ResourceSet, Token),
 }
 
 impl Command {
     pub(crate) const fn operation(&self) -> Operation {
         match self {
-            Self::Acquire(..) | Self::AcquireCounted(..) => Operation::Acquire,
+            Self::Acquire(..) | Self::AcquireCounted(..) | Self::AcquireAll(..) => {
+                Operation::Acquire
+            }
             Self::Raise(..) => Operation::Raise,
-            Self::Extend(..) => Operation::Extend,
-            Self::Release(..) | Self::ReleaseAndNotify(..) => Operation::Release,
+            Self::Extend(..) | Self::ExtendAll(..) => Operation::Extend,
+            Self::Release(..)
+            | Self::ReleaseAndNotify(..)
+            | Self::ReleaseAll(..)
+            | Self::ReleaseAllAndNotify(..) => Operation::Release,
             Self::Inspect(..) => Operation::Inspect,
             Self::Subscribe(..) => Operation::Subscribe,
             Self::Notify(..) => Operation::Notify,
@@ -109,7 +123,7 @@ impl Answer {
         }
     }
 
-    /// What [`Command::ReleaseAndNotify`] is answered with.
+    /// What [`Command::ReleaseAndNotify`] and [`Command::ReleaseAllAndNotify`] are answered with.
     pub(crate) fn announced(self) -> Announced {
         match self {
             Self::Announced(announced) => announced,

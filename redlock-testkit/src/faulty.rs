@@ -15,7 +15,8 @@ use futures::{
 };
 use redlock_core::{
     Announced, Cursor, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode,
-    NodeError, Notice, Notifications, Page, Resource, Runtime, Sets, Survey, Token, Ttl, Vote,
+    NodeError, Notice, Notifications, Page, Resource, ResourceSet, Runtime, Sets, Survey, Token,
+    Ttl, Vote,
 };
 
 use self::fault::Plan;
@@ -174,7 +175,7 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.inner.sets().map(|_| self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
@@ -314,6 +315,59 @@ impl<N: LockNode> Survey for FaultyNode<N> {
             None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
         };
         self.call(Operation::Reset, resource, refusal, work).await
+    }
+}
+
+/// The ability of the node behind. A watcher is told of the first resource of a set.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Sets for FaultyNode<N> {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let refusal = Ok(Vote::held_by_another(None));
+        let work = || match self.inner.sets() {
+            Some(able) => able.acquire_all(resources, token, ttl),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Acquire, resources.first(), refusal, work).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let work = || match self.inner.sets() {
+            Some(able) => able.extend_all(resources, token, ttl),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Extend, resources.first(), Ok(Vote::not_held()), work).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let work = || match self.inner.sets() {
+            Some(able) => able.release_all(resources, token),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Release, resources.first(), Ok(Vote::not_held()), work).await
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let refusal = Ok(Announced { vote: Vote::not_held(), listeners: 0 });
+        let work = || match self.inner.sets() {
+            Some(able) => able.release_all_and_notify(resources, token),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Release, resources.first(), refusal, work).await
     }
 }
 

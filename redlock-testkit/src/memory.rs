@@ -48,6 +48,9 @@ use crate::{
 /// [left to expire](Self::keep_counters_for); or it [cannot](Self::stop_counting). Counters begin at
 /// what its clock shows in microseconds since 1970: late in 2025, when the node is made.
 ///
+/// It takes [several resources](redlock_core::Sets) at once; or it
+/// [cannot](Self::take_one_at_a_time).
+///
 /// After a restart it may have forgotten locks; whether it votes all the same is its
 /// [`RestartPolicy`](Self::restart_policy).
 ///

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Page, Resource, Sets, Survey, Token, Ttl, Vote,
+    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the abilities [`Notifications`], [`Fencing`] and [`Survey`] is what
-    /// `expect_can_notify`, `expect_can_count` and `expect_can_survey` say; the calls of those are expected like those of [`LockNode`].
+    /// Whether it has the abilities [`Notifications`], [`Fencing`], [`Sets`] and [`Survey`] is what
+    /// `expect_can_notify`, `expect_can_count`, `expect_can_take_sets` (asked only for locks of several
+    /// resources) and `expect_can_survey` say; the calls of those are expected like those of
+    /// [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
@@ -42,6 +44,8 @@ mockall::mock! {
         pub fn can_count(&self) -> bool;
         /// Whether [`LockNode::survey`] gives this very node.
         pub fn can_survey(&self) -> bool;
+        /// Whether [`LockNode::sets`] gives this very node.
+        pub fn can_take_sets(&self) -> bool;
         pub fn label(&self) -> &str;
         pub fn identity(&self) -> Option<Identity>;
         pub async fn acquire(
@@ -94,6 +98,32 @@ mockall::mock! {
             fence: Fence,
         ) -> Result<Vote, NodeError>;
     }
+
+    #[async_trait]
+    impl Sets for LockNode {
+        async fn acquire_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        async fn extend_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        async fn release_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+        ) -> Result<Vote, NodeError>;
+        async fn release_all_and_notify(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+        ) -> Result<Announced, NodeError>;
+    }
 }
 
 /// By the methods of the same names; written out because a mock cannot be told to return itself.
@@ -116,7 +146,7 @@ impl LockNode for MockLockNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.can_take_sets().then_some(self)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {

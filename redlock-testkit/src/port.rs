@@ -2,7 +2,7 @@
 
 /// Implements [`LockNode`](redlock_core::LockNode),
 /// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing) and
-/// [`Survey`](redlock_core::Survey) for a way to a
+/// [`Sets`](redlock_core::Sets) and [`Survey`](redlock_core::Survey) for a way to a
 /// [`MemoryNode`](crate::MemoryNode), which must have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
@@ -33,8 +33,9 @@ macro_rules! asked_in_commands {
                 self.memory().counts().then_some(self)
             }
 
+            /// Unless the node [cannot take sets](MemoryNode::take_one_at_a_time).
             fn sets(&self) -> Option<&dyn redlock_core::Sets> {
-                None
+                self.memory().takes_sets().then_some(self)
             }
 
             fn survey(&self) -> Option<&dyn redlock_core::Survey> {
@@ -157,6 +158,48 @@ macro_rules! asked_in_commands {
             ) -> Result<Option<redlock_core::Token>, redlock_core::NodeError> {
                 let command = Command::Reset(resource.clone());
                 self.call(command).await.map(Answer::reset)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Sets for $node {
+            async fn acquire_all(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::AcquireAll(resources.clone(), token.clone(), ttl);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn extend_all(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::ExtendAll(resources.clone(), token.clone(), ttl);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn release_all(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::ReleaseAll(resources.clone(), token.clone());
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn release_all_and_notify(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+            ) -> Result<redlock_core::Announced, redlock_core::NodeError> {
+                let command = Command::ReleaseAllAndNotify(resources.clone(), token.clone());
+                self.call(command).await.map(Answer::announced)
             }
         }
     };

@@ -1,6 +1,7 @@
 //! The keys and the counters of one node, and what is done to them: pure, `now` is an argument.
 
 mod counters;
+mod sets;
 
 use std::{collections::BTreeMap, ops::Bound, time::Duration};
 

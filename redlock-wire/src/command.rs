@@ -1,6 +1,6 @@
 use std::fmt;
 
-use redlock_core::{Resource, Token};
+use redlock_core::{Resource, ResourceSet, Token};
 
 use crate::{Channel, Script};
 
@@ -12,16 +12,28 @@ pub struct Command<'a> {
     verb: Verb,
     resource: &'a Resource,
     more_keys: [Option<&'a Resource>; 2],
+    /// The resources after the first.
+    others: &'a [Resource],
     token: Option<&'a Token>,
     millis: Option<u64>,
     numbers: &'a [u64],
     telling: Option<Telling<'a>>,
+    telling_each: Option<TellingEach<'a>>,
 }
 
 /// What is told to those who wait.
 #[derive(Clone, Copy)]
 struct Telling<'a> {
     channel: &'a Channel,
+    message: &'a str,
+    always: bool,
+}
+
+/// What is told to those who wait for any of several resources.
+#[derive(Clone, Copy)]
+struct TellingEach<'a> {
+    /// In the order of the resources.
+    channels: &'a [Channel],
     message: &'a str,
     always: bool,
 }
@@ -56,6 +68,12 @@ impl<'a> Command<'a> {
         Self::new(Verb::ByDigest(script), resource)
     }
 
+    /// The same with several resources for its keys.
+    pub(crate) fn script_for_all(script: Script, resources: &'a ResourceSet) -> Self {
+        let others = resources.as_slice().get(1..).unwrap_or_default();
+        Self { others, ..Self::script(script, resources.first()) }
+    }
+
     /// `PUBLISH channel message`: tells those who wait for a resource, whose channel it must be.
     pub(crate) const fn publish(
         resource: &'a Resource,
@@ -80,7 +98,9 @@ impl<'a> Command<'a> {
         match self.verb {
             Verb::Set => true,
             Verb::ByDigest(script) | Verb::ByText(script) => {
-                [Script::ACQUIRE, Script::RAISE, Script::EXTEND].contains(&script)
+                let does = [Script::ACQUIRE, Script::RAISE, Script::EXTEND];
+                does.contains(&script)
+                    || [Script::ACQUIRE_ALL, Script::EXTEND_ALL].contains(&script)
             }
             Verb::Publish | Verb::Wait | Verb::WaitAof => false,
         }
@@ -91,10 +111,12 @@ impl<'a> Command<'a> {
             verb,
             resource,
             more_keys: [None; 2],
+            others: &[],
             token: None,
             millis: None,
             numbers: &[],
             telling: None,
+            telling_each: None,
         }
     }
 
@@ -136,6 +158,18 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// With what a script tells on the channels of its resources, in their order; even where nobody
+    /// is known to listen, if `always`.
+    pub(crate) const fn telling_each(
+        mut self,
+        channels: &'a [Channel],
+        message: &'a str,
+        always: bool,
+    ) -> Self {
+        self.telling_each = Some(TellingEach { channels, message, always });
+        self
+    }
+
     /// The same with the text of the script instead of its digest.
     pub(crate) const fn by_text(mut self) -> Self {
         if let Verb::ByDigest(script) = self.verb {
@@ -166,11 +200,13 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, more_keys, token, millis, numbers, telling } = *self;
+        let Self { verb, resource, more_keys, others, token, millis, numbers, .. } = *self;
+        let Self { telling, telling_each, .. } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
         let [second, third] = more_keys.map(|key| key.map(|key| text(key.as_str())));
-        let count = 1 + u64::from(second.is_some()) + u64::from(third.is_some());
+        let count = 1 + others.len() as u64;
+        let count = count + u64::from(second.is_some()) + u64::from(third.is_some());
         let keys = Some(Word::Number(count));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
@@ -187,9 +223,27 @@ impl<'a> Command<'a> {
             None => [None; 3],
         };
         let millis = millis.map(Word::Number);
-        let words = before.into_iter().chain([second, third, token]).chain(after).chain([millis]);
+        let others = others.iter().map(move |other| text(other.as_str()));
+        let keys =
+            before.into_iter().flatten().chain(others).chain([second, third].into_iter().flatten());
+        let words = keys.chain([token].into_iter().chain(after).chain([millis]).flatten());
         let numbers = numbers.iter().copied().map(Word::Number);
-        words.flatten().chain(numbers).chain(told.into_iter().flatten())
+        let (head, channels) = match telling_each {
+            Some(TellingEach { channels, message, always }) => {
+                ([Some(text(message)), Some(Word::Number(always.into()))], channels)
+            }
+            None => ([None; 2], Default::default()),
+        };
+        let channels = channels.iter().map(move |channel| text(channel.as_str()));
+        let told = told.into_iter().chain(head).flatten().chain(channels);
+        words.chain(numbers).chain(told)
+    }
+}
+
+/// Only where, as of [`Telling`].
+impl fmt::Debug for TellingEach<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.channels, f)
     }
 }
 

@@ -32,6 +32,7 @@ mod python_lock;
 mod quarantine;
 mod script;
 mod server_url;
+mod sets;
 mod switchboard;
 mod url_error;
 mod voting;

@@ -1,3 +1,5 @@
+mod of_sets;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

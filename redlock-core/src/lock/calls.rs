@@ -10,14 +10,16 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 
 use super::shared::Shared;
 use crate::{
-    Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, Resource, Token, Ttl, Vote,
+    Announced, Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, ResourceSet, Token, Ttl,
+    Vote,
     proto::{Ballot, Moment, NodeSet},
 };
 
-/// What every call of one attempt names: the resource, and the token that is this attempt's own.
+/// What every call of one attempt names: the resource, or several, and the token that is this
+/// attempt's own.
 #[derive(Debug)]
 pub(super) struct Claim {
-    pub(super) resource: Resource,
+    pub(super) resources: ResourceSet,
     pub(super) token: Token,
 }
 
@@ -112,7 +114,12 @@ pub(super) fn call(
     async move {
         let mut listeners = 0;
         let asked = async {
-            let Claim { resource, token } = &*claim;
+            let Claim { resources, token } = &*claim;
+            let Some(resource) = resources.only() else {
+                let announced = call_for_all(&*node, resources, token, what).await?;
+                listeners = announced.listeners;
+                return Ok(announced.vote);
+            };
             match (what, node.notifications()) {
                 (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await,
                 (Ask::AcquireCounted(ttl, hint), _) => {
@@ -136,11 +143,32 @@ pub(super) fn call(
     }
 }
 
+/// The same for several resources at once, which no node does otherwise than for all of them.
+async fn call_for_all(
+    node: &dyn LockNode,
+    resources: &ResourceSet,
+    token: &Token,
+    what: Ask,
+) -> Result<Announced, NodeError> {
+    let sets = node.sets().ok_or_else(|| unsupported(node))?;
+    let vote = match what {
+        Ask::Acquire(ttl) => sets.acquire_all(resources, token, ttl).await?,
+        Ask::Extend(ttl) => sets.extend_all(resources, token, ttl).await?,
+        Ask::Release => sets.release_all(resources, token).await?,
+        Ask::ReleaseAndTell => return sets.release_all_and_notify(resources, token).await,
+        // A set has no fencing token: asking for one is an error of the settings.
+        Ask::AcquireCounted(..) | Ask::Raise(_) => return Err(unsupported(node)),
+    };
+    Ok(Announced { vote, listeners: 0 })
+}
+
 /// A redlock whose nodes cannot all count has no fenced locks, so this fails for none.
 fn fencing(node: &dyn LockNode) -> Result<&dyn Fencing, NodeError> {
-    node.fencing().ok_or_else(|| {
-        NodeError::new(node.label(), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
-    })
+    node.fencing().ok_or_else(|| unsupported(node))
+}
+
+fn unsupported(node: &dyn LockNode) -> NodeError {
+    NodeError::new(node.label(), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
 }
 
 impl<F: Future<Output = Answer>> Calls<F> {

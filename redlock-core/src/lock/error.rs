@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use super::{report::Report, status::Status};
 use crate::{
-    ConfigError, Fence, NoRuntime, RandomError, Resource,
+    ConfigError, Fence, NoRuntime, RandomError, Resource, ResourceSet,
     proto::{LossReason, Verdict},
 };
 
@@ -23,7 +23,7 @@ pub enum Error {
     #[non_exhaustive]
     Lost {
         /// What was locked.
-        resource: Resource,
+        resources: ResourceSet,
         /// Why it is lost.
         reason: LossReason,
         /// What the nodes said, if they were asked.
@@ -33,7 +33,7 @@ pub enum Error {
     #[non_exhaustive]
     TimedOut {
         /// What was to be locked.
-        resource: Resource,
+        resources: ResourceSet,
         /// How long the caller was ready to wait.
         patience: Duration,
         /// Why the last attempt failed.
@@ -99,8 +99,12 @@ impl Error {
         }
     }
 
-    pub(super) fn lost(resource: &Resource, reason: LossReason, report: Option<Report>) -> Self {
-        Self::Lost { resource: resource.clone(), reason, report: report.map(Box::new) }
+    pub(super) fn lost(
+        resources: &ResourceSet,
+        reason: LossReason,
+        report: Option<Report>,
+    ) -> Self {
+        Self::Lost { resources: resources.clone(), reason, report: report.map(Box::new) }
     }
 }
 
@@ -108,19 +112,19 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Contended(report) | Self::Unavailable(report) => {
-                write!(f, "could not {} {:?}: {report}", report.action(), report.resource())
+                write!(f, "could not {} {:?}: {report}", report.action(), report.resources())
             }
             Self::TooSlow(report) => {
-                let (action, resource) = (report.action(), report.resource());
-                write!(f, "could not {action} {resource:?}: no validity was left when ")?;
+                let (action, resources) = (report.action(), report.resources());
+                write!(f, "could not {action} {resources:?}: no validity was left when ")?;
                 write!(f, "the quorum was complete; {report}")
             }
-            Self::Lost { resource, reason, report } => {
-                write!(f, "lost {resource:?}: {reason}")?;
+            Self::Lost { resources, reason, report } => {
+                write!(f, "lost {resources:?}: {reason}")?;
                 report.as_ref().map_or(Ok(()), |report| write!(f, "; {report}"))
             }
-            Self::TimedOut { resource, patience, last } => {
-                write!(f, "gave up on {resource:?} after {patience:?}; {last}")
+            Self::TimedOut { resources, patience, last } => {
+                write!(f, "gave up on {resources:?} after {patience:?}; {last}")
             }
             Self::FenceRegression { resource, fence, had } => write!(
                 f,

@@ -18,17 +18,17 @@ use super::{
     settings::{Proof, Terms, Wishes},
     shared::Shared,
 };
-use crate::{ConfigError, Lease, Owner, Renewal, Resource, Retry, Token};
+use crate::{ConfigError, Lease, Owner, Renewal, ResourceSet, Retry, Token};
 
-/// A resource and how to lock it. Made by [`Redlock::lock`](super::Redlock::lock), changed by its
-/// setters, cheap to clone and to throw away.
+/// A resource, or [several](super::Redlock::lock_all), and how to lock it. Made by
+/// [`Redlock::lock`](super::Redlock::lock), changed by its setters, cheap to clone and to throw away.
 ///
 /// It holds nothing itself. Acquiring twice from one `Lock` makes two competitors, as it would
 /// from two; for code that may call itself there is [`reentrant`](Self::reentrant).
 #[derive(Clone)]
 pub struct Lock {
     shared: Arc<Shared>,
-    resource: Result<Resource, ConfigError>,
+    resources: Result<ResourceSet, ConfigError>,
     wishes: Wishes,
     retry: Retry,
     patience: Option<Duration>,
@@ -36,10 +36,10 @@ pub struct Lock {
 }
 
 impl Lock {
-    pub(super) fn new(shared: &Arc<Shared>, resource: Result<Resource, ConfigError>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, resources: Result<ResourceSet, ConfigError>) -> Self {
         let (wishes, retry) = (shared.settings.wishes, shared.settings.retry);
         let owner = Ok(shared.owner.clone());
-        Self { shared: Arc::clone(shared), resource, wishes, retry, patience: None, owner }
+        Self { shared: Arc::clone(shared), resources, wishes, retry, patience: None, owner }
     }
 
     /// With this ttl: how long nodes keep the lock if nobody releases it.
@@ -125,7 +125,7 @@ impl Lock {
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
         let terms = self.terms()?;
-        let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
         attempt::acquire(&self.shared, &terms, None, turn).await
     }
 
@@ -149,7 +149,7 @@ impl Lock {
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn try_acquire_as(&self, token: Token) -> Result<Guard, Error> {
         let terms = Terms { proof: Proof::Given(token), ..self.terms()? };
-        let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
         attempt::acquire(&self.shared, &terms, None, turn).await
     }
 
@@ -233,8 +233,12 @@ impl Lock {
     }
 
     pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
-        let terms = self.shared.settings.terms(self.resource.clone()?, self.wishes)?;
+        let terms = self.shared.settings.terms(self.resources.clone()?, self.wishes)?;
         let terms = Terms { proof: Proof::Fresh(self.owner.clone()?), ..terms };
+        self.shared.together(&terms.resources)?;
+        if terms.fencing && terms.resources.only().is_none() {
+            return Err(ConfigError::FencedSet { resources: terms.resources.len() });
+        }
         self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
@@ -265,7 +269,7 @@ impl Lock {
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
-            .field("resource", &self.resource)
+            .field("resources", &self.resources)
             .field("ttl", &self.wishes.ttl)
             .field("retry", &self.retry)
             .field("patience", &self.patience)

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::{
-    ConfigError, Drift, Owner, Renewal, Resource, Retry, Token, Ttl,
+    ConfigError, Drift, Owner, Renewal, ResourceSet, Retry, Token, Ttl,
     proto::{Schedule, Timing},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Wishes {
 /// What one attempt is to achieve.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    pub(super) resource: Resource,
+    pub(super) resources: ResourceSet,
     pub(super) ttl: Ttl,
     pub(super) timing: Timing,
     pub(super) node_timeout: Duration,
@@ -60,11 +60,15 @@ impl Settings {
     }
 
     /// Checks what belongs together for one lock, before a byte is sent (R4).
-    pub(super) fn terms(&self, resource: Resource, wishes: Wishes) -> Result<Terms, ConfigError> {
+    pub(super) fn terms(
+        &self,
+        resources: ResourceSet,
+        wishes: Wishes,
+    ) -> Result<Terms, ConfigError> {
         let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
         let Wishes { hold_at_least, fencing, .. } = wishes;
         let proof = Proof::Fresh(None);
-        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing, proof })
+        Ok(Terms { resources, ttl, timing, node_timeout, schedule, hold_at_least, fencing, proof })
     }
 
     pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {

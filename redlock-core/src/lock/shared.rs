@@ -14,7 +14,7 @@ use super::{
 use crate::proto::mutant::{self, Mutant};
 use crate::{
     ConfigError, Identity, LockNode, Moment, NoRuntime, Owner, Quorum, Random, RandomError,
-    Runtime, Token, Ttl, node::KeyPrefix, random::chance,
+    ResourceSet, Runtime, Token, Ttl, node::KeyPrefix, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -87,6 +87,17 @@ impl Shared {
             .fencing
             .then(|| self.nodes.iter().enumerate().find(|(_, node)| node.fencing().is_none()))??;
         Some(ConfigError::NoFencing { label: node.label().to_owned() })
+    }
+
+    /// Whether the resources of a set can be taken together.
+    pub(super) fn together(&self, resources: &ResourceSet) -> Result<(), ConfigError> {
+        if resources.only().is_some() {
+            return Ok(());
+        }
+        match self.nodes.iter().find(|node| node.sets().is_none()) {
+            Some(node) => Err(ConfigError::NoSets { label: node.label().to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// How long nodes take to answer.

@@ -206,13 +206,18 @@ impl Sets for Prefixed {
         self.able_to_take_sets()?.extend_all(&resources, token, ttl).await
     }
 
-    async fn release_all(
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let resources = resources.after(&self.prefix.0);
+        self.able_to_take_sets()?.release_all(&resources, token).await
+    }
+
+    async fn release_all_and_notify(
         &self,
         resources: &ResourceSet,
         token: &Token,
     ) -> Result<Announced, NodeError> {
         let resources = resources.after(&self.prefix.0);
-        self.able_to_take_sets()?.release_all(&resources, token).await
+        self.able_to_take_sets()?.release_all_and_notify(&resources, token).await
     }
 }
 

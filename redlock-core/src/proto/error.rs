@@ -34,6 +34,28 @@ pub enum ConfigError {
     /// A resource has a name.
     #[error("the resource has an empty name")]
     EmptyResource,
+    /// A lock of no resources would lock nothing.
+    #[error("no resource was given, a lock is of at least one")]
+    NoResources,
+    /// Several resources are to be locked together, and a node cannot take them at once.
+    #[error(
+        "{label} cannot take several resources at once: it is of a kind that cannot, or is kept in \
+         quarantine after restarts"
+    )]
+    NoSets {
+        /// The label of the node.
+        label: String,
+    },
+    /// Several resources are to be locked together with a fencing token, and there is none for all
+    /// of them.
+    #[error(
+        "a lock of {resources} resources cannot have a fencing token: each of them would need its \
+         own, so lock them one by one, or without"
+    )]
+    FencedSet {
+        /// How many resources were given.
+        resources: usize,
+    },
     /// A token that everybody can guess proves nothing.
     #[error("the token is empty")]
     EmptyToken,

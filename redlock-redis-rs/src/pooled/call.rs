@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Resource, Sets, Survey, Token, Ttl, Vote,
+    Notifications, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
 };
 use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -42,7 +42,7 @@ impl LockNode for PooledNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.lanes.voting.takes_sets().then_some(self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
@@ -128,6 +128,44 @@ impl Fencing for PooledNode {
     ) -> Result<Vote, NodeError> {
         let mut call = self.call(Some(Claim::new(resource, token))).await?;
         self.lanes.voting.raise(&mut call, resource, token, fence).await
+    }
+}
+
+#[async_trait]
+impl Sets for PooledNode {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        self.lanes.voting.acquire_all(&mut call, resources, token, ttl).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        self.lanes.voting.extend_all(&mut call, resources, token, ttl).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        Ok(self.lanes.voting.release_all(&mut call, resources, token, None).await?.vote)
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = Some(Audience::Server);
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        self.lanes.voting.release_all(&mut call, resources, token, audience).await
     }
 }
 

@@ -164,6 +164,16 @@ impl MemoryNode {
         self.state().counts
     }
 
+    /// From now on the node is one that takes resources one at a time only: it has no
+    /// [sets](redlock_core::LockNode::sets).
+    pub fn take_one_at_a_time(&self) {
+        self.state().takes_sets = false;
+    }
+
+    pub(crate) fn takes_sets(&self) -> bool {
+        self.state().takes_sets
+    }
+
     /// The clock of the server jumps ahead, so all keys lose that much of their lives.
     pub fn step_clock_forward(&self, by: Duration) {
         let now = self.now();

@@ -27,8 +27,10 @@ impl Gate {
     /// Whether this may be carried out.
     pub(super) fn admit(&self, command: &Command, now: ServerTime) -> Result<(), Unable> {
         let (ttl, takes) = match command {
-            Command::Acquire(_, _, ttl) | Command::AcquireCounted(_, _, ttl, _) => (*ttl, true),
-            Command::Extend(_, _, ttl) => (*ttl, false),
+            Command::Acquire(_, _, ttl)
+            | Command::AcquireCounted(_, _, ttl, _)
+            | Command::AcquireAll(_, _, ttl) => (*ttl, true),
+            Command::Extend(_, _, ttl) | Command::ExtendAll(_, _, ttl) => (*ttl, false),
             _ => return Ok(()),
         };
         // What lasts longer than the quarantine could outlive it.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use redlock_core::{Announced, Moment, NodeError, Resource, Token, Vote};
+use redlock_core::{Announced, Moment, NodeError, Resource, ResourceSet, Token, Vote};
 
 use super::{
     CallCounts,
@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) gate: Gate,
     /// Whether it can count holders.
     pub(super) counts: bool,
+    /// Whether it can take several resources at once.
+    pub(super) takes_sets: bool,
     last: Option<Command>,
 }
 
@@ -61,6 +63,7 @@ impl State {
             calls: CallCounts::default(),
             gate: Gate::default(),
             counts: true,
+            takes_sets: true,
             last: None,
         }
     }
@@ -101,6 +104,19 @@ impl State {
                 let (announced, mail) = self.release_and_notify(resource, token, now);
                 return (Ok(Answer::Announced(announced)), mail);
             }
+            Command::AcquireAll(resources, token, ttl) => {
+                Answer::Vote(store.acquire_all(resources, token, *ttl, now))
+            }
+            Command::ExtendAll(resources, token, ttl) => {
+                Answer::Vote(store.extend_all(resources, token, *ttl, now))
+            }
+            Command::ReleaseAll(resources, token) => {
+                Answer::Vote(store.release_all(resources, token, now).0)
+            }
+            Command::ReleaseAllAndNotify(resources, token) => {
+                let (announced, mail) = self.release_all_and_notify(resources, token, now);
+                return (Ok(Answer::Announced(announced)), mail);
+            }
             Command::Notify(resource) => return self.notify(resource),
             Command::List(prefix, from) => Answer::Page(store.list(prefix, from.as_ref(), now)),
             Command::Reset(resource) => {
@@ -134,6 +150,22 @@ impl State {
         let token = self.store.reset(resource, now);
         let told = token.as_ref().map(|token| self.board.post(resource, Some(token.fingerprint())));
         (token, told.map(|(_, mail)| mail).unwrap_or_default())
+    }
+
+    fn release_all_and_notify(
+        &mut self,
+        resources: &ResourceSet,
+        token: &Token,
+        now: ServerTime,
+    ) -> (Announced, Vec<Mail>) {
+        let (vote, released) = self.store.release_all(resources, token, now);
+        let (mut listeners, mut mail) = (0_u32, Vec::new());
+        for resource in released {
+            let (told, more) = self.board.post(resource, Some(token.fingerprint()));
+            listeners = listeners.saturating_add(told);
+            mail.extend(more);
+        }
+        (Announced { vote, listeners }, mail)
     }
 
     fn notify(&mut self, resource: &Resource) -> (Result<Answer, Unable>, Vec<Mail>) {
