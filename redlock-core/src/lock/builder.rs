@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Quorum, Random, Renewal, Retry, Runtime,
-    observe::Nobody,
+    observe::Onlookers,
 };
 
 /// Puts a [`Redlock`] together.
@@ -29,7 +29,7 @@ pub struct RedlockBuilder {
     settings: Settings,
     runtime: Option<Arc<dyn Runtime>>,
     random: Arc<dyn Random>,
-    observer: Arc<dyn Observer>,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 impl Redlock {
@@ -46,7 +46,7 @@ impl RedlockBuilder {
             settings: Settings::default(),
             runtime: None,
             random: Arc::new(OsRandom),
-            observer: Arc::new(Nobody),
+            observers: Vec::new(),
         }
     }
 
@@ -149,9 +149,10 @@ impl RedlockBuilder {
         self
     }
 
-    /// Who is told what happens around the locks; nobody, if nothing is said.
+    /// Who is told what happens around the locks; nobody, if nothing is said. Called again it adds
+    /// one more, and all are told, in the order in which they were given.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = observer;
+        self.observers.push(observer);
         self
     }
 
@@ -174,7 +175,7 @@ impl RedlockBuilder {
     /// [`ConfigError`] if there are no nodes, too many, two with one label, or settings that
     /// cannot go together.
     pub fn build(self) -> Result<Redlock, ConfigError> {
-        let Self { nodes, settings, runtime, random, observer } = self;
+        let Self { nodes, settings, runtime, random, observers } = self;
         let quorum = Quorum::of(nodes.len())?;
         let labels: Vec<Arc<str>> = nodes.iter().map(|node| Arc::from(node.label())).collect();
         for (place, label) in labels.iter().enumerate() {
@@ -185,8 +186,8 @@ impl RedlockBuilder {
         settings.check(settings.wishes)?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         let reaper = Reaper::new(Arc::clone(&runtime));
-        let (pulse, hearing) =
-            (Arc::<Pulse>::default(), Arc::new(Hearing::new(&nodes, &runtime, &random, observer)));
+        let (pulse, onlookers) = (Arc::<Pulse>::default(), Onlookers::new(observers));
+        let hearing = Arc::new(Hearing::new(&nodes, &runtime, &random, &onlookers));
         let queues = Queues::new(
             settings.handovers,
             Arc::clone(&pulse),
@@ -207,6 +208,7 @@ impl RedlockBuilder {
             pulse,
             fences: Fences::default(),
             hearing,
+            onlookers,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         };

@@ -14,6 +14,7 @@ use super::{
     error::Error,
     guard::Guard,
     persist::Persistence,
+    quest::Quest,
     queue::Turn,
     settings::{Terms, Wishes},
     shared::Shared,
@@ -111,7 +112,9 @@ impl Lock {
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
         let terms = self.terms()?;
         let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
-        attempt::acquire(&self.shared, &terms, None, turn).await
+        let seeking = terms.quest.begin();
+        let done = attempt::acquire(&self.shared, &terms, None, turn).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     /// Tries by the [`retry`](Self::retry) policy, or for as long as [`wait`](Self::wait) says.
@@ -194,7 +197,9 @@ impl Lock {
     }
 
     pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
-        let terms = self.shared.settings.terms(self.resource.clone()?, self.wishes)?;
+        let mut terms = self.shared.settings.terms(self.resource.clone()?, self.wishes)?;
+        let Shared { onlookers, runtime, .. } = &*self.shared;
+        terms.quest = Quest::new(onlookers, runtime, &terms.resource);
         self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
@@ -209,7 +214,9 @@ impl Lock {
     async fn acquire_by(&self, patience: Option<Duration>) -> Result<Guard, Error> {
         let terms = self.terms()?;
         let once = |deadline, turn| attempt::acquire(&self.shared, &terms, deadline, turn);
-        self.persistence(&terms, patience).persist(once, || pending().boxed()).await
+        let seeking = terms.quest.begin();
+        let done = self.persistence(&terms, patience).persist(once, || pending().boxed()).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     /// How this lock's settings want attempts to be made.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     NodeError, Vote,
+    observe::Freed,
     proto::{Ballot, Moment, NodeSet, ReleaseOutcome, Tally},
 };
 
@@ -166,6 +167,11 @@ impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
         };
         if let Some(turn) = self.turn.take() {
             turn.told(self.listeners);
+        }
+        if self.shared.onlookers.are_there() {
+            let Claim { resource, token } = &*self.claim;
+            let event = Freed { resource, token: token.fingerprint(), outcome, tally: &self.tally };
+            self.shared.onlookers.tell(|observer| observer.freed(&event));
         }
         outcome
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::quest::Quest;
 use crate::{
     ConfigError, Drift, Renewal, Resource, Retry, Ttl,
     proto::{Schedule, Timing},
@@ -41,6 +42,8 @@ pub(super) struct Terms {
     pub(super) schedule: Option<Schedule>,
     pub(super) hold_at_least: Duration,
     pub(super) fencing: bool,
+    /// The call that makes the attempt, for those who look on.
+    pub(super) quest: Quest,
 }
 
 impl Settings {
@@ -53,7 +56,8 @@ impl Settings {
     pub(super) fn terms(&self, resource: Resource, wishes: Wishes) -> Result<Terms, ConfigError> {
         let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
         let Wishes { hold_at_least, fencing, .. } = wishes;
-        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing })
+        let quest = Quest::default();
+        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing, quest })
     }
 
     pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {

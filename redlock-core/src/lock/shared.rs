@@ -14,7 +14,7 @@ use super::{
 use crate::proto::mutant::{self, Mutant};
 use crate::{
     ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
-    Token, Ttl, random::chance,
+    Token, Ttl, observe::Onlookers, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     pub(super) fences: Fences,
     pub(super) hearing: Arc<Hearing>,
+    pub(super) onlookers: Onlookers,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
