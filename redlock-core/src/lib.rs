@@ -17,7 +17,11 @@ pub use node::{
     Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page, Sets,
     Survey,
 };
-pub use observe::{Observer, Warning};
+pub use observe::{
+    Acquired, Adopted, AttemptOutcome, Attempted, Contended, Extended, ExtendedBy, Freed, GaveUp,
+    GaveUpReason, HandedOn, Healed, Lost, NodeFailed, NotExtended, Observer, Released, Waited,
+    Waiting, Warning,
+};
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
     Fingerprint, Inspection, Lease, LossReason, Moment, Notice, Owner, Quorum, Refusal,

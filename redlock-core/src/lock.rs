@@ -6,6 +6,7 @@
 //! [`Reaper`](reaper::Reaper) of its `Redlock`, which finishes and undoes it.
 
 mod aftermath;
+mod alarm;
 mod attempt;
 mod backlog;
 mod builder;
@@ -24,8 +25,10 @@ mod listing;
 mod loss;
 mod persist;
 mod pulse;
+mod quest;
 mod queue;
 mod reaper;
+mod record;
 mod redlock;
 mod reentrant;
 mod release;

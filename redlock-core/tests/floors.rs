@@ -43,11 +43,36 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The items of a list in braces, without what is in the braces inside of it.
+fn listed(list: &str) -> Vec<&str> {
+    let (mut depth, mut items, mut from) = (0, Vec::new(), 1);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',') {
+            items.push(list[from..at].trim());
+            from = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    items.retain(|item| !item.is_empty());
+    items
+}
+
 fn violations(floor: Floor, text: &str) -> Vec<String> {
     let code = code(text);
-    let paths = code.match_indices("crate::").map(|(at, _)| {
+    let paths = code.match_indices("crate::").flat_map(|(at, _)| {
         let path = &code[at + "crate::".len()..];
-        path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+        let paths = if path.starts_with('{') { listed(path) } else { vec![path] };
+        let module = |path: &str| -> String {
+            path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        };
+        paths.into_iter().map(module).collect::<Vec<_>>()
     });
     let allowed = |path: &str| match floor {
         Floor::Proto | Floor::Port => path == "proto",
@@ -118,6 +143,11 @@ fn an_import_that_points_up_is_found() {
     assert_eq!(violations(Floor::Port, "use crate::Redlock;").len(), 1);
     assert_eq!(violations(Floor::Observe, "use crate::lock::Report;").len(), 1);
     assert!(violations(Floor::Observe, "use crate::node::NodeError;").is_empty());
+    let listed = "use crate::{\n    node::{A, B},\n    proto::{C, lock::D},\n};";
+    assert!(violations(Floor::Observe, listed).is_empty());
+    assert_eq!(violations(Floor::Port, listed).len(), 1);
+    let listed = "use crate::{Guard, lock::{A, B}, proto::C, runtime};\nuse crate::proto::{D, E};";
+    assert_eq!(violations(Floor::Observe, listed).len(), 3);
     assert!(violations(Floor::Lock, bad).is_empty());
     assert!(violations(Floor::Port, "use crate::proto::Moment; // crate::lock").is_empty());
 }

@@ -7,6 +7,7 @@ use futures::{
 };
 
 use super::{
+    alarm::Alarm,
     calls::{Answer, Ask, Claim, Timer, call},
     shared::Shared,
 };
@@ -100,7 +101,8 @@ async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Mom
     loop {
         let full = shared.backlog.is_full(place);
         let give_up = if full { shared.soon().min(undo.give_up()) } else { undo.give_up() };
-        let release = call(node, place, &claim, release);
+        let alarm = Alarm::set(&shared, claim.resources.first(), place);
+        let release = call(node, place, &claim, release, alarm);
         let give_up = Timer::new(&shared, give_up);
         let Either::Left((answer, _)) = select(std::pin::pin!(release), give_up).await else {
             return;

@@ -17,6 +17,7 @@ use super::{
     error::Error,
     guard::Guard,
     hold::Hold,
+    quest::Try,
     queue::Turn,
     report::{Action, Report},
     settings::Terms,
@@ -64,6 +65,7 @@ pub(super) async fn acquire(
         Ok(guard) => guard.of_distinct_servers().await?.fenced_after(before).await,
         Err(verdict) => {
             pursuit.remember_counters(pursuit.attempt.tally().largest_counter());
+            pursuit.told.failed(&pursuit.claim.token, &pursuit.attempt, verdict);
             let error = pursuit.error(verdict);
             pursuit.clean_up(deadline, terms.node_timeout).await;
             Err(error)
@@ -136,6 +138,8 @@ struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
     turn: Option<Turn>,
     /// What it was numbered before, if it is had already.
     fence: Option<Fence>,
+    /// What is told of it.
+    told: Try,
 }
 
 fn pursue(
@@ -163,6 +167,7 @@ fn pursue(
         raises: None,
         turn: None,
         fence: None,
+        told: terms.quest.attempt(),
     }
 }
 
@@ -287,6 +292,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         }
         let (outstanding, give_up) = (tenure.outstanding(), tenure.forgotten());
         let started = self.attempt.started();
+        self.told.granted(&self.claim.token, &self.attempt);
         let turn = self.turn.take();
         let hold = Hold::begin(&self.shared, &self.claim, tenure, &self.terms, started, turn);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
@@ -401,6 +407,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Drop for Pursuit<F> {
         }
         let release = self.abandon();
         self.undo_in_background(release);
+        self.told.cancelled(&self.claim.token, &self.attempt);
     }
 }
 

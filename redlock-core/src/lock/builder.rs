@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Owner, Quorum, Random, Renewal, Retry,
-    Runtime, node::KeyPrefix, observe::Nobody,
+    Runtime, node::KeyPrefix, observe::Onlookers,
 };
 
 /// Puts a [`Redlock`] together.
@@ -31,7 +31,7 @@ pub struct RedlockBuilder {
     settings: Settings,
     runtime: Option<Arc<dyn Runtime>>,
     random: Arc<dyn Random>,
-    observer: Arc<dyn Observer>,
+    observers: Vec<Arc<dyn Observer>>,
     owner: Result<Option<Owner>, ConfigError>,
     prefix: Result<Option<KeyPrefix>, ConfigError>,
 }
@@ -50,7 +50,7 @@ impl RedlockBuilder {
             settings: Settings::default(),
             runtime: None,
             random: Arc::new(OsRandom),
-            observer: Arc::new(Nobody),
+            observers: Vec::new(),
             owner: Ok(None),
             prefix: Ok(None),
         }
@@ -185,9 +185,10 @@ impl RedlockBuilder {
         self
     }
 
-    /// Who is told what happens around the locks; nobody, if nothing is said.
+    /// Who is told what happens around the locks; nobody, if nothing is said. Called again it adds
+    /// one more, and all are told, in the order in which they were given.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = observer;
+        self.observers.push(observer);
         self
     }
 
@@ -210,7 +211,7 @@ impl RedlockBuilder {
     /// [`ConfigError`] if there are no nodes, too many, two with one label, or settings that
     /// cannot go together.
     pub fn build(self) -> Result<Redlock, ConfigError> {
-        let Self { nodes, settings, runtime, random, observer, owner, prefix } = self;
+        let Self { nodes, settings, runtime, random, observers, owner, prefix } = self;
         let (quorum, owner, prefix) = (Quorum::of(nodes.len())?, owner?, prefix?);
         let nodes = match &prefix {
             None => nodes,
@@ -225,8 +226,8 @@ impl RedlockBuilder {
         settings.check(settings.wishes)?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         let reaper = Reaper::new(Arc::clone(&runtime));
-        let (pulse, hearing) =
-            (Arc::<Pulse>::default(), Arc::new(Hearing::new(&nodes, &runtime, &random, observer)));
+        let (pulse, onlookers) = (Arc::<Pulse>::default(), Onlookers::new(observers));
+        let hearing = Arc::new(Hearing::new(&nodes, &runtime, &random, &onlookers));
         let queues = Queues::new(
             settings.handovers,
             Arc::clone(&pulse),
@@ -249,6 +250,7 @@ impl RedlockBuilder {
             pulse,
             fences: Fences::default(),
             hearing,
+            onlookers,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         };

@@ -1,14 +1,14 @@
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::shared::Shared;
+use super::{alarm::Alarm, shared::Shared};
 use crate::{
     Announced, Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, ResourceSet, Token, Ttl,
     Vote,
@@ -80,8 +80,10 @@ pub(super) fn ask(
     what: Ask,
     deadline: Moment,
 ) -> Calls<impl Future<Output = Answer> + Send + 'static + use<>> {
-    let in_flight =
-        nodes.iter().filter_map(|node| Some(call(shared.nodes.get(node)?, node, claim, what)));
+    let in_flight = nodes.iter().filter_map(|node| {
+        let alarm = Alarm::set(shared, claim.resources.first(), node);
+        Some(call(shared.nodes.get(node)?, node, claim, what, alarm))
+    });
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
 }
 
@@ -96,7 +98,8 @@ pub(super) fn ask_boxed(
     let calls = Calls { in_flight: FuturesUnordered::new(), timer: Timer::new(shared, deadline) };
     for node in nodes.iter() {
         if let Some(asked) = shared.nodes.get(node) {
-            calls.in_flight.push(call(asked, node, claim, what).boxed());
+            let alarm = Alarm::set(shared, claim.resources.first(), node);
+            calls.in_flight.push(call(asked, node, claim, what, alarm).boxed());
         }
     }
     calls
@@ -109,6 +112,7 @@ pub(super) fn call(
     place: usize,
     claim: &Arc<Claim>,
     what: Ask,
+    mut alarm: Alarm,
 ) -> impl Future<Output = Answer> + Send + 'static + use<> {
     let (node, claim) = (Arc::clone(node), Arc::clone(claim));
     async move {
@@ -136,9 +140,20 @@ pub(super) fn call(
             }
         };
         // Nothing of the node's is looked at after a panic but its label.
-        let result = AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| {
-            Err(NodeError::new(node.label(), FailureKind::Other).with_source("the node panicked"))
-        });
+        let result = {
+            let mut asked = pin!(AssertUnwindSafe(asked).catch_unwind());
+            let poll = |cx: &mut Context<'_>| {
+                let result = asked.as_mut().poll(cx).map(|result| {
+                    result.unwrap_or_else(|_| {
+                        let error = NodeError::new(node.label(), FailureKind::Other);
+                        Err(error.with_source("the node panicked"))
+                    })
+                });
+                alarm.see(&result, cx);
+                result
+            };
+            std::future::poll_fn(poll).await
+        };
         Answer { node: place, result, listeners }
     }
 }

@@ -12,8 +12,8 @@ use futures::{
 };
 
 use crate::{
-    FailureKind, LockNode, NodeError, Notice, Observer, Random, Resource, ResourceSet, Runtime,
-    Warning,
+    FailureKind, LockNode, NodeError, Notice, Random, Resource, ResourceSet, Runtime, Warning,
+    observe::Onlookers,
     proto::{Moment, NodeSet},
     random::chance,
 };
@@ -24,8 +24,8 @@ pub(super) struct Hearing {
     nodes: Vec<Arc<dyn LockNode>>,
     runtime: Arc<dyn Runtime>,
     random: Arc<dyn Random>,
-    observer: Arc<dyn Observer>,
-    /// The nodes about which the observer was warned.
+    onlookers: Onlookers,
+    /// The nodes about which they were warned.
     warned: Mutex<NodeSet>,
 }
 
@@ -64,10 +64,10 @@ impl Hearing {
         nodes: &[Arc<dyn LockNode>],
         runtime: &Arc<dyn Runtime>,
         random: &Arc<dyn Random>,
-        observer: Arc<dyn Observer>,
+        onlookers: &Onlookers,
     ) -> Self {
         let (nodes, runtime, random) = (nodes.to_vec(), Arc::clone(runtime), Arc::clone(random));
-        Self { nodes, runtime, random, observer, warned: Mutex::default() }
+        Self { nodes, runtime, random, onlookers: onlookers.clone(), warned: Mutex::default() }
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -95,6 +95,9 @@ impl Hearing {
 
     /// This node does not tell of releases, which is said once.
     fn warn(&self, place: usize, label: &str, error: Option<NodeError>) {
+        if !self.onlookers.are_there() {
+            return;
+        }
         let first = {
             let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
             let first = !warned.contains(place);
@@ -102,8 +105,8 @@ impl Hearing {
             first
         };
         if first {
-            let label = Arc::from(label);
-            self.observer.warned(&Warning::NoNotifications { label, error });
+            let warning = Warning::NoNotifications { label: Arc::from(label), error };
+            self.onlookers.tell(|observer| observer.warned(&warning));
         }
     }
 }

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use super::{report::Report, status::Status};
 use crate::{
-    ConfigError, Fence, NoRuntime, RandomError, Resource, ResourceSet,
+    ConfigError, Fence, GaveUpReason, NoRuntime, RandomError, Resource, ResourceSet,
     proto::{LossReason, Verdict},
 };
 
@@ -87,6 +87,22 @@ impl Error {
     /// Whether another attempt could end differently.
     pub(super) const fn is_worth_a_retry(&self) -> bool {
         matches!(self, Self::Contended(_) | Self::Unavailable(_) | Self::TooSlow(_))
+    }
+
+    /// What those who look on are told of it.
+    pub(super) fn why_given_up(&self) -> GaveUpReason {
+        match self {
+            Self::Contended(_) => GaveUpReason::Contended,
+            // No acquire ends with the second: it is what looking may come to.
+            Self::Unavailable(_) | Self::Undecided(_) => GaveUpReason::Unavailable,
+            Self::TooSlow(_) => GaveUpReason::TooSlow,
+            Self::Lost { .. } => GaveUpReason::Lost,
+            Self::TimedOut { last, .. } => last.why_given_up(),
+            Self::FenceRegression { .. } => GaveUpReason::FenceRegression,
+            Self::Config(_) | Self::NoRuntime(_) | Self::InsideRuntime | Self::Random(_) => {
+                GaveUpReason::Unusable
+            }
+        }
     }
 
     pub(super) fn from_verdict(verdict: Verdict, report: Report) -> Self {

@@ -69,6 +69,7 @@ pub(super) async fn extend(
                 if until > old_end {
                     hold.state().ttl = ttl;
                 }
+                hold.record.extended(&extension, || hold.state().extending, old_end, until);
                 heal(hold, &extension, calls.returned.gone());
                 calls.carried = Some(extension);
                 return Ok(());
@@ -84,7 +85,10 @@ pub(super) async fn extend(
                     Some(Ending::Lost(reason)) => {
                         Error::lost(resources, reason, Some(report(&calls.returned)))
                     }
-                    _ => Error::Unavailable(Box::new(report(extension.tally()))),
+                    _ => {
+                        hold.record.not_extended(&extension, || hold.state().extending, old_end);
+                        Error::Unavailable(Box::new(report(extension.tally())))
+                    }
                 });
             }
             ExtensionStep::Lost(loss) => {
@@ -130,7 +134,10 @@ fn heal(hold: &Arc<Hold>, extension: &Extension, gone: NodeSet) {
         lifetime: hold.timing.kept(lifetime),
     };
     let hold = Arc::clone(hold);
-    shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
+    shared.reaper.take(aftermath.settle(move |node, ballot| {
+        let fate = hold.late(node, ballot);
+        hold.record.healed(node, ballot, fate)
+    }));
 }
 
 /// Calls that are finished even if nobody waits for them: a node whose command was never sent would

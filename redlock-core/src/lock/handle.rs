@@ -14,6 +14,7 @@ use super::{
     error::Error,
     guard::Guard,
     persist::Persistence,
+    quest::Quest,
     queue::Turn,
     settings::{Proof, Terms, Wishes},
     shared::Shared,
@@ -126,7 +127,9 @@ impl Lock {
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
         let terms = self.terms()?;
         let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
-        attempt::acquire(&self.shared, &terms, None, turn).await
+        let seeking = terms.quest.begin();
+        let done = attempt::acquire(&self.shared, &terms, None, turn).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     /// Tries once, with this very token: one that something else knows or has to know, made by
@@ -150,7 +153,9 @@ impl Lock {
     pub async fn try_acquire_as(&self, token: Token) -> Result<Guard, Error> {
         let terms = Terms { proof: Proof::Given(token), ..self.terms()? };
         let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
-        attempt::acquire(&self.shared, &terms, None, turn).await
+        let seeking = terms.quest.begin();
+        let done = attempt::acquire(&self.shared, &terms, None, turn).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     /// Tries by the [`retry`](Self::retry) policy, or for as long as [`wait`](Self::wait) says.
@@ -233,12 +238,14 @@ impl Lock {
     }
 
     pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
-        let terms = self.shared.settings.terms(self.resources.clone()?, self.wishes)?;
-        let terms = Terms { proof: Proof::Fresh(self.owner.clone()?), ..terms };
+        let mut terms = self.shared.settings.terms(self.resources.clone()?, self.wishes)?;
+        terms.proof = Proof::Fresh(self.owner.clone()?);
         self.shared.together(&terms.resources)?;
         if terms.fencing && terms.resources.only().is_none() {
             return Err(ConfigError::FencedSet { resources: terms.resources.len() });
         }
+        let Shared { onlookers, runtime, .. } = &*self.shared;
+        terms.quest = Quest::new(onlookers, runtime, terms.resources.first());
         self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
@@ -253,7 +260,9 @@ impl Lock {
     async fn acquire_by(&self, patience: Option<Duration>) -> Result<Guard, Error> {
         let terms = self.terms()?;
         let once = |deadline, turn| attempt::acquire(&self.shared, &terms, deadline, turn);
-        self.persistence(&terms, patience).persist(once, || pending().boxed()).await
+        let seeking = terms.quest.begin();
+        let done = self.persistence(&terms, patience).persist(once, || pending().boxed()).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     /// How this lock's settings want attempts to be made.

@@ -12,6 +12,7 @@ use super::{
     calls::Claim,
     keeper::{Kept, Place},
     queue::{Turn, Watched},
+    record::Record,
     release::{Asked, release_fully},
     settings::Terms,
     shared::Shared,
@@ -40,6 +41,8 @@ pub(super) struct Hold {
     lead: Duration,
     /// Where the keeper has it.
     pub(super) place: Place,
+    /// What is told of it.
+    pub(super) record: Record,
     state: Mutex<State>,
 }
 
@@ -81,6 +84,7 @@ impl Hold {
             keep_until: started.after(hold_at_least),
             lead: lead(timing.validity(ttl)),
             place: Place::default(),
+            record: Record::begin(shared, claim, &tenure, terms),
             state: Mutex::new(State {
                 tenure,
                 ttl,
@@ -90,7 +94,7 @@ impl Hold {
                 turn: turn.clone(),
             }),
         });
-        if schedule.is_some() {
+        if schedule.is_some() || hold.record.is_kept() {
             hold.keep();
         }
         if let Some(turn) = turn {
@@ -246,9 +250,11 @@ impl Hold {
     /// nobody knows what a waker does.
     fn close(&self, mut state: MutexGuard<'_, State>) {
         let signal = mem::take(&mut state.signal);
+        let (ending, until) = (state.tenure.ending(), state.tenure.until());
         drop(state);
         self.shared.keeper.forget(&self.place);
         drop(signal);
+        self.record.ended(ending, until);
     }
 }
 

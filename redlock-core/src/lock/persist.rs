@@ -81,6 +81,7 @@ impl Persistence<'_> {
         let turn = match Turn::enter(&shared.queues, &terms.resources) {
             Entered::Now(turn) => turn,
             Entered::Behind(mut queued) => loop {
+                terms.quest.waits();
                 let now = shared.now();
                 if next.is_none_or(|next| next <= now) {
                     next = match pace.last_start() {
@@ -135,6 +136,7 @@ impl Persistence<'_> {
         // is reason for an attempt that does not count.
         let mut poll = next.filter(|next| deadline.is_none() && *next > now);
         if others_first > now {
+            terms.quest.waits();
             // Who goes by the policy steps back for one of its pauses at the most.
             let latest = pace.last_start().unwrap_or_else(|| {
                 poll = poll.or_else(|| pace.next(now, shared.chance()));
@@ -152,6 +154,7 @@ impl Persistence<'_> {
                 Error::Contended(_) => None,
                 failure => Some(Arc::new(failure.clone())),
             });
+            terms.quest.waits();
             if !contender.wait(&error, &mut pace).await {
                 return Err(error);
             }

@@ -98,7 +98,8 @@ impl Reentrant {
     pub async fn try_acquire(&self) -> Result<ReentrantGuard, Error> {
         let terms = self.lock.terms()?;
         let turn = Turn::enter_alone(&self.lock.shared().queues, &terms.resources);
-        self.once(&terms, None, turn).await
+        let seeking = terms.quest.begin();
+        seeking.end(self.once(&terms, None, turn).await, Error::why_given_up)
     }
 
     /// One more guard if the owner has the lock; tries as [`Lock::acquire`] does if he has not.
@@ -131,12 +132,15 @@ impl Reentrant {
 
     async fn acquire_by(&self, patience: Option<Duration>) -> Result<ReentrantGuard, Error> {
         let terms = self.lock.terms()?;
+        let seeking = terms.quest.begin();
         if let Some(held) = self.held() {
-            held.guard.check()?;
-            return Ok(ReentrantGuard { held });
+            return seeking
+                .end(held.guard.check().map(|()| ReentrantGuard { held }), Error::why_given_up);
         }
         let once = |deadline, turn| self.once(&terms, deadline, turn);
-        self.lock.persistence(&terms, patience).persist(once, || self.until_begun()).await
+        let persistence = self.lock.persistence(&terms, patience);
+        let done = persistence.persist(once, || self.until_begun()).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     fn held(&self) -> Option<Arc<Held>> {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     NodeError, Vote,
+    observe::Freed,
     proto::{Ballot, Moment, NodeSet, ReleaseOutcome, Tally},
 };
 
@@ -167,6 +168,12 @@ impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
         };
         if let Some(turn) = self.turn.take() {
             turn.told(self.listeners);
+        }
+        if self.shared.onlookers.are_there() {
+            let Claim { resources, token } = &*self.claim;
+            let (resource, token) = (resources.first(), token.fingerprint());
+            let event = Freed { resource, token, outcome, tally: &self.tally };
+            self.shared.onlookers.tell(|observer| observer.freed(&event));
         }
         outcome
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::quest::Quest;
 use crate::{
     ConfigError, Drift, Owner, Renewal, ResourceSet, Retry, Token, Ttl,
     proto::{Schedule, Timing},
@@ -42,6 +43,8 @@ pub(super) struct Terms {
     pub(super) hold_at_least: Duration,
     pub(super) fencing: bool,
     pub(super) proof: Proof,
+    /// The call that makes the attempt, for those who look on.
+    pub(super) quest: Quest,
 }
 
 /// Where the token of an attempt comes from.
@@ -67,8 +70,18 @@ impl Settings {
     ) -> Result<Terms, ConfigError> {
         let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
         let Wishes { hold_at_least, fencing, .. } = wishes;
-        let proof = Proof::Fresh(None);
-        Ok(Terms { resources, ttl, timing, node_timeout, schedule, hold_at_least, fencing, proof })
+        let (proof, quest) = (Proof::Fresh(None), Quest::default());
+        Ok(Terms {
+            resources,
+            ttl,
+            timing,
+            node_timeout,
+            schedule,
+            hold_at_least,
+            fencing,
+            proof,
+            quest,
+        })
     }
 
     pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {

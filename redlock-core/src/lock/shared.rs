@@ -14,7 +14,7 @@ use super::{
 use crate::proto::mutant::{self, Mutant};
 use crate::{
     ConfigError, Identity, LockNode, Moment, NoRuntime, Owner, Quorum, Random, RandomError,
-    ResourceSet, Runtime, Token, Ttl, node::KeyPrefix, random::chance,
+    ResourceSet, Runtime, Token, Ttl, node::KeyPrefix, observe::Onlookers, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -36,6 +36,7 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     pub(super) fences: Fences,
     pub(super) hearing: Arc<Hearing>,
+    pub(super) onlookers: Onlookers,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
