@@ -15,7 +15,7 @@ pub use lock::{
 };
 pub use node::{
     Announced, Fencing, Held, Identity, Inspection, LockNode, NodeError, Notifications, Sets,
-    Survey,
+    Survey, Witness,
 };
 pub use observe::{Observer, Warning};
 pub use proto::{

@@ -31,6 +31,7 @@ mod report;
 mod settings;
 mod shared;
 mod signal;
+mod watch;
 
 pub use builder::RedlockBuilder;
 pub use error::Error;

@@ -4,6 +4,7 @@ mod fencing;
 mod notifications;
 mod sets;
 mod survey;
+mod witness;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ pub use self::{
     notifications::{Announced, Notifications},
     sets::Sets,
     survey::{Held, Survey},
+    witness::Witness,
 };
 use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 
@@ -52,7 +54,7 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///
 /// use redlock_core::{
 ///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
-///     Ttl, Vote, async_trait,
+///     Ttl, Vote, Witness, async_trait,
 /// };
 ///
 /// /// Keeps locks for ever: enough to show the shape.
@@ -82,6 +84,10 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///     }
 ///
 ///     fn survey(&self) -> Option<&dyn Survey> {
+///         None
+///     }
+///
+///     fn witness(&self) -> Option<&dyn Witness> {
 ///         None
 ///     }
 ///
@@ -154,6 +160,11 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     ///
     /// Without that, both are an error, for this node alone.
     fn survey(&self) -> Option<&dyn Survey>;
+
+    /// The node as one that tells what it has noticed of its store, if it looks.
+    ///
+    /// Without that, nobody is warned of a store that forgets.
+    fn witness(&self) -> Option<&dyn Witness>;
 
     /// Takes the resource for this token if it is free or already this token's.
     ///

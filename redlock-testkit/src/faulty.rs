@@ -15,7 +15,7 @@ use futures::{
 };
 use redlock_core::{
     Announced, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notice, Notifications, Resource, Runtime, Sets, Survey, Token, Ttl, Vote,
+    Notice, Notifications, Resource, Runtime, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 use self::fault::Plan;
@@ -179,6 +179,10 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.inner.witness()
     }
 
     async fn acquire(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Resource, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 mockall::mock! {
@@ -114,6 +114,10 @@ impl LockNode for MockLockNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 

@@ -1,8 +1,9 @@
 //! The port of whatever is asked in [`Command`](crate::command::Command)s.
 
 /// Implements [`LockNode`](redlock_core::LockNode),
-/// [`Notifications`](redlock_core::Notifications) and [`Fencing`](redlock_core::Fencing) for a way to a
-/// [`MemoryNode`](crate::MemoryNode), which must have three methods:
+/// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing) and
+/// [`Witness`](redlock_core::Witness) for a way to a [`MemoryNode`](crate::MemoryNode), which must
+/// have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
 /// * `async call(&self, Command) -> Result<Answer, NodeError>`: how to go there;
@@ -38,6 +39,10 @@ macro_rules! asked_in_commands {
 
             fn survey(&self) -> Option<&dyn redlock_core::Survey> {
                 None
+            }
+
+            fn witness(&self) -> Option<&dyn redlock_core::Witness> {
+                Some(self)
             }
 
             async fn acquire(
@@ -110,6 +115,13 @@ macro_rules! asked_in_commands {
                 let command = Command::Subscribe(resource.clone(), inbox.subscriber());
                 self.call(command).await?;
                 Ok(Box::pin(inbox))
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        impl redlock_core::Witness for $node {
+            fn remembers(&self) -> Option<std::time::Duration> {
+                self.memory().time_since_start()
             }
         }
 

@@ -19,3 +19,4 @@ mod running;
 mod support;
 mod turns;
 mod waiting;
+mod warnings;

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     backlog::Backlog, ears::Hearing, fences::Fences, keeper::Keeper, pulse::Pulse, queue::Queues,
-    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
+    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared, watch::Watch,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Quorum, Random, Renewal, Retry, Runtime,
@@ -185,6 +185,7 @@ impl RedlockBuilder {
         settings.check(settings.wishes)?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         let reaper = Reaper::new(Arc::clone(&runtime));
+        let watch = Watch::new(Arc::clone(&observer));
         let (pulse, hearing) =
             (Arc::<Pulse>::default(), Arc::new(Hearing::new(&nodes, &runtime, &random, observer)));
         let queues = Queues::new(
@@ -207,6 +208,7 @@ impl RedlockBuilder {
             pulse,
             fences: Fences::default(),
             hearing,
+            watch,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         };

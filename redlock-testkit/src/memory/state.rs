@@ -30,6 +30,9 @@ pub(super) struct State {
     pub(super) gate: Gate,
     /// Whether it can count holders.
     pub(super) counts: bool,
+    /// Whether it tells how long it has been running.
+    pub(super) frail: bool,
+    started: Moment,
     last: Option<Command>,
 }
 
@@ -61,6 +64,8 @@ impl State {
             calls: CallCounts::default(),
             gate: Gate::default(),
             counts: true,
+            frail: false,
+            started: now,
             last: None,
         }
     }
@@ -164,12 +169,17 @@ impl State {
         if self.health == Health::Down {
             self.health = Health::Up;
             self.starts += 1;
+            self.started = now;
             self.gate.restarted(self.clock.read(now));
         }
     }
 
     pub(super) const fn health(&self) -> Health {
         self.health
+    }
+
+    pub(super) const fn started(&self) -> Moment {
+        self.started
     }
 
     pub(super) const fn starts(&self) -> u64 {
