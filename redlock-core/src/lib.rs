@@ -15,7 +15,7 @@ pub use lock::{
 };
 pub use node::{
     Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page, Sets,
-    Survey,
+    Survey, Witness,
 };
 pub use observe::{
     Acquired, Adopted, AttemptOutcome, Attempted, Contended, Extended, ExtendedBy, Freed, GaveUp,

@@ -39,6 +39,7 @@ mod settings;
 mod shared;
 mod signal;
 mod status;
+mod watch;
 
 pub use builder::RedlockBuilder;
 pub use error::Error;

@@ -5,6 +5,7 @@ mod notifications;
 mod prefixed;
 mod sets;
 mod survey;
+mod witness;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ pub use self::{
     notifications::{Announced, Notifications},
     sets::Sets,
     survey::{Cursor, Held, Page, Survey},
+    witness::Witness,
 };
 use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, Ttl, Vote};
 
@@ -54,7 +56,7 @@ use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, 
 ///
 /// use redlock_core::{
 ///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
-///     Ttl, Vote, async_trait,
+///     Ttl, Vote, Witness, async_trait,
 /// };
 ///
 /// /// Keeps locks for ever: enough to show the shape.
@@ -84,6 +86,10 @@ use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, 
 ///     }
 ///
 ///     fn survey(&self) -> Option<&dyn Survey> {
+///         None
+///     }
+///
+///     fn witness(&self) -> Option<&dyn Witness> {
 ///         None
 ///     }
 ///
@@ -156,6 +162,11 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     ///
     /// Without that, both are an error, for this node alone.
     fn survey(&self) -> Option<&dyn Survey>;
+
+    /// The node as one that tells what it has noticed of its store, if it looks.
+    ///
+    /// Without that, nobody is warned of a store that forgets.
+    fn witness(&self) -> Option<&dyn Witness>;
 
     /// Takes the resource for this token if it is free or already this token's.
     ///

@@ -1,6 +1,6 @@
 //! What a node does when it is asked: [`LockNode`] for [`FredNode`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fred::{
@@ -10,7 +10,7 @@ use fred::{
 use futures::future;
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource,
-    ResourceSet, Sets, Survey, Token, Ttl, Vote,
+    ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
 
@@ -46,6 +46,10 @@ impl LockNode for FredNode {
         None
     }
 
+    fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
+    }
+
     async fn acquire(
         &self,
         resource: &Resource,
@@ -73,6 +77,12 @@ impl LockNode for FredNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         redlock_wire::inspect(&mut self.line(resource).await?, resource).await
+    }
+}
+
+impl Witness for FredNode {
+    fn remembers(&self) -> Option<Duration> {
+        self.link.config.voting.remembers()
     }
 }
 

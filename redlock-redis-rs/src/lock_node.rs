@@ -1,12 +1,12 @@
 //! What a node does when it is asked: [`LockNode`] for [`RedisNode`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
+    Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_wire::{Both, Command, Exchange, Reply, Trouble};
 
@@ -40,6 +40,10 @@ impl LockNode for RedisNode {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
     }
 
     async fn acquire(
@@ -94,6 +98,12 @@ impl Notifications for RedisNode {
             // Not asked: such a node tells nobody that it has notifications.
             None => Err(crate::error::deaf(&self.link.config.label)),
         }
+    }
+}
+
+impl Witness for RedisNode {
+    fn remembers(&self) -> Option<Duration> {
+        self.link.voting.remembers()
     }
 }
 

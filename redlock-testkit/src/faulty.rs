@@ -16,7 +16,7 @@ use futures::{
 use redlock_core::{
     Announced, Cursor, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode,
     NodeError, Notice, Notifications, Page, Resource, ResourceSet, Runtime, Sets, Survey, Token,
-    Ttl, Vote,
+    Ttl, Vote, Witness,
 };
 
 use self::fault::Plan;
@@ -180,6 +180,10 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
 
     fn survey(&self) -> Option<&dyn Survey> {
         self.inner.survey().map(|_| self as _)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.inner.witness()
     }
 
     async fn acquire(

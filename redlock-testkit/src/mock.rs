@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
+    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 mockall::mock! {
@@ -151,6 +151,10 @@ impl LockNode for MockLockNode {
 
     fn survey(&self) -> Option<&dyn Survey> {
         self.can_survey().then_some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        None
     }
 
     async fn acquire(

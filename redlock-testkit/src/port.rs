@@ -4,6 +4,8 @@
 /// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing) and
 /// [`Sets`](redlock_core::Sets) and [`Survey`](redlock_core::Survey) for a way to a
 /// [`MemoryNode`](crate::MemoryNode), which must have three methods:
+/// [`Witness`](redlock_core::Witness) for a way to a [`MemoryNode`](crate::MemoryNode), which must
+/// have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
 /// * `async call(&self, Command) -> Result<Answer, NodeError>`: how to go there;
@@ -39,6 +41,10 @@ macro_rules! asked_in_commands {
             }
 
             fn survey(&self) -> Option<&dyn redlock_core::Survey> {
+                Some(self)
+            }
+
+            fn witness(&self) -> Option<&dyn redlock_core::Witness> {
                 Some(self)
             }
 
@@ -112,6 +118,13 @@ macro_rules! asked_in_commands {
                 let command = Command::Subscribe(resource.clone(), inbox.subscriber());
                 self.call(command).await?;
                 Ok(Box::pin(inbox))
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        impl redlock_core::Witness for $node {
+            fn remembers(&self) -> Option<std::time::Duration> {
+                self.memory().time_since_start()
             }
         }
 

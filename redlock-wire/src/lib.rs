@@ -12,7 +12,7 @@
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
 //! * [`failure`]: what an error of the server means for a lock.
-//! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
+//! * [`Introduction`]: who the server is, and what it tells of itself; [`Unfit`]: why it must not vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod ask;
@@ -27,9 +27,11 @@ mod exchange;
 mod failure;
 mod fitness;
 mod identity;
+mod introduction;
 mod mailbox;
 mod python_lock;
 mod quarantine;
+mod record;
 mod script;
 mod server_url;
 mod sets;
@@ -46,7 +48,7 @@ pub use self::{
     exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
-    identity::run_id,
+    introduction::Introduction,
     python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},

@@ -21,3 +21,4 @@ mod support;
 mod surveying;
 mod turns;
 mod waiting;
+mod warnings;

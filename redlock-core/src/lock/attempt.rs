@@ -24,7 +24,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    Fence, Lease, NodeError,
+    Fence, Lease, NodeError, Vote,
     proto::{
         Attempt, LossReason, Moment, NodeSet, Obstacle, Progress, Tenure, Verdict,
         mutant::{self, Mutant},
@@ -268,6 +268,11 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
 
     fn enter(&mut self, answer: Answer, now: Moment) -> Progress {
         let progress = self.attempt.answered(answer.node, answer.ballot(), now);
+        if let (Ask::Acquire(_) | Ask::AcquireCounted(..), Ok(Vote::Granted { .. })) =
+            (self.what, &answer.result)
+        {
+            self.shared.granted(answer.node, self.terms.ttl);
+        }
         if let Err(error) = answer.result {
             self.errors.push((answer.node, error));
         }

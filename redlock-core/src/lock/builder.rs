@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     backlog::Backlog, ears::Hearing, fences::Fences, keeper::Keeper, pulse::Pulse, queue::Queues,
-    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
+    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared, watch::Watch,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Owner, Quorum, Random, Renewal, Retry,
@@ -228,6 +228,7 @@ impl RedlockBuilder {
         let reaper = Reaper::new(Arc::clone(&runtime));
         let (pulse, onlookers) = (Arc::<Pulse>::default(), Onlookers::new(observers));
         let hearing = Arc::new(Hearing::new(&nodes, &runtime, &random, &onlookers));
+        let watch = Watch::new(onlookers.clone());
         let queues = Queues::new(
             settings.handovers,
             Arc::clone(&pulse),
@@ -251,6 +252,7 @@ impl RedlockBuilder {
             fences: Fences::default(),
             hearing,
             onlookers,
+            watch,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         };

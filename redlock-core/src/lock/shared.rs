@@ -9,6 +9,7 @@ use super::{
     queue::Queues,
     reaper::Reaper,
     settings::{Proof, Settings, Terms, Wishes},
+    watch::Watch,
 };
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) fences: Fences,
     pub(super) hearing: Arc<Hearing>,
     pub(super) onlookers: Onlookers,
+    pub(super) watch: Watch,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
@@ -114,6 +116,13 @@ impl Shared {
     /// Until when a node is waited for whose backlog is full.
     pub(super) fn soon(&self) -> Moment {
         self.now().after(self.longest_node_timeout().max(Backlog::PATIENCE))
+    }
+
+    /// This node has granted a lock of this ttl.
+    pub(super) fn granted(&self, place: usize, ttl: Ttl) {
+        if let Some(node) = self.nodes.get(place) {
+            self.watch.granted(place, &**node, ttl);
+        }
     }
 
     /// Two nodes that have turned out to be one server, which would have two votes (R10).

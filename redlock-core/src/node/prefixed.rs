@@ -5,7 +5,7 @@ use futures::stream::BoxStream;
 
 use super::{
     Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page, Sets,
-    Survey,
+    Survey, Witness,
 };
 use crate::proto::{
     ConfigError, Delivery, FailureKind, Fence, Inspection, Notice, Resource, ResourceSet, Token,
@@ -99,6 +99,10 @@ impl LockNode for Prefixed {
 
     fn survey(&self) -> Option<&dyn Survey> {
         self.node.survey().map(|_| self as _)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.node.witness()
     }
 
     async fn acquire(

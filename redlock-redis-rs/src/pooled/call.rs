@@ -1,12 +1,12 @@
 //! What a node does when it is asked: [`LockNode`] for [`PooledNode`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
     Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
+    Notifications, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -47,6 +47,10 @@ impl LockNode for PooledNode {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
     }
 
     async fn acquire(
@@ -104,6 +108,12 @@ impl Notifications for PooledNode {
             // Not asked: such a node tells nobody that it has notifications.
             None => Err(error::deaf(&self.lanes.config.label)),
         }
+    }
+}
+
+impl Witness for PooledNode {
+    fn remembers(&self) -> Option<Duration> {
+        self.lanes.voting.remembers()
     }
 }
 

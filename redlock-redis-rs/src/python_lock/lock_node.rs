@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use redlock_core::{
     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
-    Token, Ttl, Vote,
+    Token, Ttl, Vote, Witness,
 };
 
 use super::PythonLockNode;
@@ -33,6 +33,10 @@ impl LockNode for PythonLockNode {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.server.witness()
     }
 
     async fn acquire(

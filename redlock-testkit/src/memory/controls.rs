@@ -106,6 +106,14 @@ impl MemoryNode {
         self.state().gate.set(policy);
     }
 
+    /// From now on the node is one of a server that writes nothing to its disk, and tells for how
+    /// long it [remembers](redlock_core::Witness::remembers): since its last start. Whether it does
+    /// lose anything by a restart is another question: see
+    /// [`crash_and_forget`](Self::crash_and_forget). In quarantine mode it says nothing of the kind.
+    pub fn tell_of_restarts(&self) {
+        self.state().frail = true;
+    }
+
     /// The server stops answering, as by `SIGSTOP`, but its machine still accepts requests.
     ///
     /// They wait until it [resumes](Self::resume), and are then carried out in the order of their

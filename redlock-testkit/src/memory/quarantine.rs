@@ -20,6 +20,11 @@ impl Gate {
         self.policy = policy;
     }
 
+    /// Whether a restart keeps it from voting.
+    pub(super) fn is_on(&self) -> bool {
+        self.policy != RestartPolicy::Trust
+    }
+
     pub(super) const fn restarted(&mut self, now: ServerTime) {
         self.restarted = Some(now);
     }

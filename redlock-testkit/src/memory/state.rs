@@ -32,6 +32,9 @@ pub(super) struct State {
     pub(super) counts: bool,
     /// Whether it can take several resources at once.
     pub(super) takes_sets: bool,
+    /// Whether it tells how long it has been running.
+    pub(super) frail: bool,
+    started: Moment,
     last: Option<Command>,
 }
 
@@ -64,6 +67,8 @@ impl State {
             gate: Gate::default(),
             counts: true,
             takes_sets: true,
+            frail: false,
+            started: now,
             last: None,
         }
     }
@@ -207,12 +212,17 @@ impl State {
         if self.health == Health::Down {
             self.health = Health::Up;
             self.starts += 1;
+            self.started = now;
             self.gate.restarted(self.clock.read(now));
         }
     }
 
     pub(super) const fn health(&self) -> Health {
         self.health
+    }
+
+    pub(super) const fn started(&self) -> Moment {
+        self.started
     }
 
     pub(super) const fn starts(&self) -> u64 {

@@ -11,7 +11,7 @@ use std::{
 
 use redlock_core::{
     FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Refusal,
-    Resource, Sets, Survey, Token, Ttl, Vote, async_trait,
+    Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 use redlock_testkit::MemoryNode;
 
@@ -160,6 +160,10 @@ impl LockNode for Node {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 
