@@ -11,6 +11,7 @@ mod endings;
 mod fencing;
 mod holding;
 mod listening;
+mod observing;
 mod queueing;
 mod races;
 mod reentrant;
