@@ -12,6 +12,9 @@ pub mod guarantees {}
 #[doc = include_str!("../docs/holding.md")]
 pub mod holding {}
 
+#[doc = include_str!("../docs/observing.md")]
+pub mod observing {}
+
 #[doc = include_str!("../docs/waiting.md")]
 pub mod waiting {}
 
@@ -37,6 +40,8 @@ pub use redlock_core::*;
 /// Nodes over the `fred` client.
 #[cfg(feature = "fred")]
 pub use redlock_fred as fred;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub use redlock_observe::*;
 /// Nodes over the `redis` crate.
 #[cfg(feature = "redis-rs")]
 pub use redlock_redis_rs as redis_rs;

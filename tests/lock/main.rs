@@ -12,6 +12,7 @@ mod fencing;
 mod holding;
 mod listening;
 mod naming;
+mod observing;
 mod queueing;
 mod races;
 mod reentrant;

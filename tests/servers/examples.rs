@@ -38,6 +38,8 @@ fn every_example_has_a_test_here() {
         "fenced_file.rs",
         "fenced_redis.rs",
         "fenced_sql.rs",
+        "metrics.rs",
+        "metrics_dashboard.json",
         "own_runtime.rs",
         "quickstart.rs",
     ];
@@ -75,6 +77,23 @@ fn quickstart_runs_on_servers() {
     let story = stdout(Command::new(example("quickstart")).args(urls).output().unwrap());
     // A node that the first client's request has yet to reach may still vote for the second.
     tells_the_whole_story(&story, 5, "could not acquire \"orders:42\": ");
+}
+
+#[test]
+fn metrics_shows_what_happened_as_text() {
+    let text = stdout(Command::new(example("metrics")).output().unwrap());
+    for line in [
+        "# TYPE redlock_held gauge",
+        "redlock_attempts_total{outcome=\"granted\",resource=\"order\"} 40",
+        "redlock_wait_seconds_bucket{resource=\"order\",le=\"+Inf\"} 40",
+        "redlock_held{resource=\"report\"} 1",
+        "redlock_waiters{resource=\"order\"} 0",
+        "redlock_failures_total{reason=\"contended\",resource=\"report\"} 1",
+        "redlock_node_failures_total{node=\"e\",kind=\"unreachable\"}",
+        "redlock_heals_total{node=\"e\"}",
+    ] {
+        assert!(text.lines().any(|shown| shown.starts_with(line)), "missing: {line}\n{text}");
+    }
 }
 
 /// Two processes with 64 tasks each.
