@@ -9,10 +9,10 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource,
-    ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
+    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
+    Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
-use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
+use redlock_wire::{Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -43,7 +43,7 @@ impl LockNode for FredNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
@@ -146,6 +146,22 @@ impl Sets for FredNode {
         let audience = Some(self.link.config.origin.audience());
         let mut line = self.line(resources.first()).await?;
         self.link.config.voting.release_all(&mut line, resources, token, audience).await
+    }
+}
+
+/// A cluster is reset, and not listed.
+#[async_trait]
+impl Survey for FredNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let audience = self.link.config.origin.audience();
+        // Of a pool always the same client: a cursor is its server's.
+        let mut line = self.line(self.link.config.voting.epoch()).await?;
+        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let audience = self.link.config.origin.audience();
+        redlock_wire::reset(&mut self.line(resource).await?, resource, audience).await
     }
 }
 

@@ -8,7 +8,8 @@ use std::{collections::HashSet, time::Duration};
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
 use futures::{StreamExt, future::join_all};
 use redlock_core::{
-    Delivery, FailureKind, Fence, Fencing, Inspection, LockNode, RestartPolicy, Vote,
+    Delivery, FailureKind, Fence, Fencing, Inspection, LockNode, Redlock, RestartPolicy, Survey,
+    Vote,
 };
 use redlock_redis_rs::{Durability, RedisNode};
 use redlock_testkit::server::{Cluster, Options, Server};
@@ -77,6 +78,37 @@ async fn what_a_cluster_cannot_promise_is_refused() {
         }
     }
     assert!(node(&cluster).restart_policy(quarantine).check().await.is_err());
+}
+
+#[tokio::test]
+async fn a_cluster_is_reset_and_not_listed() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    let mine = token("mine");
+    for name in (0..3).map(|place| resource(&name_on(&cluster, place))) {
+        node.acquire(&name, &mine, ttl(60_000)).await.unwrap();
+        assert_eq!(node.reset(&name).await.unwrap().as_ref(), Some(&mine));
+        assert_eq!(node.inspect(&name).await.unwrap(), Inspection::Free);
+    }
+    let error = node.list("", None).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Unsupported, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotSent);
+}
+
+#[tokio::test]
+async fn with_a_key_prefix_all_keys_of_a_resource_share_a_slot() {
+    let cluster = Cluster::start().unwrap();
+    for prefix in ["app:", "{app}:", "a}"] {
+        let builder = Redlock::builder().node(node(&cluster)).fencing(true).key_prefix(prefix);
+        let redlock = builder.node_timeout(Duration::from_secs(5)).ttl(Duration::from_secs(60));
+        let redlock = redlock.build().unwrap();
+        for name in ["r", "{r}", "a{r}b", "a}b", "{", "{}", "}{"] {
+            let guard = redlock.lock(name).acquire().await.unwrap();
+            assert!(guard.fencing_token().is_some(), "{prefix} {name}");
+            assert!(redlock.is_locked(name).await.unwrap());
+            assert!(guard.release().await.is_released());
+        }
+    }
 }
 
 #[tokio::test]

@@ -125,6 +125,23 @@ impl Script {
         sha1: "2d71dc2c0105a8a2e102d9a42d1437581ff74652",
     };
 
+    /// A page of `SCAN` over keys of the pattern `ARGV[1]` from the cursor `ARGV[2]`, `ARGV[3]` keys or
+    /// a few more: an array of the next cursor, and name, value and milliseconds of each that is a
+    /// string of at most `ARGV[4]` bytes and ends by itself, or, if `ARGV[5]` is 1, does not.
+    ///
+    /// Takes no key, because it is told which there are: not for clusters.
+    pub const LIST: Self =
+        Self { body: include_str!("list.lua"), sha1: "d2a7b36f2ed475130fc27ad023a7a50b3ce961e8" };
+
+    /// Deletes the key, whosever it is, tells the channel `ARGV[1]` as
+    /// [`RELEASE_AND_NOTIFY`](Self::RELEASE_AND_NOTIFY) does with the word `ARGV[2]` and, if it is
+    /// there, `ARGV[3]`, and answers with the value and the number of subscribers.
+    pub const RESET: Self =
+        Self { body: include_str!("reset.lua"), sha1: "87349720e603f48b2cda986c8754db9fc5f8be54" };
+
+    /// Those for who operates locks, sent when they are first needed.
+    pub const OPERATING: [Self; 2] = [Self::LIST, Self::RESET];
+
     /// Every script that a lock needs, to load when a connection is made. Those of
     /// [`COUNTING`](Self::COUNTING) and [`OF_SETS`](Self::OF_SETS) are sent when they are first
     /// needed.
@@ -160,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_digests_are_those_of_the_bodies() {
-        for script in Script::ALL.iter().chain(&Script::COUNTING).chain(&Script::OF_SETS) {
+        let scripts = [&Script::ALL[..], &Script::COUNTING, &Script::OF_SETS, &Script::OPERATING];
+        for script in scripts.into_iter().flatten() {
             let digest = sha1_smol::Sha1::from(script.body()).digest().to_string();
             assert_eq!(digest, script.sha1(), "{}", script.body());
         }
@@ -168,7 +186,8 @@ mod tests {
 
     #[test]
     fn no_script_has_a_shebang() {
-        for script in Script::ALL.iter().chain(&Script::COUNTING).chain(&Script::OF_SETS) {
+        let scripts = [&Script::ALL[..], &Script::COUNTING, &Script::OF_SETS, &Script::OPERATING];
+        for script in scripts.into_iter().flatten() {
             assert!(!script.body().starts_with("#!"));
         }
     }

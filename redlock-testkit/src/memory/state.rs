@@ -153,7 +153,7 @@ impl State {
 
     fn reset(&mut self, resource: &Resource, now: ServerTime) -> (Option<Token>, Vec<Mail>) {
         let token = self.store.reset(resource, now);
-        let told = token.as_ref().map(|token| self.board.post(resource, Some(token.fingerprint())));
+        let told = token.as_ref().map(|_| self.board.post(resource, None));
         (token, told.map(|(_, mail)| mail).unwrap_or_default())
     }
 
