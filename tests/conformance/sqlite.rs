@@ -94,6 +94,7 @@ redlock_testkit::conformance_tests! {
         notifications,
         fencing,
         quarantine,
+        sets,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,
         no_credentials_are_shown
