@@ -16,6 +16,7 @@ mod races;
 mod reentrant;
 mod renewing;
 mod running;
+mod sets;
 mod support;
 mod turns;
 mod waiting;
