@@ -18,6 +18,7 @@ mod races;
 mod reentrant;
 mod renewing;
 mod running;
+mod sets;
 mod support;
 mod surveying;
 mod turns;

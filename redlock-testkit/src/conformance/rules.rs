@@ -4,7 +4,7 @@ use futures::future::{self, BoxFuture, Either};
 
 use super::{
     Subject, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect, names,
-    notices, quarantine, release,
+    notices, quarantine, release, set_notices, sets,
     stage::{Stage, Stop},
     streams, survey,
 };
@@ -52,19 +52,18 @@ impl Rule {
     /// Whether this name in a list means this rule: its own, or that of an ability for all that ask
     /// a node which has it.
     pub(super) fn is_meant_by(self, listed: &str) -> bool {
-        let ability = match self.subject {
-            "notices" | "streams" => Some(NOTIFICATIONS),
-            "counting" => Some(FENCING),
-            "quarantine" => Some(QUARANTINE),
-            "survey" => Some(SURVEY),
-            _ => None,
+        let abilities: &[&str] = match (self.subject, self.name) {
+            ("notices" | "streams", _) => &[NOTIFICATIONS],
+            ("counting", _) => &[FENCING],
+            ("quarantine", _) => &[QUARANTINE],
+            ("sets", _) => &[SETS],
+            ("set_notices", _) => &[SETS, NOTIFICATIONS],
+            (_, "what_lies_beside_locks_is_not_listed") => &[SURVEY, FENCING],
+            (_, "a_reset_tells_who_has_subscribed") => &[SURVEY, NOTIFICATIONS],
+            ("survey", _) => &[SURVEY],
+            _ => &[],
         };
-        let besides = match self.name {
-            "what_lies_beside_locks_is_not_listed" => Some(FENCING),
-            "a_reset_tells_who_has_subscribed" => Some(NOTIFICATIONS),
-            _ => None,
-        };
-        listed == self.name || [ability, besides].contains(&Some(listed))
+        listed == self.name || abilities.contains(&listed)
     }
 }
 
@@ -272,6 +271,30 @@ macro_rules! conformance_rules {
                 "A node in quarantine grants nothing, and tells for how much longer.";
             what_outlives_a_quarantine_is_rejected in quarantine:
                 "A ttl beyond the longest that a quarantine is for is rejected.";
+            all_of_a_set_are_taken in sets:
+                "Who acquires several free resources has each of them, as if he had asked for it alone.";
+            a_set_is_taken_whole_or_not_at_all in sets:
+                "If one resource of a set is another's, that is told, and nothing is taken.";
+            a_set_that_is_taken_again_stays_as_it_is in sets:
+                "What of a set is the token's already keeps its end, and the rest is taken.";
+            extending_a_set_lengthens_all_of_it in sets:
+                "An extension of a set makes the lifetime of each at least the ttl, and shortens none.";
+            a_set_with_a_gap_is_not_extended in sets:
+                "A set of which one is gone, or another's, is not extended, and stays as it is.";
+            releasing_a_set_gives_up_what_is_its_own in sets:
+                "A release of a set frees what is the token's of it, and is granted if that is all.";
+            overlapping_sets_exclude_each_other in sets:
+                "Sets that overlap, and single resources, are never had by two at once.";
+            names_of_a_set_are_not_run_together in sets:
+                "Sets are the same only if their names are, one by one.";
+            the_release_of_a_set_tells_of_each in set_notices:
+                "An announced release of a set tells once of each that it frees; a plain one tells nobody.";
+            a_foreign_key_keeps_a_set_from_being_taken in sets:
+                "With something among them that no lock made, a set fails, and that is left alone.";
+            a_dropped_set_is_given_up_by_its_release in sets:
+                "What a dropped acquire of a set takes, a later release gives up.";
+            a_store_that_is_away_takes_no_sets in sets:
+                "A store that cannot be reached makes the calls of sets fail.";
         }
     };
 }
@@ -303,6 +326,9 @@ const SURVEY: &str = "survey";
 
 /// What a list says that a node lacks which cannot be in quarantine.
 const QUARANTINE: &str = "quarantine";
+
+/// What a list says that a node lacks which takes one resource at a time.
+const SETS: &str = "sets";
 
 /// Far more than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -5,6 +5,7 @@ mod counter;
 mod defect;
 mod memory;
 mod node;
+mod sets;
 mod store;
 mod surveyor;
 mod teller;
