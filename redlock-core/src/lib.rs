@@ -2,6 +2,7 @@
 
 pub mod proto;
 
+mod cache;
 mod lock;
 mod node;
 mod observe;
@@ -9,9 +10,10 @@ mod random;
 mod runtime;
 
 pub use async_trait::async_trait;
+pub use cache::{Cache, CacheError, Cacheable, Cached};
 pub use lock::{
-    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
-    ReentrantGuard, Release, Report,
+    Action, ComputeError, Error, Found, GetOrCompute, Guard, Lock, LossSignal, NodeReport, Origin,
+    Outage, Redlock, RedlockBuilder, Reentrant, ReentrantGuard, Release, Report, Stored,
 };
 pub use node::{
     Announced, Fencing, Held, Identity, Inspection, LockNode, NodeError, Notifications, Sets,
@@ -19,9 +21,9 @@ pub use node::{
 };
 pub use observe::{Observer, Warning};
 pub use proto::{
-    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
-    Fingerprint, Lease, LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal,
-    Resource, ResourceSet, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
+    Age, Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
+    Fingerprint, Freshness, Lease, LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome,
+    Renewal, Resource, ResourceSet, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

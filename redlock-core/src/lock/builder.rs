@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backlog::Backlog, ears::Hearing, fences::Fences, keeper::Keeper, pulse::Pulse, queue::Queues,
-    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
+    backlog::Backlog, ears::Hearing, fences::Fences, followers::Followers, keeper::Keeper,
+    pulse::Pulse, queue::Queues, reaper::Reaper, redlock::Redlock, settings::Settings,
+    shared::Shared,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Quorum, Random, Renewal, Retry, Runtime,
@@ -206,6 +207,7 @@ impl RedlockBuilder {
             queues: Arc::new(queues),
             pulse,
             fences: Fences::default(),
+            followers: Arc::<Followers>::default(),
             hearing,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),

@@ -4,6 +4,7 @@ use super::{
     backlog::Backlog,
     ears::Hearing,
     fences::Fences,
+    followers::Followers,
     keeper::Keeper,
     pulse::Pulse,
     queue::Queues,
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) queues: Arc<Queues>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) fences: Fences,
+    pub(super) followers: Arc<Followers>,
     pub(super) hearing: Arc<Hearing>,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,

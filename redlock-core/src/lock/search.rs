@@ -1,0 +1,212 @@
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use futures::future::{Either, select};
+
+use super::{
+    attempt,
+    calls::Timer,
+    error::Error,
+    found::{Origin, Stored},
+    guard::Guard,
+    handle::Lock,
+    queue::Turn,
+};
+use crate::{
+    Resource,
+    cache::{Cache, CacheError, Cacheable, Cached},
+    proto::{Age, Freshness, Moment},
+};
+
+/// How a caller looks for a value until he has it, or it is his to compute.
+#[derive(Clone)]
+pub(super) struct Search<'a> {
+    pub(super) lock: Lock,
+    pub(super) cache: &'a dyn Cache,
+    pub(super) key: Arc<str>,
+    /// For how long a stale value is kept; a caller who keeps none takes none.
+    pub(super) stale_for: Duration,
+    pub(super) patience: Duration,
+    pub(super) cache_timeout: Duration,
+    pub(super) on_cache_outage: Outage,
+    pub(super) on_lock_outage: Outage,
+}
+
+/// What to do when the cache, or the lock, is out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Outage {
+    /// Tell the caller, and compute nothing. What the computation asks, a database say, is never
+    /// asked by more than one at a time.
+    #[default]
+    Fail,
+    /// Compute all the same, however many others do. Callers have their value, and what the
+    /// computation asks has to bear all of them.
+    Compute,
+}
+
+/// How a caller comes to his value.
+pub(super) enum Way<T> {
+    Found(T, Origin),
+    /// It is his to compute. What kept him from reading, if he goes on regardless.
+    Compute(Guard, Option<CacheError>),
+    Unlocked(Option<CacheError>),
+}
+
+/// Why he does not.
+pub(super) enum Failure {
+    Lock(Error),
+    Cache(CacheError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Lock(error)
+    }
+}
+
+impl Search<'_> {
+    /// Looks until there is a value, or it is this caller's to compute.
+    pub(super) async fn find<T: Cacheable>(&self) -> Result<Way<T>, Failure> {
+        let shared = self.lock.shared();
+        // What is wrong with the settings is told before anything is asked.
+        let terms = self.lock.terms().map_err(Error::from)?;
+        let deadline = shared.now().after(self.patience);
+        loop {
+            match self.read().await {
+                Ok(Some((value, Age::Fresh))) => return Ok(Way::Found(value, Origin::Cached)),
+                Ok(Some((value, Age::Stale))) if !self.stale_for.is_zero() => {
+                    let queues = &shared.queues;
+                    // Somebody of this process is at it, so nobody need be asked.
+                    let Some(turn) = Turn::enter_alone(queues, &terms.resource) else {
+                        return Ok(Way::Found(value, Origin::Stale));
+                    };
+                    return match attempt::acquire(shared, &terms, None, Some(turn)).await {
+                        Ok(guard) => self.find_under(guard).await,
+                        Err(error) if error.is_worth_a_retry() => {
+                            Ok(Way::Found(value, Origin::Stale))
+                        }
+                        Err(error) => Err(error.into()),
+                    };
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    return match self.on_cache_outage {
+                        Outage::Fail => Err(Failure::Cache(error)),
+                        Outage::Compute => Ok(Way::Unlocked(Some(error))),
+                    };
+                }
+            }
+            match self.take(&terms.resource, deadline).await {
+                Ok(Some(guard)) => return self.find_under(guard).await,
+                Ok(None) => {}
+                Err(error) if self.on_lock_outage == Outage::Compute && is_outage(&error) => {
+                    return Ok(Way::Unlocked(None));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Looks again, with the lock in hand.
+    async fn find_under<T: Cacheable>(&self, guard: Guard) -> Result<Way<T>, Failure> {
+        let way = match self.read().await {
+            Ok(Some((value, Age::Fresh))) => {
+                // Computed elsewhere: nobody here needs the lock to find that out.
+                self.lock.shared().followers.tell(guard.resource());
+                Ok(Way::Found(value, Origin::Cached))
+            }
+            Ok(_) => return Ok(Way::Compute(guard, None)),
+            Err(error) if self.on_cache_outage == Outage::Compute => {
+                return Ok(Way::Compute(guard, Some(error)));
+            }
+            Err(error) => Err(Failure::Cache(error)),
+        };
+        guard.release().await;
+        way
+    }
+
+    /// The lock; or nothing, if the value has been computed meanwhile by somebody of this process.
+    async fn take(&self, resource: &Resource, deadline: Moment) -> Result<Option<Guard>, Error> {
+        if self.on_lock_outage == Outage::Compute {
+            // An outage is to be found out now, not when the patience has ended.
+            match self.lock.try_acquire().await {
+                Err(Error::Contended(_)) => {}
+                done => return done.map(Some),
+            }
+        }
+        let followers = &self.lock.shared().followers;
+        let told = followers.follow(resource);
+        let patience = deadline.since(self.lock.shared().now());
+        let acquired = pin!(self.lock.acquire_within(patience));
+        match select(acquired, told).await {
+            Either::Left((Ok(guard), _)) => Ok(Some(guard)),
+            Either::Left((Err(error), _)) => Err(self.in_all(error)),
+            Either::Right(_) => Ok(None),
+        }
+    }
+
+    /// The caller's patience is what he said, however often he was told to look.
+    fn in_all(&self, error: Error) -> Error {
+        match error {
+            Error::TimedOut { resource, last, .. } => {
+                Error::TimedOut { resource, patience: self.patience, last }
+            }
+            other => other,
+        }
+    }
+
+    /// What the cache has, as far as it can be read.
+    async fn read<T: Cacheable>(&self) -> Result<Option<(T, Age)>, CacheError> {
+        let cached = self.in_time(self.cache.read(&self.key)).await?;
+        Ok(cached.and_then(|Cached { value, age }| Some((T::from_bytes(value).ok()?, age))))
+    }
+
+    /// Writes what was computed; under a lock, only while that is held.
+    pub(super) async fn keep<T: Cacheable>(
+        &self,
+        value: Option<&T>,
+        freshness: Freshness,
+        unread: Option<CacheError>,
+        guard: Option<&Guard>,
+    ) -> Stored {
+        let Some(value) = value else { return Stored::Nothing };
+        if let Some(error) = unread {
+            return Stored::Failed(error);
+        }
+        let bytes = match value.to_bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => return Stored::Failed(CacheError::new(error)),
+        };
+        let write = pin!(self.in_time(self.cache.write(&self.key, &bytes, freshness)));
+        let written = match guard {
+            None => write.await,
+            // The clock is read first: it may be too late for even the first byte.
+            Some(guard) => match select(guard.loss().ended(), write).await {
+                Either::Left(_) => return Stored::TooLate,
+                Either::Right((written, _)) => written,
+            },
+        };
+        written.map_or_else(Stored::Failed, |()| Stored::Yes)
+    }
+
+    /// An answer of the cache, if it comes in time.
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
+        let shared = self.lock.shared();
+        let timer = Timer::new(shared, shared.now().after(self.cache_timeout));
+        match select(pin!(answer), timer).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(CacheError::timed_out(self.cache_timeout)),
+        }
+    }
+}
+
+/// Whether it was the nodes that kept somebody from the lock, and not another holder.
+fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::Unavailable(_) | Error::TooSlow(_) => true,
+        Error::TimedOut { last, .. } => is_outage(last),
+        _ => false,
+    }
+}
