@@ -118,6 +118,37 @@ async fn of_fifty_in_one_process_one_computes_and_the_others_do_not_queue_for_th
     stage.assert_clean().await;
 }
 
+/// Long enough that nobody looks by himself at the right moment.
+#[tokio::test(start_paused = true)]
+async fn in_one_process_all_are_told_at_once() {
+    let stage = Stage::new();
+    let begun = Instant::now();
+    let all = (0..50).map(|_| {
+        let asked = stage.ask().locked(|lock| lock.renewal(Renewal::every(200 * MS)));
+        asked.run(async || stage.compute(9 * SECOND).await)
+    });
+    let all: Vec<Got> = join_all(all).await;
+    assert!(all.iter().all(|got| value(got) == "1"), "{all:?}");
+    assert!(begun.elapsed() < 9 * SECOND + 50 * MS, "{:?}", begun.elapsed());
+}
+
+/// The lock is never free for him, nor does anybody tell.
+#[tokio::test(start_paused = true)]
+async fn who_waits_sees_the_value_without_having_had_the_lock() {
+    let stage = Stage::new();
+    stage.nodes.occupy([0, 1, 2], RESOURCE, 60 * SECOND).await;
+    let begun = Instant::now();
+    let (got, ()) = tokio::join!(stage.get(stage.ask()), async {
+        sleep(500 * MS).await;
+        stage.put("theirs", SECOND, Duration::ZERO).await;
+    });
+    let found = got.unwrap();
+    assert!(matches!(found.origin(), Origin::Cached), "{found:?}");
+    assert_eq!(found.value(), "theirs");
+    assert!(begun.elapsed() < 650 * MS, "{:?}", begun.elapsed());
+    assert!(stage.cache.reads() < 20, "{} looks", stage.cache.reads());
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_fifty_processes_one_computes() {
     let stage = Stage::new();

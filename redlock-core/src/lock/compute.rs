@@ -123,8 +123,8 @@ impl GetOrCompute<'_> {
     /// The value from the cache, or computed.
     ///
     /// Reads the cache; takes the lock; reads again, for it may have been computed meanwhile;
-    /// computes, writes, and gives the lock up. Whoever waits for the lock in this process reads
-    /// again as soon as the value is there, and does not wait for his turn.
+    /// computes, writes, and gives the lock up. Whoever waits for the lock looks at the cache
+    /// meanwhile: at once when somebody of this process has found the value, and now and then.
     ///
     /// If the lock is lost while the value is computed, it is computed to its end and the caller
     /// has it, but it is not [stored](Stored::TooLate).

@@ -12,6 +12,7 @@ pub struct Found<T> {
 
 /// Where a value comes from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Origin {
     /// The cache had it, and it is fresh.
     Cached,
@@ -27,6 +28,7 @@ pub enum Origin {
 
 /// What became of a value that was computed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Stored {
     /// It is in the cache.
     Yes,

@@ -10,11 +10,12 @@ use super::{
     guard::Guard,
     handle::Lock,
     queue::Turn,
+    settings::Terms,
 };
 use crate::{
     Resource,
     cache::{Cache, CacheError, Cacheable, Cached},
-    proto::{Age, Freshness, Moment},
+    proto::{Age, Freshness},
 };
 
 /// How a caller looks for a value until he has it, or it is his to compute.
@@ -31,7 +32,7 @@ pub(super) struct Search<'a> {
     pub(super) on_lock_outage: Outage,
 }
 
-/// What to do when the cache, or the lock, is out.
+/// What to do when the cache, or the lock, is out: one or the other, there is no third.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Outage {
     /// Tell the caller, and compute nothing. What the computation asks, a database say, is never
@@ -66,43 +67,40 @@ impl From<Error> for Failure {
 impl Search<'_> {
     /// Looks until there is a value, or it is this caller's to compute.
     pub(super) async fn find<T: Cacheable>(&self) -> Result<Way<T>, Failure> {
-        let shared = self.lock.shared();
         // What is wrong with the settings is told before anything is asked.
         let terms = self.lock.terms().map_err(Error::from)?;
-        let deadline = shared.now().after(self.patience);
-        loop {
-            match self.read().await {
-                Ok(Some((value, Age::Fresh))) => return Ok(Way::Found(value, Origin::Cached)),
-                Ok(Some((value, Age::Stale))) if !self.stale_for.is_zero() => {
-                    let queues = &shared.queues;
-                    // Somebody of this process is at it, so nobody need be asked.
-                    let Some(turn) = Turn::enter_alone(queues, &terms.resource) else {
+        let acquired = match self.read().await {
+            Ok(Some((value, Age::Fresh))) => return Ok(Way::Found(value, Origin::Cached)),
+            Ok(Some((value, Age::Stale))) if !self.stale_for.is_zero() => {
+                match self.acquire_at_once(&terms).await {
+                    None => return Ok(Way::Found(value, Origin::Stale)),
+                    Some(Err(error)) if error.is_worth_a_retry() => {
                         return Ok(Way::Found(value, Origin::Stale));
-                    };
-                    return match attempt::acquire(shared, &terms, None, Some(turn)).await {
-                        Ok(guard) => self.find_under(guard).await,
-                        Err(error) if error.is_worth_a_retry() => {
-                            Ok(Way::Found(value, Origin::Stale))
-                        }
-                        Err(error) => Err(error.into()),
-                    };
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    return match self.on_cache_outage {
-                        Outage::Fail => Err(Failure::Cache(error)),
-                        Outage::Compute => Ok(Way::Unlocked(Some(error))),
-                    };
+                    }
+                    Some(acquired) => acquired,
                 }
             }
-            match self.take(&terms.resource, deadline).await {
-                Ok(Some(guard)) => return self.find_under(guard).await,
-                Ok(None) => {}
-                Err(error) if self.on_lock_outage == Outage::Compute && is_outage(&error) => {
-                    return Ok(Way::Unlocked(None));
+            Ok(_) => {
+                let acquiring = pin!(self.acquire());
+                let watching = pin!(self.watch(&terms.resource));
+                match select(acquiring, watching).await {
+                    Either::Left((acquired, _)) => acquired,
+                    Either::Right((value, _)) => return Ok(Way::Found(value, Origin::Cached)),
                 }
-                Err(error) => return Err(error.into()),
             }
+            Err(error) => {
+                return match self.on_cache_outage {
+                    Outage::Fail => Err(Failure::Cache(error)),
+                    Outage::Compute => Ok(Way::Unlocked(Some(error))),
+                };
+            }
+        };
+        match acquired {
+            Ok(guard) => self.find_under(guard).await,
+            Err(error) if self.on_lock_outage == Outage::Compute && is_outage(&error) => {
+                Ok(Way::Unlocked(None))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -124,33 +122,43 @@ impl Search<'_> {
         way
     }
 
-    /// The lock; or nothing, if the value has been computed meanwhile by somebody of this process.
-    async fn take(&self, resource: &Resource, deadline: Moment) -> Result<Option<Guard>, Error> {
+    /// One attempt, unless somebody of this process is at it: then nobody need be asked.
+    async fn acquire_at_once(&self, terms: &Terms) -> Option<Result<Guard, Error>> {
+        let shared = self.lock.shared();
+        let turn = Turn::enter_alone(&shared.queues, &terms.resource)?;
+        Some(attempt::acquire(shared, terms, None, Some(turn)).await)
+    }
+
+    async fn acquire(&self) -> Result<Guard, Error> {
         if self.on_lock_outage == Outage::Compute {
             // An outage is to be found out now, not when the patience has ended.
             match self.lock.try_acquire().await {
                 Err(Error::Contended(_)) => {}
-                done => return done.map(Some),
+                done => return done,
             }
         }
-        let followers = &self.lock.shared().followers;
-        let told = followers.follow(resource);
-        let patience = deadline.since(self.lock.shared().now());
-        let acquired = pin!(self.lock.acquire_within(patience));
-        match select(acquired, told).await {
-            Either::Left((Ok(guard), _)) => Ok(Some(guard)),
-            Either::Left((Err(error), _)) => Err(self.in_all(error)),
-            Either::Right(_) => Ok(None),
-        }
+        self.lock.acquire_within(self.patience).await
     }
 
-    /// The caller's patience is what he said, however often he was told to look.
-    fn in_all(&self, error: Error) -> Error {
-        match error {
-            Error::TimedOut { resource, last, .. } => {
-                Error::TimedOut { resource, patience: self.patience, last }
+    /// Completes with the value when somebody else has computed it.
+    ///
+    /// Of those in this process that is told at once. Of others it is seen sooner by a look now and
+    /// then than by waiting until all who asked before have had the lock.
+    async fn watch<T: Cacheable>(&self, resource: &Resource) -> T {
+        let shared = self.lock.shared();
+        let begun = shared.now();
+        let mut told = shared.followers.follow(resource);
+        loop {
+            // The longer it takes, the less it matters how much longer.
+            let now = shared.now();
+            let pause = (now.since(begun) / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            select(&mut told, Timer::new(shared, now.after(pause))).await;
+            // From before the look, so that nothing is told in between.
+            told = shared.followers.follow(resource);
+            if let Ok(Some((value, Age::Fresh))) = self.read().await {
+                shared.followers.tell(resource);
+                return value;
             }
-            other => other,
         }
     }
 
@@ -210,3 +218,6 @@ fn is_outage(error: &Error) -> bool {
         _ => false,
     }
 }
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);

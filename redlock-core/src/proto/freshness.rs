@@ -13,7 +13,7 @@ pub struct Freshness {
     stale_for: Duration,
 }
 
-/// What a value in a cache is good for.
+/// What a value in a cache is good for: one of two things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Age {
     /// As good as new.
