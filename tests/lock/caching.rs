@@ -449,6 +449,22 @@ async fn without_a_quorum_it_is_an_error_or_computed_without_the_lock() {
     assert!(matches!(found.origin(), Origin::Cached), "{found:?}");
 }
 
+/// They are in each other's way on the node that is left, which is no reason to wait.
+#[tokio::test(start_paused = true)]
+async fn many_who_meet_without_a_quorum_compute_without_the_lock() {
+    let stage = Stage::new();
+    stage.nodes.memory(0).crash();
+    stage.nodes.memory(1).hang();
+    let redlocks: Vec<Redlock> = (0..20).map(|_| stage.nodes.redlock()).collect();
+    let begun = Instant::now();
+    let all = join_all(redlocks.iter().map(|redlock| {
+        let asked = stage.ask_by(redlock).on_lock_outage(Outage::Compute);
+        stage.get(asked.wait(60 * SECOND))
+    }));
+    assert!(all.await.iter().all(Result::is_ok));
+    assert!(begun.elapsed() < 3 * SECOND, "{:?}", begun.elapsed());
+}
+
 /// Somebody else who computes is no outage.
 #[tokio::test(start_paused = true)]
 async fn a_held_lock_is_waited_for_whatever_is_to_be_done_in_an_outage() {

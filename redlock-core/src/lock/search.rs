@@ -10,12 +10,13 @@ use super::{
     guard::Guard,
     handle::Lock,
     queue::Turn,
+    report::Report,
     settings::Terms,
 };
 use crate::{
     Resource,
     cache::{Cache, CacheError, Cacheable, Cached},
-    proto::{Age, Freshness},
+    proto::{Age, Ballot, Freshness},
 };
 
 /// How a caller looks for a value until he has it, or it is his to compute.
@@ -130,14 +131,24 @@ impl Search<'_> {
     }
 
     async fn acquire(&self) -> Result<Guard, Error> {
-        if self.on_lock_outage == Outage::Compute {
-            // An outage is to be found out now, not when the patience has ended.
-            match self.lock.try_acquire().await {
-                Err(Error::Contended(_)) => {}
+        if self.on_lock_outage == Outage::Fail {
+            return self.lock.acquire_within(self.patience).await;
+        }
+        // An outage is to be found out soon, not when the patience has ended: first by one attempt.
+        let deadline = self.lock.shared().now().after(self.patience);
+        let mut next = Duration::ZERO;
+        loop {
+            let left = deadline.since(self.lock.shared().now());
+            match self.lock.acquire_within(next.min(left)).await {
+                Err(Error::TimedOut { resource, last, .. }) => {
+                    if is_outage(&last) || left <= next {
+                        return Err(Error::TimedOut { resource, patience: self.patience, last });
+                    }
+                }
                 done => return done,
             }
+            next = BETWEEN;
         }
-        self.lock.acquire_within(self.patience).await
     }
 
     /// Completes with the value when somebody else has computed it.
@@ -211,13 +222,22 @@ impl Search<'_> {
 }
 
 /// Whether it was the nodes that kept somebody from the lock, and not another holder.
+///
+/// Many who try at once during an outage are in each other's way on the nodes that are left, so it
+/// is not enough to ask whether somebody had the resource there.
 fn is_outage(error: &Error) -> bool {
+    let too_few = |report: &Report| {
+        let failed =
+            report.nodes().iter().filter(|node| matches!(node.ballot(), Ballot::Failed(_)));
+        report.quorum().nodes().saturating_sub(failed.count()) < report.quorum().needed()
+    };
     match error {
         Error::Unavailable(_) | Error::TooSlow(_) => true,
-        Error::TimedOut { last, .. } => is_outage(last),
-        _ => false,
+        other => other.report().is_some_and(too_few),
     }
 }
 
+/// How often it is looked whether there is an outage, while somebody else has the lock.
+const BETWEEN: Duration = Duration::from_millis(500);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
