@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/algorithm.md")]
 pub mod algorithm {}
 
+#[doc = include_str!("../docs/caching.md")]
+pub mod caching {}
+
 #[doc = include_str!("../docs/fencing.md")]
 pub mod fencing {}
 

@@ -2,6 +2,7 @@
 
 pub mod proto;
 
+mod cache;
 mod lock;
 mod node;
 mod observe;
@@ -9,9 +10,11 @@ mod random;
 mod runtime;
 
 pub use async_trait::async_trait;
+pub use cache::{Cache, CacheError, Cacheable, Cached};
 pub use lock::{
-    Action, Error, Guard, Listed, Lock, LossSignal, NodeReport, NodeReset, NodeStatus, Redlock,
-    RedlockBuilder, Reentrant, ReentrantGuard, Release, Report, Reset, Status,
+    Action, ComputeError, Error, Found, GetOrCompute, Guard, Listed, Lock, LossSignal, NodeReport,
+    NodeReset, NodeStatus, Origin, Outage, Redlock, RedlockBuilder, Reentrant, ReentrantGuard,
+    Release, Report, Reset, Status, Stored,
 };
 pub use node::{
     Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page, Sets,
@@ -23,8 +26,8 @@ pub use observe::{
     Waiting, Warning,
 };
 pub use proto::{
-    Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
-    Fingerprint, Inspection, Lease, LossReason, Moment, Notice, Owner, Quorum, Refusal,
+    Age, Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
+    Fingerprint, Freshness, Inspection, Lease, LossReason, Moment, Notice, Owner, Quorum, Refusal,
     ReleaseOutcome, Renewal, Resource, ResourceSet, RestartPolicy, Retry, Stale, Standing, Token,
     Ttl, Vote,
 };

@@ -26,7 +26,7 @@ const IMPURE: [&str; 12] = [
 
 /// The modules of the ports, which may know `proto` and nothing else of this crate; but who looks
 /// on, `observe`, is told what nodes do.
-const PORTS: [&str; 3] = ["node", "random", "runtime"];
+const PORTS: [&str; 4] = ["cache", "node", "random", "runtime"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Floor {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attempt;
+mod cache;
 mod config;
 mod error;
 mod guest;
@@ -21,4 +22,4 @@ mod url;
 pub use fred;
 pub use redlock_wire::{Durability, UrlError, UrlProblem};
 
-pub use self::{config::ConfigError, node::FredNode};
+pub use self::{cache::FredCache, config::ConfigError, node::FredNode};

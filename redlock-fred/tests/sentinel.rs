@@ -4,6 +4,9 @@
 
 mod common;
 
+#[path = "../../redlock-wire/tests/adapters/promotion.rs"]
+mod promotion;
+
 use std::{sync::Arc, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
@@ -13,9 +16,13 @@ use redlock_fred::FredNode;
 use redlock_testkit::server::Sentinel;
 use tokio::{task::spawn_blocking, time::timeout};
 
+fn node(deployment: &Sentinel) -> FredNode {
+    FredNode::sentinel(Sentinel::NAME, deployment.urls()).unwrap()
+}
+
 async fn start() -> (Arc<Sentinel>, FredNode) {
     let deployment = spawn_blocking(|| Sentinel::start(1, 3).unwrap()).await.unwrap();
-    let node = FredNode::sentinel(Sentinel::NAME, deployment.urls()).unwrap();
+    let node = node(&deployment);
     assert!(votes(&node).await);
     (Arc::new(deployment), node)
 }

@@ -100,9 +100,14 @@
 //! with [`durable`](RedisNode::durable) a vote counts only when it has reached replicas or disks: `+wait` or
 //! `+waitaof`.
 //!
+//! # Caches
+//!
+//! [`RedisCache`] keeps the values of [`get_or_compute`](redlock_core::Redlock::get_or_compute) on such a server.
+//!
 //! [`notifications`]: redlock_core::LockNode::notifications
 
 mod attempt;
+mod cache;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
@@ -132,8 +137,8 @@ pub use deadpool_redis;
 pub use redis;
 pub use redlock_wire::{Durability, UrlError, UrlProblem};
 
-pub use self::node::RedisNode;
 #[cfg(feature = "deadpool")]
 pub use self::pooled::PooledNode;
 #[cfg(feature = "python-redis-lock")]
 pub use self::python_lock::PythonLockNode;
+pub use self::{cache::RedisCache, node::RedisNode};

@@ -131,9 +131,11 @@ impl RedisNode {
     /// Locks with [fencing tokens](redlock_core::Fencing) have a counter beside their key, which
     /// outlives it: one small key for each resource. Taking the resource keeps it for this long
     /// beyond the ttl. A counter that is gone begins anew from the server's clock in microseconds,
-    /// which is larger than any before unless that clock was set back by more than the counter was
-    /// away. A shorter time saves memory where names of resources come and go; it should be the same
-    /// for all who use a resource.
+    /// which is larger than any before unless that clock was set back, or is behind those of the
+    /// other servers, by longer than the counter was away. So counters that nobody loses are safe as
+    /// long as clocks are set back, and apart, by less than this; a week is far more than that. A
+    /// shorter time saves memory where names of resources come and go; it should be the same for all
+    /// who use a resource.
     #[must_use]
     pub fn counter_retention(self, retention: Duration) -> Self {
         let config = self.link.config.clone();

@@ -8,10 +8,10 @@ use std::{collections::HashSet, time::Duration};
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
 use futures::{StreamExt, future::join_all};
 use redlock_core::{
-    Delivery, FailureKind, Fence, Fencing, Inspection, LockNode, Redlock, ResourceSet,
-    RestartPolicy, Survey, Vote,
+    Age, Cache, Cached, Delivery, FailureKind, Fence, Fencing, Freshness, Inspection, LockNode,
+    Redlock, ResourceSet, RestartPolicy, Survey, Vote,
 };
-use redlock_redis_rs::{Durability, RedisNode};
+use redlock_redis_rs::{Durability, RedisCache, RedisNode};
 use redlock_testkit::server::{Cluster, Options, Server};
 use tokio::time::timeout;
 
@@ -349,4 +349,23 @@ async fn a_server_that_is_no_cluster_is_refused_and_urls_that_cannot_be_one_at_o
     assert!(error.starts_with("url 2 is that of a socket"), "{error}");
     let none: [&str; 0] = [];
     assert!(RedisNode::cluster(none).unwrap_err().to_string().contains("at least one"));
+}
+
+#[tokio::test]
+async fn values_are_cached_in_all_parts_of_the_cluster() {
+    let cluster = Cluster::start().unwrap();
+    let cache = RedisCache::on(node(&cluster));
+    let freshness = Freshness::new(PATIENCE, PATIENCE).unwrap();
+    let mut owners = HashSet::new();
+    for key in (0..30).flat_map(|n| [format!("k{n}"), format!("{{k{n}}}:more"), format!("}}k{n}")])
+    {
+        cache.write(&key, key.as_bytes(), freshness).await.unwrap();
+        let cached = cache.read(&key).await.unwrap();
+        let value = key.clone().into_bytes();
+        assert_eq!(cached, Some(Cached { value, age: Age::Fresh }));
+        owners.insert(
+            cluster.owner(cluster.slot(&format!("redlocks:cache:{key}")).unwrap()).unwrap(),
+        );
+    }
+    assert_eq!(owners.len(), 3);
 }

@@ -3,6 +3,9 @@
 
 mod common;
 
+#[path = "../../redlock-wire/tests/adapters/promotion.rs"]
+mod promotion;
+
 use std::{sync::Arc, time::Duration};
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};

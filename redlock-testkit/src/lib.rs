@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cache;
 mod clock;
 mod command;
 #[cfg(feature = "conformance")]
@@ -19,6 +20,7 @@ pub mod server;
 mod sim;
 mod store;
 
+pub use cache::{CacheFault, MemoryCache};
 pub use command::Operation;
 pub use faulty::{Chances, Fault, FaultyNode};
 pub use history::{Anomaly, Grant, History, Hold, HoldRecord, Outcome, Update, Write};

@@ -174,12 +174,15 @@ pub async fn inspect(
 }
 
 /// What there is at the key of a resource.
-enum Found {
+pub(crate) enum Found {
     Nothing,
     Value(Vec<u8>, i64),
 }
 
-async fn look(server: &mut impl Exchange, resource: &Resource) -> Result<Found, Trouble> {
+pub(crate) async fn look(
+    server: &mut impl Exchange,
+    resource: &Resource,
+) -> Result<Found, Trouble> {
     match run(server, Command::script(Script::INSPECT, resource)).await? {
         Reply::Nil => Ok(Found::Nothing),
         Reply::Value(value, left) => Ok(Found::Value(value, left)),

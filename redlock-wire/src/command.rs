@@ -15,6 +15,8 @@ pub struct Command<'a> {
     /// The resources after the first.
     others: &'a [Resource],
     token: Option<&'a Token>,
+    /// What is stored that is no token.
+    value: Option<Word<'a>>,
     millis: Option<u64>,
     numbers: &'a [u64],
     telling: Option<Telling<'a>>,
@@ -50,6 +52,7 @@ pub enum Word<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Verb {
     Set,
+    Put,
     Publish,
     Wait,
     WaitAof,
@@ -63,6 +66,12 @@ impl<'a> Command<'a> {
     /// `SET resource token NX PX millis`: takes the resource if it is free.
     pub(crate) const fn set(resource: &'a Resource, token: &'a Token, millis: u64) -> Self {
         Self { token: Some(token), millis: Some(millis), ..Self::new(Verb::Set, resource) }
+    }
+
+    /// `SET key value PX millis`: puts the value there, whatever was there before.
+    pub(crate) const fn put(key: &'a Resource, value: &'a [u8], millis: u64) -> Self {
+        let value = Some(Word::Bytes(value));
+        Self { value, millis: Some(millis), ..Self::new(Verb::Put, key) }
     }
 
     /// `EVALSHA`: runs a script that the server should know.
@@ -109,7 +118,8 @@ impl<'a> Command<'a> {
                 does.contains(&script)
                     || [Script::ACQUIRE_ALL, Script::EXTEND_ALL].contains(&script)
             }
-            Verb::Publish
+            Verb::Put
+            | Verb::Publish
             | Verb::Wait
             | Verb::WaitAof
             | Verb::PageByDigest(_)
@@ -124,6 +134,7 @@ impl<'a> Command<'a> {
             more_keys: [None; 2],
             others: &[],
             token: None,
+            value: None,
             millis: None,
             numbers: &[],
             telling: None,
@@ -195,7 +206,7 @@ impl<'a> Command<'a> {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self.verb {
-            Verb::Set => "SET",
+            Verb::Set | Verb::Put => "SET",
             Verb::Publish => "PUBLISH",
             Verb::Wait => "WAIT",
             Verb::WaitAof => "WAITAOF",
@@ -213,7 +224,7 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, more_keys, others, token, millis, numbers, .. } = *self;
+        let Self { verb, resource, more_keys, others, token, value, millis, numbers, .. } = *self;
         let Self { telling, telling_each, .. } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
@@ -223,13 +234,14 @@ impl<'a> Command<'a> {
         let (keys, no_keys) = (Some(Word::Number(count)), Some(Word::Number(0)));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
+            Verb::Put => ([None, None, key], [Some(text("PX")), None]),
             Verb::Publish | Verb::Wait | Verb::WaitAof => ([None; 3], [None; 2]),
             Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
             Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
             Verb::PageByDigest(script) => ([Some(text(script.sha1())), no_keys, key], [None; 2]),
             Verb::PageByText(script) => ([Some(text(script.body())), no_keys, key], [None; 2]),
         };
-        let token = token.map(|token| Word::Bytes(token.as_bytes()));
+        let token = token.map(|token| Word::Bytes(token.as_bytes())).or(value);
         let told = match telling {
             Some(Telling { channel, message, always }) => {
                 let always = always.then_some(Word::Number(1));
@@ -298,6 +310,9 @@ mod tests {
         assert_eq!(spoken(set), "SET r t NX PX 1500");
         assert_eq!(set.key(), &resource);
 
+        let put = Command::put(&resource, b"v", 1500);
+        assert_eq!((spoken(put), put.key()), ("SET r v PX 1500".to_owned(), &resource));
+
         let extend = Command::script(Script::EXTEND, &resource).token(&token).millis(7);
         assert_eq!(spoken(extend), format!("EVALSHA {} 1 r t 7", Script::EXTEND.sha1()));
         let text = Script::EXTEND.body();
@@ -337,12 +352,15 @@ mod tests {
     fn a_token_is_not_shown_whole() {
         let token = Token::from_bytes(*b"0123456789abcdef0123").unwrap();
         let resource = Resource::new("r").unwrap();
-        let command = Command::set(&resource, &token, 1);
-        for shown in [format!("{command:?}"), format!("{:?}", command.words().collect::<Vec<_>>())]
-        {
-            assert!(!shown.contains("abcdef0123"), "{shown}");
-            let numbers = format!("{:?}", token.as_bytes());
-            assert!(!shown.contains(&numbers), "{shown}");
+        let (set, put) =
+            (Command::set(&resource, &token, 1), Command::put(&resource, token.as_bytes(), 1));
+        for command in [set, put] {
+            let words = format!("{:?}", command.words().collect::<Vec<_>>());
+            for shown in [format!("{command:?}"), words] {
+                assert!(!shown.contains("abcdef0123"), "{shown}");
+                let numbers = format!("{:?}", token.as_bytes());
+                assert!(!shown.contains(&numbers), "{shown}");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! * [`Voting`]: the same with what one node remembers: votes that are counted, for fencing tokens.
 //! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
 //!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
+//! * [`read_cached`], [`write_cached`]: what a cache on a server is asked, under a [`cache_key`].
 //! * [`companion`]: names beside a resource, in its slot.
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
@@ -17,6 +18,7 @@
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod ask;
+mod cache;
 mod channel;
 mod clock;
 mod command;
@@ -43,6 +45,7 @@ mod voting;
 
 pub use self::{
     ask::{Audience, acquire, extend, inspect, notify, release, release_and_notify},
+    cache::{cache_key, read_cached, write_cached},
     channel::Channel,
     command::{Command, Word},
     companion::companion,

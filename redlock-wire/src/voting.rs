@@ -25,7 +25,8 @@ pub struct Terms {
     /// For how long the counter of a resource is kept that nobody takes: a week, unless set.
     ///
     /// One that is gone begins anew from the server's clock, which is larger unless that was set
-    /// back by more than the counter was away.
+    /// back, or is behind those of the other servers, by longer than the counter was away. So this
+    /// bounds how far clocks may be set back, and apart.
     pub counter_retention: Duration,
     /// What a node does after its server has restarted.
     pub restart: RestartPolicy,

@@ -15,68 +15,76 @@ pub(crate) mod url {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| node(async move { FredNode::open(&url).unwrap() }))
+        OnServer::start(|url, policy| {
+            node(async move { FredNode::open(&url).unwrap().restart_policy(policy) })
+        })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod resp3 {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
-            node(async move { FredNode::open(&format!("{url}?protocol=resp3")).unwrap() })
+        OnServer::start(|url, policy| {
+            node(async move {
+                let url = format!("{url}?protocol=resp3");
+                FredNode::open(&url).unwrap().restart_policy(policy)
+            })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod config {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
-            node(async move { FredNode::from_config(Config::from_url(&url).unwrap()).unwrap() })
+        OnServer::start(|url, policy| {
+            node(async move {
+                let config = Config::from_url(&url).unwrap();
+                FredNode::from_config(config).unwrap().restart_policy(policy)
+            })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod client {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
+        OnServer::start(|url, policy| {
             node(async move {
                 let config = Config::from_url(&url).unwrap();
                 let client = Client::new(config, None, None, Some(at_once()));
                 client.init().await.unwrap();
-                FredNode::from_client("client", client)
+                FredNode::from_client("client", client).restart_policy(policy)
             })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod pool {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
+        OnServer::start(|url, policy| {
             node(async move {
                 let config = Config::from_url(&url).unwrap();
                 let pool = Pool::new(config, None, None, Some(at_once()), 3).unwrap();
                 pool.init().await.unwrap();
-                FredNode::from_pool("pool", pool)
+                FredNode::from_pool("pool", pool).restart_policy(policy)
             })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 /// A cut connection is made again by the client itself.

@@ -7,28 +7,40 @@ use redlock_testkit::{
     conformance::{Lacking, Subject},
     server::{Options, Server},
 };
-use redlocks::{LockNode, Resource, Runtime, Token, TokioRuntime, async_trait};
+use redlocks::{LockNode, Resource, RestartPolicy, Runtime, Token, TokioRuntime, Ttl, async_trait};
 
 /// A server with a password, and how an adapter makes a node from its url.
 pub(crate) struct OnServer {
     server: Mutex<Server>,
     other: OnceLock<Server>,
-    open: fn(String) -> BoxFuture<'static, Arc<dyn LockNode>>,
+    open: Open,
     /// Why its connections may not be cut, if so.
     uncut: Option<&'static str>,
+    /// Why it cannot be kept in quarantine, if so.
+    trusted: Option<&'static str>,
     /// What the key of a lock has before the resource.
     prefix: &'static str,
 }
 
+/// What makes a node from the url of a server, with this policy.
+type Open = fn(String, RestartPolicy) -> BoxFuture<'static, Arc<dyn LockNode>>;
+
 impl OnServer {
-    pub(crate) fn start(open: fn(String) -> BoxFuture<'static, Arc<dyn LockNode>>) -> Self {
+    pub(crate) fn start(open: Open) -> Self {
         let server = Mutex::new(started());
-        Self { server, other: OnceLock::new(), open, uncut: None, prefix: "" }
+        Self { server, other: OnceLock::new(), open, uncut: None, trusted: None, prefix: "" }
     }
 
     /// The node is of a kind that does not connect again.
     pub(crate) fn without_reconnecting(mut self, why: &'static str) -> Self {
         self.uncut = Some(why);
+        self
+    }
+
+    /// The node is of a kind that has no restart policy.
+    #[cfg(feature = "python-redis-lock")]
+    pub(crate) fn without_quarantine(mut self, why: &'static str) -> Self {
+        self.trusted = Some(why);
         self
     }
 
@@ -56,7 +68,7 @@ impl OnServer {
 impl Subject for OnServer {
     async fn open(&self) -> Arc<dyn LockNode> {
         let url = self.server().url();
-        (self.open)(url).await
+        (self.open)(url, RestartPolicy::Trust).await
     }
 
     fn runtime(&self) -> Arc<dyn Runtime> {
@@ -64,7 +76,8 @@ impl Subject for OnServer {
     }
 
     async fn open_another_store(&self) -> Result<Arc<dyn LockNode>, Lacking> {
-        Ok((self.open)(self.other.get_or_init(started).url()).await)
+        let url = self.other.get_or_init(started).url();
+        Ok((self.open)(url, RestartPolicy::Trust).await)
     }
 
     fn secrets(&self) -> Result<Vec<String>, Lacking> {
@@ -105,6 +118,18 @@ impl Subject for OnServer {
                 Ok(())
             }
         }
+    }
+
+    async fn open_in_quarantine(&self, max_ttl: Ttl) -> Result<Arc<dyn LockNode>, Lacking> {
+        if let Some(why) = self.trusted {
+            return Err(Lacking::because(why));
+        }
+        let url = {
+            let mut server = self.server();
+            server.restart().unwrap();
+            server.url()
+        };
+        Ok((self.open)(url, RestartPolicy::Quarantine { max_ttl }).await)
     }
 
     async fn take_away(&self) -> Result<(), Lacking> {

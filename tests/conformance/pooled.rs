@@ -8,24 +8,26 @@ pub(crate) mod url {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| node(async move { PooledNode::open(&url).unwrap() }))
+        OnServer::start(|url, policy| {
+            node(async move { PooledNode::open(&url).unwrap().restart_policy(policy) })
+        })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod pool {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
-            node(async {
+        OnServer::start(|url, policy| {
+            node(async move {
                 let client = Client::open(url.as_str()).unwrap();
                 let pool = Config::from_url(url).create_pool(None).unwrap();
-                PooledNode::from_pool("pool", pool).listening_with(client)
+                PooledNode::from_pool("pool", pool).listening_with(client).restart_policy(policy)
             })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }

@@ -5,8 +5,9 @@ use redlocks::redis_rs::PythonLockNode;
 use crate::on_server::{OnServer, node};
 
 pub(crate) fn subject() -> OnServer {
-    let open = |url: String| node(async move { PythonLockNode::open(&url).unwrap() });
-    OnServer::start(open).with_prefix("lock:")
+    let open = |url: String, _| node(async move { PythonLockNode::open(&url).unwrap() });
+    let subject = OnServer::start(open).with_prefix("lock:");
+    subject.without_quarantine("python-redis-lock knows of no restarts")
 }
 
 // Who waits by BLPOP is not counted by anybody.

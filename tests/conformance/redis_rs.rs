@@ -8,63 +8,76 @@ pub(crate) mod url {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| node(async move { RedisNode::open(&url).unwrap() }))
+        OnServer::start(|url, policy| {
+            node(async move { RedisNode::open(&url).unwrap().restart_policy(policy) })
+        })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod resp3 {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
-            node(async move { RedisNode::open(&format!("{url}?protocol=resp3")).unwrap() })
+        OnServer::start(|url, policy| {
+            node(async move {
+                let url = format!("{url}?protocol=resp3");
+                RedisNode::open(&url).unwrap().restart_policy(policy)
+            })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod client {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| node(async { RedisNode::from_client(Client::open(url).unwrap()) }))
+        OnServer::start(|url, policy| {
+            node(async move {
+                RedisNode::from_client(Client::open(url).unwrap()).restart_policy(policy)
+            })
+        })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod manager {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        OnServer::start(|url| {
-            node(async {
+        OnServer::start(|url, policy| {
+            node(async move {
                 let client = Client::open(url).unwrap();
                 let manager = client.get_connection_manager().await.unwrap();
-                RedisNode::from_manager("manager", manager).listening_with(client)
+                RedisNode::from_manager("manager", manager)
+                    .listening_with(client)
+                    .restart_policy(policy)
             })
         })
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine);
+    redlock_testkit::conformance_tests!(subject());
 }
 
 pub(crate) mod multiplexed {
     use super::*;
 
     pub(crate) fn subject() -> OnServer {
-        let subject = OnServer::start(|url| {
-            node(async {
+        let subject = OnServer::start(|url, policy| {
+            node(async move {
                 let client = Client::open(url).unwrap();
                 let connection = client.get_multiplexed_async_connection().await.unwrap();
-                RedisNode::from_multiplexed("multiplexed", connection).listening_with(client)
+                RedisNode::from_multiplexed("multiplexed", connection)
+                    .listening_with(client)
+                    .restart_policy(policy)
             })
         });
         subject.without_reconnecting("a connection that was brought along is not made again")
     }
 
-    redlock_testkit::conformance_tests!(subject(), lacking: quarantine, a_cut_connection_is_made_again);
+    redlock_testkit::conformance_tests!(subject(), lacking: a_cut_connection_is_made_again);
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{MS, Nodes, SECOND};
 use futures::FutureExt;
-use redlock_testkit::{Fault, Operation};
+use redlock_testkit::{CacheFault, Fault, MemoryCache, Operation};
 use tokio::time::sleep;
 
 /// For every number of polls: poll that often, drop, and look.
@@ -88,6 +88,39 @@ async fn cancelled_at_any_poll_of_run() {
         redlock.lock("r").run(async |_| sleep(5 * MS).await).await.unwrap();
     });
     assert!(polls.await > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_at_any_poll_of_a_computation() {
+    let polls = cancel_everywhere(slow_nodes, async |redlock: redlocks::Redlock| {
+        let cache = MemoryCache::on_tokio();
+        cache.fault_reads(CacheFault::Delay(2 * MS));
+        cache.fault_writes(CacheFault::Delay(2 * MS));
+        let asked = redlock.get_or_compute(&cache, "r", SECOND);
+        let found = asked.run(async || {
+            sleep(5 * MS).await;
+            Ok::<_, &str>(String::from("value"))
+        });
+        found.await.unwrap();
+    });
+    assert!(polls.await > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_at_any_poll_of_waiting_for_a_computation() {
+    let polls = cancel_everywhere(slow_nodes, async |redlock: redlocks::Redlock| {
+        let cache = MemoryCache::on_tokio();
+        let get = || {
+            redlock.get_or_compute(&cache, "r", SECOND).run(async || {
+                sleep(20 * MS).await;
+                Ok::<_, &str>(String::from("value"))
+            })
+        };
+        let (one, two, three) = tokio::join!(get(), get(), get());
+        let all = [one, two, three];
+        assert_eq!(all.iter().flatten().filter(|found| found.is_computed()).count(), 1);
+    });
+    assert!(polls.await > 20);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
 mod bad_input;
+mod caching;
 mod cancelled;
 mod clean_up;
 mod custom;

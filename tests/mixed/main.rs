@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
+#[path = "../servers/caching.rs"]
+mod caching;
 #[path = "../servers/fleet.rs"]
 mod fleet;
 #[path = "../servers/history.rs"]

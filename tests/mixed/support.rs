@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use redlock_testkit::server::Server;
 use redlocks::{
-    LockNode, Redlock,
-    fred::FredNode,
-    redis_rs::{PooledNode, RedisNode},
+    Cache, LockNode, Redlock,
+    fred::{FredCache, FredNode},
+    redis_rs::{PooledNode, RedisCache, RedisNode},
 };
 
 pub(crate) use crate::fleet::{MS, count_keys, five};
@@ -19,6 +19,14 @@ pub(crate) fn node(place: usize, url: &str) -> Arc<dyn LockNode> {
         2 => Arc::new(RedisNode::open(url).unwrap()),
         3 => Arc::new(FredNode::open(&format!("{url}?protocol=resp3")).unwrap()),
         _ => Arc::new(RedisNode::open(url).unwrap().resp3()),
+    }
+}
+
+/// A cache on the server at this url, by the library that its place has.
+pub(crate) fn cache(place: usize, url: &str) -> Arc<dyn Cache> {
+    match place % 2 {
+        0 => Arc::new(FredCache::open(url).unwrap()),
+        _ => Arc::new(RedisCache::open(url).unwrap()),
     }
 }
 

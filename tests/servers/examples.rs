@@ -42,6 +42,7 @@ fn every_example_has_a_test_here() {
         "metrics_dashboard.json",
         "own_runtime.rs",
         "quickstart.rs",
+        "stampede.rs",
     ];
     assert_eq!(names.iter().collect::<Vec<_>>(), known);
 }
@@ -149,6 +150,31 @@ fn a_custom_node_locks_in_files() {
     ] {
         assert!(story.contains(sentence), "missing: {sentence}\n{story}");
     }
+}
+
+fn is_computed_once(story: &str) {
+    for sentence in [
+        "50 clients find nothing in the cache:\n    50 have the fresh value, 0 the stale one",
+        "    computations so far: 1\n50 clients find it:\n    50 have the fresh value",
+        "    computations so far: 1\nit is past its time",
+        "    the first: rates, computed 2 times\n",
+        "    computations in all: 2\n",
+    ] {
+        assert!(story.contains(sentence), "missing: {sentence}\n{story}");
+    }
+}
+
+#[test]
+fn of_a_stampede_one_computes_in_memory() {
+    is_computed_once(&stdout(Command::new(example("stampede")).output().unwrap()));
+}
+
+#[test]
+fn of_a_stampede_one_computes_on_servers() {
+    let servers = five();
+    let urls = servers.iter().map(Server::url);
+    is_computed_once(&stdout(Command::new(example("stampede")).args(urls).output().unwrap()));
+    assert_eq!(count_keys(&servers), 1, "the value, and no lock");
 }
 
 fn refuses_the_late_writer(story: &str, stands: &str) {

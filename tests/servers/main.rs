@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
 mod blocking;
+mod caching;
 mod examples;
 mod fences;
 mod fleet;

@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backlog::Backlog, ears::Hearing, fences::Fences, keeper::Keeper, pulse::Pulse, queue::Queues,
-    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared, watch::Watch,
+    backlog::Backlog, ears::Hearing, fences::Fences, followers::Followers, keeper::Keeper,
+    pulse::Pulse, queue::Queues, reaper::Reaper, redlock::Redlock, settings::Settings,
+    shared::Shared, watch::Watch,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Owner, Quorum, Random, Renewal, Retry,
@@ -250,6 +251,7 @@ impl RedlockBuilder {
             queues: Arc::new(queues),
             pulse,
             fences: Fences::default(),
+            followers: Arc::<Followers>::default(),
             hearing,
             onlookers,
             watch,

@@ -109,6 +109,25 @@ pub enum ConfigError {
         /// How long nodes may take to answer.
         node_timeout: Duration,
     },
+    /// Stores count lifetimes in whole milliseconds, and a value that is never fresh is no use.
+    #[error("a cached value cannot be fresh for {given:?}, a millisecond is the shortest")]
+    FreshnessTooShort {
+        /// For how long it was to be fresh.
+        given: Duration,
+    },
+    /// A lifetime that stores cannot keep.
+    #[error(
+        "a cached value cannot be fresh for {fresh_for:?} and stale for {stale_for:?}: together \
+         they are above the longest, {most:?}"
+    )]
+    FreshnessTooLong {
+        /// For how long it was to be fresh.
+        fresh_for: Duration,
+        /// For how much longer it was to be kept.
+        stale_for: Duration,
+        /// The longest that both may be together.
+        most: Duration,
+    },
     /// A renewal that never waits would do nothing else.
     #[error("the renewal interval is zero")]
     ZeroRenewal,

@@ -65,7 +65,9 @@ fn in_quarantine(call: &str, answer: Result<Vote, NodeError>) -> Result<Duration
         other => return Err(Stop::Broken(format!("{call} in quarantine gave {other:?}."))),
     };
     let delivery = error.delivery();
-    ensure!(delivery == Delivery::Refused, "{call} in quarantine was told as {delivery:?}.");
+    // A node that has heard how long it lasts need not ask the store again.
+    let never = [Delivery::Refused, Delivery::NotSent].contains(&delivery);
+    ensure!(never, "{call} in quarantine was told as {delivery:?}.");
     let untold = || Stop::Broken(format!("{call} was not told how long the quarantine lasts."));
     error.quarantine().ok_or_else(untold)
 }
