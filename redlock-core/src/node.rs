@@ -2,6 +2,7 @@
 
 mod fencing;
 mod notifications;
+mod prefixed;
 mod sets;
 mod survey;
 
@@ -9,13 +10,14 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub(crate) use self::prefixed::KeyPrefix;
 pub use self::{
     fencing::Fencing,
     notifications::{Announced, Notifications},
     sets::Sets,
-    survey::{Held, Survey},
+    survey::{Cursor, Held, Page, Survey},
 };
-use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
+use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, Ttl, Vote};
 
 /// One independent store that votes on who holds a lock: a Redis server, a table, a map.
 ///
@@ -216,20 +218,6 @@ impl Identity {
     pub const fn new(bits: u128) -> Self {
         Self(bits)
     }
-}
-
-/// What one node knows of one resource.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Inspection {
-    /// Nobody has it.
-    Free,
-    /// Somebody has it.
-    Held {
-        /// The holder's token.
-        token: Token,
-        /// How much longer; `None` if the node cannot tell, or keeps it for ever.
-        remaining: Option<Duration>,
-    },
 }
 
 /// Why a node gave no answer that can be counted.

@@ -9,10 +9,10 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
-    Survey, Token, Ttl, Vote,
+    Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Page,
+    Resource, Sets, Survey, Token, Ttl, Vote,
 };
-use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
+use redlock_wire::{Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -43,7 +43,7 @@ impl LockNode for FredNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
     }
 
     async fn acquire(
@@ -97,6 +97,22 @@ impl Fencing for FredNode {
     ) -> Result<Vote, NodeError> {
         let mut line = self.line(resource).await?;
         self.link.config.voting.raise(&mut line, resource, token, fence).await
+    }
+}
+
+/// A cluster is reset, and not listed.
+#[async_trait]
+impl Survey for FredNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let audience = self.link.config.origin.audience();
+        // Of a pool always the same client: a cursor is its server's.
+        let mut line = self.line(self.link.config.voting.epoch()).await?;
+        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let audience = self.link.config.origin.audience();
+        redlock_wire::reset(&mut self.line(resource).await?, resource, audience).await
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Page, Resource, Sets, Survey, Token, Ttl, Vote,
 };
-use redlock_wire::{Both, Command, Exchange, Reply, Trouble};
+use redlock_wire::{Both, Command, Exchange, Lasting, Reply, Trouble};
 
 use crate::{
     link::{Link, Session},
@@ -39,7 +39,7 @@ impl LockNode for RedisNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
     }
 
     async fn acquire(
@@ -117,6 +117,21 @@ impl Fencing for RedisNode {
         fence: Fence,
     ) -> Result<Vote, NodeError> {
         self.link.voting.raise(&mut self.line().await?, resource, token, fence).await
+    }
+}
+
+/// A cluster is reset, and not listed.
+#[async_trait]
+impl Survey for RedisNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let audience = self.link.config.audience();
+        let mut line = self.line().await?;
+        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let audience = self.link.config.audience();
+        redlock_wire::reset(&mut self.line().await?, resource, audience).await
     }
 }
 

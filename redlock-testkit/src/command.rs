@@ -1,8 +1,8 @@
 //! What a node of this crate is asked, and what it answers.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use redlock_core::{Announced, Fence, Inspection, Resource, Token, Ttl, Vote};
+use redlock_core::{Announced, Cursor, Fence, Inspection, Page, Resource, Token, Ttl, Vote};
 
 use crate::inbox::Subscriber;
 
@@ -25,6 +25,10 @@ pub enum Operation {
     Notify,
     /// [`Fencing::raise`](redlock_core::Fencing::raise)
     Raise,
+    /// [`Survey::list`](redlock_core::Survey::list)
+    List,
+    /// [`Survey::reset`](redlock_core::Survey::reset)
+    Reset,
 }
 
 impl fmt::Display for Operation {
@@ -37,6 +41,8 @@ impl fmt::Display for Operation {
             Self::Subscribe => "subscribe",
             Self::Notify => "notify",
             Self::Raise => "raise",
+            Self::List => "list",
+            Self::Reset => "reset",
         })
     }
 }
@@ -53,6 +59,8 @@ pub(crate) enum Command {
     Inspect(Resource),
     Subscribe(Resource, Subscriber),
     Notify(Resource),
+    List(Arc<str>, Option<Cursor>),
+    Reset(Resource),
 }
 
 impl Command {
@@ -65,6 +73,8 @@ impl Command {
             Self::Inspect(..) => Operation::Inspect,
             Self::Subscribe(..) => Operation::Subscribe,
             Self::Notify(..) => Operation::Notify,
+            Self::List(..) => Operation::List,
+            Self::Reset(..) => Operation::Reset,
         }
     }
 }
@@ -75,6 +85,9 @@ pub(crate) enum Answer {
     Vote(Vote),
     Inspection(Inspection),
     Announced(Announced),
+    Page(Page),
+    /// Whose it was.
+    Reset(Option<Token>),
     /// It has done what it was asked, and there is no more to say.
     Done,
 }
@@ -101,6 +114,22 @@ impl Answer {
         match self {
             Self::Announced(announced) => announced,
             other => unreachable!("a release was to be announced, and got {other:?}"),
+        }
+    }
+
+    /// What [`Command::List`] is answered with.
+    pub(crate) fn page(self) -> Page {
+        match self {
+            Self::Page(page) => page,
+            other => unreachable!("a page was asked for, and {other:?} is none"),
+        }
+    }
+
+    /// What [`Command::Reset`] is answered with.
+    pub(crate) fn reset(self) -> Option<Token> {
+        match self {
+            Self::Reset(token) => token,
+            other => unreachable!("a resource was to be reset, and got {other:?}"),
         }
     }
 }

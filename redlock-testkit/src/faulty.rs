@@ -14,8 +14,8 @@ use futures::{
     stream::BoxStream,
 };
 use redlock_core::{
-    Announced, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notice, Notifications, Resource, Runtime, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode,
+    NodeError, Notice, Notifications, Page, Resource, Runtime, Sets, Survey, Token, Ttl, Vote,
 };
 
 use self::fault::Plan;
@@ -178,7 +178,7 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        self.inner.survey().map(|_| self as _)
     }
 
     async fn acquire(
@@ -288,6 +288,32 @@ impl<N: LockNode> Fencing for FaultyNode<N> {
             None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
         };
         self.call(Operation::Raise, resource, Ok(Vote::not_held()), work).await
+    }
+}
+
+/// The ability of the node behind. A page meets the rule under the name of the prefix, or as `*` if
+/// that is empty.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Survey for FaultyNode<N> {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let named = if prefix.is_empty() { "*" } else { prefix };
+        let named = Resource::new(named).expect("it is not empty");
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.survey() {
+            Some(able) => able.list(prefix, from),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::List, &named, refusal, work).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.survey() {
+            Some(able) => able.reset(resource),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Reset, resource, refusal, work).await
     }
 }
 

@@ -6,15 +6,15 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Page, Resource, Sets, Survey, Token, Ttl, Vote,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the abilities [`Notifications`] and [`Fencing`] is what `expect_can_notify` and
-    /// `expect_can_count` say; the calls of those are expected like those of [`LockNode`].
+    /// Whether it has the abilities [`Notifications`], [`Fencing`] and [`Survey`] is what
+    /// `expect_can_notify`, `expect_can_count` and `expect_can_survey` say; the calls of those are expected like those of [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
@@ -40,6 +40,8 @@ mockall::mock! {
         pub fn can_notify(&self) -> bool;
         /// Whether [`LockNode::fencing`] gives this very node.
         pub fn can_count(&self) -> bool;
+        /// Whether [`LockNode::survey`] gives this very node.
+        pub fn can_survey(&self) -> bool;
         pub fn label(&self) -> &str;
         pub fn identity(&self) -> Option<Identity>;
         pub async fn acquire(
@@ -56,6 +58,10 @@ mockall::mock! {
         ) -> Result<Vote, NodeError>;
         pub async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError>;
         pub async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError>;
+        /// As [`Survey::list`].
+        pub async fn list(&self, prefix: &str, from: Option<Cursor>) -> Result<Page, NodeError>;
+        /// As [`Survey::reset`].
+        pub async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError>;
     }
 
     #[async_trait]
@@ -114,7 +120,7 @@ impl LockNode for MockLockNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        self.can_survey().then_some(self)
     }
 
     async fn acquire(
@@ -141,6 +147,17 @@ impl LockNode for MockLockNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         Self::inspect(self, resource).await
+    }
+}
+
+#[async_trait]
+impl Survey for MockLockNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        Self::list(self, prefix, from.cloned()).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        Self::reset(self, resource).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! The port of whatever is asked in [`Command`](crate::command::Command)s.
 
 /// Implements [`LockNode`](redlock_core::LockNode),
-/// [`Notifications`](redlock_core::Notifications) and [`Fencing`](redlock_core::Fencing) for a way to a
+/// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing) and
+/// [`Survey`](redlock_core::Survey) for a way to a
 /// [`MemoryNode`](crate::MemoryNode), which must have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
@@ -37,7 +38,7 @@ macro_rules! asked_in_commands {
             }
 
             fn survey(&self) -> Option<&dyn redlock_core::Survey> {
-                None
+                Some(self)
             }
 
             async fn acquire(
@@ -135,6 +136,27 @@ macro_rules! asked_in_commands {
             ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
                 let command = Command::Raise(resource.clone(), token.clone(), fence);
                 self.call(command).await.map(Answer::vote)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Survey for $node {
+            async fn list(
+                &self,
+                prefix: &str,
+                from: Option<&redlock_core::Cursor>,
+            ) -> Result<redlock_core::Page, redlock_core::NodeError> {
+                let command = Command::List(prefix.into(), from.cloned());
+                self.call(command).await.map(Answer::page)
+            }
+
+            async fn reset(
+                &self,
+                resource: &redlock_core::Resource,
+            ) -> Result<Option<redlock_core::Token>, redlock_core::NodeError> {
+                let command = Command::Reset(resource.clone());
+                self.call(command).await.map(Answer::reset)
             }
         }
     };

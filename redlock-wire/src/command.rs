@@ -43,6 +43,8 @@ enum Verb {
     WaitAof,
     ByDigest(Script),
     ByText(Script),
+    PageByDigest(Script),
+    PageByText(Script),
 }
 
 impl<'a> Command<'a> {
@@ -54,6 +56,11 @@ impl<'a> Command<'a> {
     /// `EVALSHA`: runs a script that the server should know.
     pub(crate) const fn script(script: Script, resource: &'a Resource) -> Self {
         Self::new(Verb::ByDigest(script), resource)
+    }
+
+    /// `EVALSHA`: runs a script without keys, for what there is by this pattern.
+    pub(crate) const fn page(script: Script, pattern: &'a Resource, numbers: &'a [u64]) -> Self {
+        Self::new(Verb::PageByDigest(script), pattern).numbers(numbers)
     }
 
     /// `PUBLISH channel message`: tells those who wait for a resource, whose channel it must be.
@@ -82,7 +89,11 @@ impl<'a> Command<'a> {
             Verb::ByDigest(script) | Verb::ByText(script) => {
                 [Script::ACQUIRE, Script::RAISE, Script::EXTEND].contains(&script)
             }
-            Verb::Publish | Verb::Wait | Verb::WaitAof => false,
+            Verb::Publish
+            | Verb::Wait
+            | Verb::WaitAof
+            | Verb::PageByDigest(_)
+            | Verb::PageByText(_) => false,
         }
     }
 
@@ -138,9 +149,11 @@ impl<'a> Command<'a> {
 
     /// The same with the text of the script instead of its digest.
     pub(crate) const fn by_text(mut self) -> Self {
-        if let Verb::ByDigest(script) = self.verb {
-            self.verb = Verb::ByText(script);
-        }
+        self.verb = match self.verb {
+            Verb::ByDigest(script) => Verb::ByText(script),
+            Verb::PageByDigest(script) => Verb::PageByText(script),
+            other => other,
+        };
         self
     }
 
@@ -152,12 +165,12 @@ impl<'a> Command<'a> {
             Verb::Publish => "PUBLISH",
             Verb::Wait => "WAIT",
             Verb::WaitAof => "WAITAOF",
-            Verb::ByDigest(_) => "EVALSHA",
-            Verb::ByText(_) => "EVAL",
+            Verb::ByDigest(_) | Verb::PageByDigest(_) => "EVALSHA",
+            Verb::ByText(_) | Verb::PageByText(_) => "EVAL",
         }
     }
 
-    /// The key that it is about, for clients that must know where a command goes; also if it is not
+    /// The key, or the pattern of keys, that it is about, for clients that must know where a command goes; also if it is not
     /// among its words. Of several, the first.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
@@ -171,12 +184,14 @@ impl<'a> Command<'a> {
         let key = Some(text(resource.as_str()));
         let [second, third] = more_keys.map(|key| key.map(|key| text(key.as_str())));
         let count = 1 + u64::from(second.is_some()) + u64::from(third.is_some());
-        let keys = Some(Word::Number(count));
+        let (keys, no_keys) = (Some(Word::Number(count)), Some(Word::Number(0)));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
             Verb::Publish | Verb::Wait | Verb::WaitAof => ([None; 3], [None; 2]),
             Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
             Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
+            Verb::PageByDigest(script) => ([Some(text(script.sha1())), no_keys, key], [None; 2]),
+            Verb::PageByText(script) => ([Some(text(script.body())), no_keys, key], [None; 2]),
         };
         let token = token.map(|token| Word::Bytes(token.as_bytes()));
         let told = match telling {
@@ -253,6 +268,12 @@ mod tests {
         let wait = Command::wait(&resource, &[2, 50]);
         assert_eq!((spoken(wait), wait.key()), ("WAIT 2 50".to_owned(), &resource));
         assert_eq!(spoken(Command::wait_aof(&resource, &[1, 0, 50])), "WAITAOF 1 0 50");
+
+        let pattern = Resource::new("a*").unwrap();
+        let page = Command::page(Script::LIST, &pattern, &[5, 200]);
+        assert_eq!(spoken(page), format!("EVALSHA {} 0 a* 5 200", Script::LIST.sha1()));
+        let text = Script::LIST.body();
+        assert_eq!(spoken(page.by_text()), format!("EVAL {text} 0 a* 5 200"));
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

@@ -5,6 +5,7 @@
 //!
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
+//! * [`list`], [`reset`]: for those who operate locks.
 //! * [`Voting`]: the same with what one node remembers: votes that are counted, for fencing tokens.
 //! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
 //!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
@@ -32,6 +33,7 @@ mod python_lock;
 mod quarantine;
 mod script;
 mod server_url;
+mod survey;
 mod switchboard;
 mod url_error;
 mod voting;
@@ -49,6 +51,7 @@ pub use self::{
     python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},
+    survey::{Lasting, list, reset},
     switchboard::{Errand, Operator, Subscription, Switchboard},
     url_error::{UrlError, UrlProblem},
     voting::{Terms, Voting},

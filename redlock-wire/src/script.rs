@@ -95,6 +95,23 @@ impl Script {
     pub const CLOCK: Self =
         Self { body: include_str!("clock.lua"), sha1: "0c1e3e123ee8e410a7b7fb8a7459e5a26cd8eb85" };
 
+    /// A page of `SCAN` over keys of the pattern `ARGV[1]` from the cursor `ARGV[2]`, `ARGV[3]` keys or
+    /// a few more: an array of the next cursor, and name, value and milliseconds of each that is a
+    /// string of at most `ARGV[4]` bytes and ends by itself, or, if `ARGV[5]` is 1, does not.
+    ///
+    /// Takes no key, because it is told which there are: not for clusters.
+    pub const LIST: Self =
+        Self { body: include_str!("list.lua"), sha1: "d2a7b36f2ed475130fc27ad023a7a50b3ce961e8" };
+
+    /// Deletes the key, whosever it is, tells the channel `ARGV[1]` as
+    /// [`RELEASE_AND_NOTIFY`](Self::RELEASE_AND_NOTIFY) does with the word `ARGV[2]` and, if it is
+    /// there, `ARGV[3]`, and answers with the value and the number of subscribers.
+    pub const RESET: Self =
+        Self { body: include_str!("reset.lua"), sha1: "87349720e603f48b2cda986c8754db9fc5f8be54" };
+
+    /// Those for who operates locks, sent when they are first needed.
+    pub const OPERATING: [Self; 2] = [Self::LIST, Self::RESET];
+
     /// Every script that a lock needs, to load when a connection is made. Those of
     /// [`COUNTING`](Self::COUNTING) are sent when they are first needed.
     pub const ALL: [Self; 4] =
@@ -126,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_digests_are_those_of_the_bodies() {
-        for script in Script::ALL.iter().chain(&Script::COUNTING) {
+        for script in Script::ALL.iter().chain(&Script::COUNTING).chain(&Script::OPERATING) {
             let digest = sha1_smol::Sha1::from(script.body()).digest().to_string();
             assert_eq!(digest, script.sha1(), "{}", script.body());
         }
@@ -134,7 +151,7 @@ mod tests {
 
     #[test]
     fn no_script_has_a_shebang() {
-        for script in Script::ALL.iter().chain(&Script::COUNTING) {
+        for script in Script::ALL.iter().chain(&Script::COUNTING).chain(&Script::OPERATING) {
             assert!(!script.body().starts_with("#!"));
         }
     }

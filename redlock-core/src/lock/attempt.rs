@@ -43,7 +43,7 @@ pub(super) async fn acquire(
     turn: Option<Turn>,
 ) -> Result<Guard, Error> {
     shared.start(terms)?;
-    let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
+    let claim = Claim { resource: terms.resource.clone(), token: shared.token(&terms.proof)? };
     // Before the first byte is sent, and anew for each attempt (R2): validity counts from here.
     let started = shared.now();
     let mut attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use super::report::Report;
+use super::{report::Report, status::Status};
 use crate::{
     ConfigError, Fence, NoRuntime, RandomError, Resource,
     proto::{LossReason, Verdict},
@@ -59,6 +59,8 @@ pub enum Error {
         /// The fence that this process had before.
         had: Fence,
     },
+    /// So many nodes failed that it cannot be told who has the lock.
+    Undecided(Box<Status>),
     /// No token could be made. No node was asked.
     Random(RandomError),
 }
@@ -77,6 +79,7 @@ impl Error {
             | Self::FenceRegression { .. }
             | Self::NoRuntime(_)
             | Self::InsideRuntime
+            | Self::Undecided(_)
             | Self::Random(_) => None,
         }
     }
@@ -124,6 +127,7 @@ impl fmt::Display for Error {
                 "the fencing token {fence} of {resource:?} is not larger than {had}, which was had \
                  before: nodes have lost their counters"
             ),
+            Self::Undecided(status) => status.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::NoRuntime(error) => error.fmt(f),
             Self::InsideRuntime => f.write_str(

@@ -68,6 +68,13 @@ impl Guard {
         &self.hold.claim.token
     }
 
+    /// The word on who has the lock that its token carries, if it was given one:
+    /// [`owner`](super::Lock::owner).
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.token().owner()
+    }
+
     /// The lock as plain data, as it stands now: to be shown or written down. It is to be released
     /// or adopted only when this guard has been left without a trace, by a crash for example, for a
     /// release through it makes this guard's promise untrue; to hand the lock on there is

@@ -29,6 +29,10 @@ impl Redlock {
         Self { shared: Arc::new(shared) }
     }
 
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The lock of a resource, with the settings of this redlock; its setters change them for this
     /// one.
     ///

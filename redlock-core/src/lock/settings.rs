@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::{
-    ConfigError, Drift, Renewal, Resource, Retry, Ttl,
+    ConfigError, Drift, Owner, Renewal, Resource, Retry, Token, Ttl,
     proto::{Schedule, Timing},
 };
 
@@ -41,6 +41,16 @@ pub(super) struct Terms {
     pub(super) schedule: Option<Schedule>,
     pub(super) hold_at_least: Duration,
     pub(super) fencing: bool,
+    pub(super) proof: Proof,
+}
+
+/// Where the token of an attempt comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Proof {
+    /// A new one for each, with this word on who has it.
+    Fresh(Option<Owner>),
+    /// The caller's, who makes one attempt with it.
+    Given(Token),
 }
 
 impl Settings {
@@ -53,7 +63,8 @@ impl Settings {
     pub(super) fn terms(&self, resource: Resource, wishes: Wishes) -> Result<Terms, ConfigError> {
         let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
         let Wishes { hold_at_least, fencing, .. } = wishes;
-        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing })
+        let proof = Proof::Fresh(None);
+        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing, proof })
     }
 
     pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {

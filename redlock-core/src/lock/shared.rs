@@ -8,13 +8,13 @@ use super::{
     pulse::Pulse,
     queue::Queues,
     reaper::Reaper,
-    settings::{Settings, Terms, Wishes},
+    settings::{Proof, Settings, Terms, Wishes},
 };
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
-    Token, Ttl, random::chance,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, Owner, Quorum, Random, RandomError,
+    Runtime, Token, Ttl, node::KeyPrefix, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -23,6 +23,10 @@ pub(super) struct Shared {
     pub(super) labels: Vec<Arc<str>>,
     pub(super) quorum: Quorum,
     pub(super) settings: Settings,
+    /// Who has the locks, unless a lock says otherwise.
+    pub(super) owner: Option<Owner>,
+    /// What the nodes put before every name.
+    pub(super) prefix: Option<KeyPrefix>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) random: Arc<dyn Random>,
     pub(super) reaper: Reaper,
@@ -45,6 +49,15 @@ impl Shared {
     pub(super) fn start(&self, terms: &Terms) -> Result<(), NoRuntime> {
         self.reaper.start()?;
         if terms.schedule.is_some() { self.keeper.start() } else { Ok(()) }
+    }
+
+    /// The token of an attempt.
+    pub(super) fn token(&self, proof: &Proof) -> Result<Token, RandomError> {
+        match proof {
+            Proof::Fresh(None) => self.fresh_token(),
+            Proof::Fresh(Some(owner)) => Ok(self.fresh_token()?.owned_by(owner)),
+            Proof::Given(token) => Ok(token.clone()),
+        }
     }
 
     /// A token that no attempt has had before (R14).

@@ -37,6 +37,29 @@ pub enum ConfigError {
     /// A token that everybody can guess proves nothing.
     #[error("the token is empty")]
     EmptyToken,
+    /// An owner is a short word.
+    #[error("the owner has {given} bytes, between 1 and {most} are possible")]
+    OwnerLength {
+        /// How many were given.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// An owner is shown in tables, logs and shells.
+    #[error("the owner contains {character:?}, only visible ASCII characters are possible")]
+    OwnerCharacter {
+        /// The first that is not possible.
+        character: char,
+    },
+    /// Whatever a store is used for would be reset.
+    #[error("to reset all locks a prefix is needed, it is empty")]
+    EmptyPrefix,
+    /// With it, the hash tags of resources would not be tags any more.
+    #[error("the key prefix {given:?} opens a brace and has no hash tag in it")]
+    KeyPrefix {
+        /// The prefix.
+        given: String,
+    },
     /// Stores count lifetimes in whole milliseconds.
     #[error("the ttl {given:?} is below a millisecond, the shortest that nodes can keep")]
     TtlTooShort {

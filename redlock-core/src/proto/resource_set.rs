@@ -42,6 +42,12 @@ impl ResourceSet {
     pub fn contains(&self, resource: &Resource) -> bool {
         self.0.binary_search(resource).is_ok()
     }
+
+    /// The set of the resources whose names are this text and then one of these names.
+    pub(crate) fn after(&self, text: &str) -> Self {
+        // In the same order: what differs comes after what is the same.
+        Self(self.iter().map(|resource| resource.after(text)).collect())
+    }
 }
 
 impl From<Resource> for ResourceSet {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Resource, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Page, Resource, Sets, Survey, Token, Ttl, Vote,
 };
-use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
+use redlock_wire::{Audience, Both, Command, Exchange, Lasting, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
 
 use super::{
@@ -46,7 +46,7 @@ impl LockNode for PooledNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
     }
 
     async fn acquire(
@@ -128,6 +128,18 @@ impl Fencing for PooledNode {
     ) -> Result<Vote, NodeError> {
         let mut call = self.call(Some(Claim::new(resource, token))).await?;
         self.lanes.voting.raise(&mut call, resource, token, fence).await
+    }
+}
+
+#[async_trait]
+impl Survey for PooledNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let mut call = self.call(None).await?;
+        redlock_wire::list(&mut call, prefix, from, Lasting::Foreign, Audience::Server).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        redlock_wire::reset(&mut self.call(None).await?, resource, Audience::Server).await
     }
 }
 

@@ -39,6 +39,10 @@ pub struct CallCounts {
     pub notify: u64,
     /// Of [`Fencing::raise`](redlock_core::Fencing::raise).
     pub raise: u64,
+    /// Of [`Survey::list`](redlock_core::Survey::list): pages.
+    pub list: u64,
+    /// Of [`Survey::reset`](redlock_core::Survey::reset).
+    pub reset: u64,
 }
 
 impl CallCounts {
@@ -51,6 +55,8 @@ impl CallCounts {
             Operation::Subscribe => self.subscribe += 1,
             Operation::Notify => self.notify += 1,
             Operation::Raise => self.raise += 1,
+            Operation::List => self.list += 1,
+            Operation::Reset => self.reset += 1,
         }
     }
 
@@ -58,7 +64,7 @@ impl CallCounts {
     #[must_use]
     pub const fn total(self) -> u64 {
         let votes = self.acquire + self.raise + self.extend + self.release;
-        votes + self.inspect + self.subscribe + self.notify
+        votes + self.inspect + self.subscribe + self.notify + self.list + self.reset
     }
 }
 

@@ -102,6 +102,11 @@ impl State {
                 return (Ok(Answer::Announced(announced)), mail);
             }
             Command::Notify(resource) => return self.notify(resource),
+            Command::List(prefix, from) => Answer::Page(store.list(prefix, from.as_ref(), now)),
+            Command::Reset(resource) => {
+                let (token, mail) = self.reset(resource, now);
+                return (Ok(Answer::Reset(token)), mail);
+            }
             Command::Subscribe(resource, subscriber) => {
                 let subscribed = self.board.subscribe(resource, subscriber);
                 return (subscribed.map(|()| Answer::Done).map_err(Unable::from), Vec::new());
@@ -123,6 +128,12 @@ impl State {
             (0, Vec::new())
         };
         (Announced { vote, listeners }, mail)
+    }
+
+    fn reset(&mut self, resource: &Resource, now: ServerTime) -> (Option<Token>, Vec<Mail>) {
+        let token = self.store.reset(resource, now);
+        let told = token.as_ref().map(|_| self.board.post(resource, None));
+        (token, told.map(|(_, mail)| mail).unwrap_or_default())
     }
 
     fn notify(&mut self, resource: &Resource) -> (Result<Answer, Unable>, Vec<Mail>) {
