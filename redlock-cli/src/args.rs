@@ -33,6 +33,10 @@ pub(crate) struct Common {
     /// ttl if that is less]
     #[arg(long, value_name = "DURATION", value_parser = span, global = true)]
     pub(crate) timeout: Option<Duration>,
+    /// Text that goes before each name on its way to the nodes, such as app:, as in the programs that
+    /// share the locks
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_KEY_PREFIX", global = true)]
+    pub(crate) key_prefix: Option<String>,
     /// Tell what came of it as one JSON object, on standard output (`run`: as the last line on
     /// standard error)
     #[arg(long, global = true)]
@@ -46,6 +50,9 @@ pub(crate) enum Command {
     Extend(Extend),
     #[cfg(unix)]
     Run(Run),
+    Status(Status),
+    List(List),
+    Reset(Reset),
 }
 
 /// Take a lock and print its token, which is what gives it up or extends it
@@ -67,6 +74,10 @@ pub(crate) struct Lock {
     /// Go on trying for so long, rather than try once
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) wait: Option<Duration>,
+    /// A word on who has the lock, for people who look at it: up to 128 visible ASCII characters,
+    /// which become a part of the token
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_OWNER")]
+    pub(crate) owner: Option<String>,
     /// With a fencing token: a number that grows with every holder, for the resource to refuse those
     /// who were one before (shown with --json)
     #[arg(long)]
@@ -150,6 +161,10 @@ pub(crate) struct Run {
     /// [default: 5s, or a third of the ttl if that is less]
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) grace: Option<Duration>,
+    /// A word on who has the lock, for people who look at it: up to 128 visible ASCII characters,
+    /// which become a part of the token [default: host/pid]
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_OWNER")]
+    pub(crate) owner: Option<String>,
     /// With a fencing token: a number that grows with every holder, for the resource to refuse those
     /// who were one before
     #[arg(long)]
@@ -157,6 +172,58 @@ pub(crate) struct Run {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Tell whether a lock is held, by what a quorum of nodes says
+///
+/// It was so a moment ago. Whoever wants to know that he has the lock takes it.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  $ token=$(redlock lock nightly-report 30s --owner build-7)
+  $ redlock status nightly-report
+
+Exit codes: 0 held, 1 not held, 2 usage, 3 too few nodes answered to tell.")]
+pub(crate) struct Status {
+    /// What may be locked
+    pub(crate) name: String,
+}
+
+/// List the locks that are held, with their owners, what is left of them, and by how many nodes
+///
+/// Nodes do not know what a key is for and tell every string that expires, so where other things
+/// are kept as well, locks need a prefix. What comes or goes while they are listed may be missed.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  $ token=$(redlock lock nightly-report 30s)
+  $ redlock list nightly-
+  $ redlock list --all --json
+
+Exit codes: 0 listed, 2 usage, 3 too few nodes answered.")]
+pub(crate) struct List {
+    /// What the names begin with
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// Also what less than a quorum of nodes has for one token, which is no lock that is held
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Take a lock away from whoever has it, and wake those who wait for it
+///
+/// This breaks mutual exclusion unless the holder is known to be gone: it is not asked, is told only
+/// when it next looks, and works on until then.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  $ token=$(redlock lock nightly-report 30s)
+  $ redlock reset nightly-report
+
+Exit codes: 0 removed, and free on a quorum of nodes, 1 nobody had it, 2 usage, 3 too few nodes answered.")]
+pub(crate) struct Reset {
+    /// What is locked
+    pub(crate) name: String,
 }
 
 const EXIT_CODES: &str = "\

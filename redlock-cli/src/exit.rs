@@ -90,7 +90,9 @@ impl Outcome {
         match error {
             Error::Contended(_) => (Exit::NOT_HELD, "not_acquired"),
             Error::Lost { .. } => (Exit::NOT_HELD, "not_held"),
-            Error::Unavailable(_) | Error::TooSlow(_) => (Exit::NO_QUORUM, "no_quorum"),
+            Error::Unavailable(_) | Error::TooSlow(_) | Error::Undecided(_) => {
+                (Exit::NO_QUORUM, "no_quorum")
+            }
             Error::Config(_) => (Exit::USAGE, "usage"),
             _ => (Exit::FAILED, "failed"),
         }

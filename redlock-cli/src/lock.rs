@@ -11,7 +11,7 @@ use redlocks::{Error, Guard, Lease, Redlock, ReleaseOutcome, Renewal, Resource, 
 use crate::{
     args::{Common, Extend, Lock, Unlock},
     exit::{Exit, Outcome},
-    nodes::{ballots, builder, settle, timeout},
+    nodes::{any_ttl, ballots, builder, settle, timeout},
     signals::{Signals, unless_signalled},
     span::millis,
     token::{printed, token},
@@ -19,7 +19,11 @@ use crate::{
 
 /// Takes a lock, and leaves it to whoever gets the token. What came of that, it has told itself.
 pub(crate) async fn lock(common: &Common, args: &Lock) -> Result<Outcome, Outcome> {
-    let redlock = builder(common, args.ttl)?.build().map_err(Outcome::usage)?;
+    let mut builder = builder(common, args.ttl)?;
+    if let Some(owner) = &args.owner {
+        builder = builder.owner(owner.as_str());
+    }
+    let redlock = builder.build().map_err(Outcome::usage)?;
     let lock = redlock.lock(&args.name).renewal(Renewal::off()).fencing(args.fencing);
     let mut signals = Signals::ending().map_err(Outcome::failed)?;
     let acquire = async {
@@ -63,7 +67,7 @@ pub(crate) async fn lock(common: &Common, args: &Lock) -> Result<Outcome, Outcom
 
 /// Gives up what was taken by [`lock`].
 pub(crate) async fn unlock(common: &Common, args: &Unlock) -> Result<Outcome, Outcome> {
-    let ttl = UNKNOWN_TTL.max(common.timeout.unwrap_or_default().saturating_mul(4));
+    let ttl = any_ttl(common);
     let lease = lease(&args.name, &args.token, ttl)?;
     let redlock = builder(common, ttl)?.build().map_err(Outcome::usage)?;
     let release = redlock.release(&lease).await;
@@ -106,7 +110,3 @@ fn lease(name: &str, words: &OsStr, ttl: Duration) -> Result<Lease, Outcome> {
     let token = token(words, input).map_err(Outcome::usage)?;
     Ok(Lease::new(resource, token, Ttl::new(ttl).map_err(Outcome::usage)?))
 }
-
-/// What the ttl of a lock was is not known to who gives it up, and matters little: nodes that do not
-/// answer are asked again for as long as they could have it, which is longer than this program runs.
-const UNKNOWN_TTL: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ mod args;
 mod exit;
 mod lock;
 mod nodes;
+mod operate;
 #[cfg(unix)]
 mod run;
 mod signals;
@@ -36,6 +37,9 @@ async fn main() -> ExitCode {
             outcome.write_aside(common.json);
             outcome.exit
         }
+        Command::Status(args) => finish(&common, operate::status(&common, args).await),
+        Command::List(args) => finish(&common, operate::list(&common, args).await),
+        Command::Reset(args) => finish(&common, operate::reset(&common, args).await),
     };
     ExitCode::from(exit.0)
 }

@@ -34,7 +34,17 @@ pub(crate) fn nodes(common: &Common, timeout: Duration) -> Result<Vec<RedisNode>
 /// What makes a redlock of the nodes, for locks of this ttl.
 pub(crate) fn builder(common: &Common, ttl: Duration) -> Result<RedlockBuilder, Outcome> {
     let timeout = timeout(common, ttl);
-    Ok(Redlock::builder().nodes(nodes(common, timeout)?).ttl(ttl).node_timeout(timeout))
+    let nodes = nodes(common, timeout)?;
+    let builder = Redlock::builder().nodes(nodes).ttl(ttl).node_timeout(timeout);
+    Ok(match &common.key_prefix {
+        Some(prefix) => builder.key_prefix(prefix.as_str()),
+        None => builder,
+    })
+}
+
+/// A ttl for whoever has none in mind, such that the timeout fits.
+pub(crate) fn any_ttl(common: &Common) -> Duration {
+    UNKNOWN_TTL.max(common.timeout.unwrap_or_default().saturating_mul(4))
 }
 
 /// How long a node may take to answer.
@@ -72,6 +82,10 @@ fn split(text: &str) -> Vec<String> {
     let parts = text.split(|c: char| c == ',' || c.is_whitespace());
     parts.filter(|part| !part.is_empty()).map(Into::into).collect()
 }
+
+/// What the ttl of a lock was is not known to who gives it up, and matters little: nodes that do not
+/// answer are asked again for as long as they could have it, which is longer than this program runs.
+const UNKNOWN_TTL: Duration = Duration::from_secs(10);
 
 /// New connections, over TLS and another continent, fit into it.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(1);

@@ -2,10 +2,10 @@
 
 mod group;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, process, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use redlocks::{Guard, LossReason, Moment, Redlock, ReleaseOutcome, Runtime, TokioRuntime};
+use redlocks::{Guard, LossReason, Moment, Owner, Redlock, ReleaseOutcome, Runtime, TokioRuntime};
 use rustix::process::Signal;
 use tokio::task::yield_now;
 
@@ -24,6 +24,8 @@ pub(crate) async fn run(common: &Common, args: &Run) -> Result<Outcome, Outcome>
     let ttl = held(args.ttl, grace)?;
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
     let builder = builder(common, ttl)?.grace(grace).fencing(args.fencing);
+    let owner = args.owner.clone().or_else(this_process);
+    let builder = owner.into_iter().fold(builder, |builder, owner| builder.owner(owner));
     let redlock = builder.runtime(Arc::clone(&runtime)).build().map_err(Outcome::usage)?;
     let signals = Signals::ending().and_then(|signals| signals.and(&FORWARDED));
     let mut job = Job { args, runtime, grace, signals: signals.map_err(Outcome::failed)? };
@@ -31,6 +33,13 @@ pub(crate) async fn run(common: &Common, args: &Run) -> Result<Outcome, Outcome>
     settle(&redlock, timeout(common, ttl)).await;
     let (Ok(outcome) | Err(outcome)) = done;
     Ok(outcome.detail("resource", &*args.name))
+}
+
+/// Where and as what this program runs, if the host has a name that can be told.
+fn this_process() -> Option<String> {
+    let host = rustix::system::uname();
+    let owner = format!("{}/{}", host.nodename().to_str().ok()?, process::id());
+    Owner::new(&*owner).is_ok().then_some(owner)
 }
 
 /// What of the ttl the lock is held for: all but the grace.

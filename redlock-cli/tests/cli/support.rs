@@ -97,7 +97,11 @@ impl Said {
 /// The command with these words, and without the settings of whoever runs the tests.
 pub(crate) fn redlock(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redlock"));
-    command.args(words).env_remove("REDLOCK_NODES").stdin(Stdio::null());
+    command.args(words);
+    for variable in ["REDLOCK_NODES", "REDLOCK_KEY_PREFIX", "REDLOCK_OWNER"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
     command
 }
 
