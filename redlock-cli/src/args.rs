@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Status(Status),
     List(List),
     Reset(Reset),
+    Doctor(Doctor),
 }
 
 /// Take a lock and print its token, which is what gives it up or extends it
@@ -189,7 +190,7 @@ pub(crate) struct Status {
     pub(crate) name: String,
 }
 
-/// List the locks that are held, with their owners, what is left of them, and by how many nodes
+/// List the locks that are held: name, owner, how much longer, and by how many nodes
 ///
 /// Nodes do not know what a key is for and tell every string that expires, so where other things
 /// are kept as well, locks need a prefix. What comes or goes while they are listed may be missed.
@@ -226,10 +227,35 @@ pub(crate) struct Reset {
     pub(crate) name: String,
 }
 
+/// Ask each node how it is, and say in plain words what is wrong or risky
+///
+/// Each node is asked for its INFO, configuration and clock, and for a lock of a random name, which
+/// is given up at once. A problem keeps a node from voting, or makes its votes worthless; a risk can
+/// let two clients hold one lock, or cost more than it should; a note is for your information.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  $ redlock doctor --accept no-persistence
+  $ redlock doctor --ttl 30s --accept no-persistence --json
+
+Exit codes: 0 no problem and no risk that was not accepted, 1 some, 2 usage, 3 no quorum of the nodes \
+can be used.")]
+pub(crate) struct Doctor {
+    /// The ttl that the locks have, for what is judged by it
+    #[arg(long, value_name = "DURATION", value_parser = span, default_value = "10s")]
+    pub(crate) ttl: Duration,
+    /// What the name of the lock that is tried begins with, for users who may use such names only
+    #[arg(long, value_name = "TEXT", default_value = "redlock-doctor:")]
+    pub(crate) prefix: String,
+    /// A risk that is known and accepted, by its name in brackets: still shown, but not counted
+    #[arg(long, value_name = "NAME")]
+    pub(crate) accept: Vec<String>,
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   not acquired, or not held
+  1   not acquired, or not held (doctor: something is wrong)
   2   usage: the command line, REDLOCK_NODES, or settings that cannot go together
   3   no quorum: too few nodes answered
   70  something on this machine failed, such as writing the output

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod doctor;
 mod exit;
 mod lock;
 mod nodes;
@@ -40,6 +41,7 @@ async fn main() -> ExitCode {
         Command::Status(args) => finish(&common, operate::status(&common, args).await),
         Command::List(args) => finish(&common, operate::list(&common, args).await),
         Command::Reset(args) => finish(&common, operate::reset(&common, args).await),
+        Command::Doctor(args) => finish(&common, doctor::doctor(&common, args).await),
     };
     ExitCode::from(exit.0)
 }

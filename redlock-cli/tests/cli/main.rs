@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
 
+mod doctor;
+#[cfg(unix)]
+mod documented;
 mod locks;
 #[cfg(unix)]
 mod lost;
