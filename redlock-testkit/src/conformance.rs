@@ -34,7 +34,7 @@
 //! list of the rules that the subject cannot be asked is all there is to write.
 //!
 //! The rules of [`Notifications`](redlock_core::Notifications), and those of
-//! [`Fencing`](redlock_core::Fencing), are not applicable to a node without that ability.
+//! [`Fencing`](redlock_core::Fencing) and [`Survey`](redlock_core::Survey), are not applicable to a node without that ability.
 //!
 //! What cannot be seen from outside is not asked: that a call is executed at most once (requirement
 //! R20) shows only where replies can be lost on the way, so each adapter has a test of its own.
@@ -59,6 +59,7 @@ mod stage;
 mod streams;
 mod subject;
 mod suite;
+mod survey;
 
 pub use self::{
     report::Report,

@@ -43,6 +43,8 @@ redlock_testkit::conformance_tests! {
         a_foreign_key_is_never_touched,
         a_foreign_key_is_a_failure,
         a_foreign_key_is_not_counted,
+        a_foreign_key_is_not_listed,
+        a_foreign_key_is_not_reset,
         quarantine,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,

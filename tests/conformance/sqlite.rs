@@ -93,6 +93,7 @@ redlock_testkit::conformance_tests! {
     lacking:
         notifications,
         fencing,
+        survey,
         quarantine,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,

@@ -6,7 +6,7 @@ use super::{
     Subject, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect, names,
     notices, quarantine, release,
     stage::{Stage, Stop},
-    streams,
+    streams, survey,
 };
 
 /// One demand of the contract.
@@ -56,9 +56,15 @@ impl Rule {
             "notices" | "streams" => Some(NOTIFICATIONS),
             "counting" => Some(FENCING),
             "quarantine" => Some(QUARANTINE),
+            "survey" => Some(SURVEY),
             _ => None,
         };
-        listed == self.name || ability == Some(listed)
+        let besides = match self.name {
+            "what_lies_beside_locks_is_not_listed" => Some(FENCING),
+            "a_reset_tells_who_has_subscribed" => Some(NOTIFICATIONS),
+            _ => None,
+        };
+        listed == self.name || [ability, besides].contains(&Some(listed))
     }
 }
 
@@ -240,6 +246,28 @@ macro_rules! conformance_rules {
                 "Where something is that no lock made, counting fails and leaves it as it is.";
             a_store_that_is_away_counts_nothing in counting:
                 "A store that cannot be reached makes the calls of fencing fail.";
+            a_listing_tells_what_is_held in survey:
+                "A listing tells each lock that is held, with its token, and no other.";
+            a_listing_tells_what_begins_so in survey:
+                "A listing tells what begins with the prefix, whatever that is made of.";
+            what_lies_beside_locks_is_not_listed in survey:
+                "What a node keeps beside its locks is not listed.";
+            a_foreign_key_is_not_listed in survey:
+                "What no lock made is not listed.";
+            a_page_is_a_piece in survey:
+                "A page looks at a piece of the store, however much there is.";
+            what_stays_is_listed_whatever_comes_and_goes in survey:
+                "What is held from the first page to the last is listed, whatever else changes.";
+            a_reset_frees_and_tells_whose_it_was in survey:
+                "A reset frees the resource, whoever has it, and tells whose it was.";
+            who_was_reset_has_nothing_any_more in survey:
+                "A token whose resource was reset is told that it is not held; no other is touched.";
+            a_reset_tells_who_has_subscribed in survey:
+                "A reset tells who has subscribed.";
+            a_foreign_key_is_not_reset in survey:
+                "Where something is that no lock made, a reset fails and leaves it as it is.";
+            a_store_that_is_away_cannot_be_surveyed in survey:
+                "A store that cannot be reached makes the calls of a survey fail.";
             nothing_is_granted_in_quarantine in quarantine:
                 "A node in quarantine grants nothing, and tells for how much longer.";
             what_outlives_a_quarantine_is_rejected in quarantine:
@@ -269,6 +297,9 @@ const NOTIFICATIONS: &str = "notifications";
 
 /// What a list says that a node lacks which does not count holders.
 const FENCING: &str = "fencing";
+
+/// What a list says that a node lacks whose locks can be neither listed nor reset.
+const SURVEY: &str = "survey";
 
 /// What a list says that a node lacks which cannot be in quarantine.
 const QUARANTINE: &str = "quarantine";

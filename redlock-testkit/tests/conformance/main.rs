@@ -6,5 +6,6 @@ mod defect;
 mod memory;
 mod node;
 mod store;
+mod surveyor;
 mod teller;
 mod unseen;

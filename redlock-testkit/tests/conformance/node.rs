@@ -160,7 +160,7 @@ impl LockNode for Node {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
     }
 
     async fn acquire(

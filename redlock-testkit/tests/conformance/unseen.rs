@@ -42,7 +42,7 @@ async fn what_asks_for_notices_is_not_applicable_to_a_node_without_them_and_list
             unable += 1;
         }
     }
-    assert_eq!(unable, 15);
+    assert_eq!(unable, 16);
     assert!(report.is_sound());
 }
 
@@ -61,7 +61,7 @@ async fn what_asks_for_counters_is_not_applicable_to_a_node_without_them_and_lis
             unable += 1;
         }
     }
-    assert_eq!(unable, 15);
+    assert_eq!(unable, 16);
     assert!(report.is_sound());
 }
 
