@@ -24,6 +24,8 @@ pub(crate) async fn run(common: &Common, args: &Run) -> Result<Outcome, Outcome>
     let ttl = held(args.ttl, grace)?;
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
     let builder = builder(common, ttl)?.grace(grace).fencing(args.fencing);
+    // The bound is the life of the command: there is no guard that could be forgotten.
+    let builder = builder.max_hold(Duration::MAX);
     let owner = args.owner.clone().or_else(this_process);
     let builder = owner.into_iter().fold(builder, |builder, owner| builder.owner(owner));
     let redlock = builder.runtime(Arc::clone(&runtime)).build().map_err(Outcome::usage)?;

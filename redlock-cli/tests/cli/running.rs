@@ -202,6 +202,26 @@ fn a_command_is_never_started_after_a_signal() {
 }
 
 #[test]
+fn a_command_is_never_started_when_the_lock_comes_too_late() {
+    let fleet = Fleet::start();
+    let started = fleet.servers[0].folder().join("started");
+    let words = ["run", "a", "--ttl", "2s", "--", "touch", started.to_str().unwrap()];
+    fleet.stop();
+    let mut running = Running::start(&mut fleet.command(&words));
+    // Its first words are on their way by then, or it has not begun; either will do.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    running.signal(Signal::STOP);
+    fleet.cont();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    running.signal(Signal::CONT);
+    let (code, err) = running.ended();
+    // It did not begin before it was stopped, and so has got the lock in time.
+    let is_late_start = code == Some(0);
+    assert_eq!(started.exists(), is_late_start, "{code:?} {err}");
+    assert!(is_late_start || code == Some(69) || code == Some(76), "{code:?} {err}");
+}
+
+#[test]
 fn waiting_goes_on_through_what_ends_no_program() {
     let fleet = Fleet::start();
     let token = fleet.lock("a", "60s");
