@@ -54,7 +54,9 @@ pub(crate) async fn doctor(common: &Common, args: &Doctor) -> Result<Outcome, Ou
         lines.extend(own.map(|finding| finding.line(is_accepted(finding))));
     }
     let common = findings.iter().filter(|finding| finding.node.is_none());
-    lines.push(format!("{} nodes, {} needed, {well} can be used", nodes.len(), quorum.needed()));
+    let (count, needed) = (nodes.len(), quorum.needed());
+    let noun = if count == 1 { "node" } else { "nodes" };
+    lines.push(format!("{count} {noun}, {needed} needed, {well} can be used"));
     lines.extend(common.map(|finding| finding.line(is_accepted(finding))));
     Ok(Outcome::new(exit, name)
         .output(lines.join("\n"))

@@ -189,7 +189,7 @@ fn ends(signal: i32) -> bool {
 /// What of the grace is kept in reserve: on a busy machine whoever is woken runs late, and so does
 /// who is killed.
 fn reserve(grace: Duration) -> Duration {
-    (grace / 4).min(Duration::from_millis(250))
+    (grace / 2).min(Duration::from_millis(500))
 }
 
 /// Beside those that ask a program to end.
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn something_is_kept_in_reserve() {
-        assert_eq!(reserve(SHORTEST_GRACE), Duration::from_millis(25));
-        assert_eq!(reserve(Duration::from_secs(60)), Duration::from_millis(250));
+        assert_eq!(reserve(SHORTEST_GRACE), Duration::from_millis(50));
+        assert_eq!(reserve(Duration::from_secs(60)), Duration::from_millis(500));
     }
 }

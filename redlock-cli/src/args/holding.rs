@@ -109,7 +109,7 @@ pub(crate) struct Run {
     /// Go on trying for so long, rather than try once
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) wait: Option<Duration>,
-    /// How much of the ttl is for stopping: the time between SIGTERM and SIGKILL, and a little more;
+    /// How much of the ttl is for stopping: the time between SIGTERM and SIGKILL, and a reserve;
     /// 5s, or a third of the ttl if that is less, unless it is said
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) grace: Option<Duration>,

@@ -1,10 +1,13 @@
 //! `lock`, `unlock` and `extend`.
 
 use std::{
+    fs,
     io::Write,
     process::Stdio,
     time::{Duration, Instant},
 };
+
+use redlock_testkit::server::{Options, Server, Servers};
 
 use crate::support::{Fleet, Running, Said, redlock, until};
 
@@ -164,11 +167,26 @@ fn a_password_is_never_shown() {
     }
 }
 
+#[test]
+fn servers_are_reached_over_tls() {
+    let fleet = Fleet { servers: Servers::with(3, &Options::new().tls().persistent()).unwrap() };
+    let distrusted = fleet.says(&["lock", "a", "60s"]);
+    assert_eq!(distrusted.code, Some(3), "{distrusted:?}");
+    let certificate = |server: &Server| fs::read_to_string(server.certificate().unwrap()).unwrap();
+    let trusted = fleet.servers[0].folder().join("trusted.pem");
+    fs::write(&trusted, fleet.servers.iter().map(certificate).collect::<String>()).unwrap();
+    for words in [&["lock", "a", "60s"][..], &["doctor", "--accept", "restarted"]] {
+        let said = fleet.command(words).env("SSL_CERT_FILE", &trusted).output().unwrap();
+        let said = Said::of(said);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_lock_whose_token_nobody_gets_is_given_up() {
     let fleet = Fleet::start();
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let said = Said::of(fleet.command(&["lock", "a", "60s"]).stdout(full).output().unwrap());
     assert_eq!(said.code, Some(70), "{said:?}");
     assert!(said.err.contains("gave the lock up"), "{said:?}");
@@ -190,7 +208,7 @@ fn who_is_interrupted_while_waiting_leaves_nothing_behind() {
 /// Waits until somebody waits for a lock on each server.
 pub(crate) fn subscribed(fleet: &Fleet) {
     until("somebody waits", || {
-        let subscribed = |server: &redlock_testkit::server::Server| {
+        let subscribed = |server: &Server| {
             let channels: Vec<String> = server.cmd(&["PUBSUB", "CHANNELS"]).unwrap();
             !channels.is_empty()
         };

@@ -44,7 +44,13 @@ fn with_all_nodes_stopped_nothing_of_the_command_is_left_when_the_ttl_ends_20_of
     let mut margins: Vec<_> = trials.iter().filter_map(margin).collect();
     margins.sort();
     println!("ended before the ttl was over: {} of {TRIALS}; margins {margins:.0?}", margins.len());
-    assert_eq!(margins.len(), TRIALS);
+    let late = |trial: &Trial| trial.gone?.checked_duration_since(trial.end);
+    assert_eq!(
+        margins.len(),
+        TRIALS,
+        "by {:?}",
+        trials.iter().filter_map(late).collect::<Vec<_>>()
+    );
 }
 
 /// One of several runs at the same time.
@@ -52,7 +58,7 @@ struct Trial {
     name: String,
     running: Running,
     group: String,
-    /// When the first of the nodes forgets the lock.
+    /// When too few nodes are left that have the lock, so that another could get it.
     end: Instant,
     /// When nothing of the command was left.
     gone: Option<Instant>,
@@ -67,12 +73,15 @@ impl Trial {
         Self { name, running, group, end: Instant::now(), gone: None }
     }
 
-    /// When the first of the nodes forgets the lock, now that nothing is renewed any more.
+    /// When too few nodes are left that have the lock, now that nothing is renewed any more.
     fn end(&self, fleet: &Fleet) -> Instant {
         let asked = Instant::now();
-        let kept = fleet.kept(&self.name);
+        let mut kept = fleet.kept(&self.name);
         assert_eq!(kept.len(), 3, "{}", self.name);
-        asked + *kept.iter().min().unwrap()
+        // A renewal may have come to two servers when the third was frozen already: it counts, and
+        // nobody else can have the lock as long as two keep it.
+        kept.sort();
+        asked + kept[1]
     }
 }
 
