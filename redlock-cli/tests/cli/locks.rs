@@ -176,7 +176,8 @@ fn servers_are_reached_over_tls() {
     let trusted = fleet.servers[0].folder().join("trusted.pem");
     fs::write(&trusted, fleet.servers.iter().map(certificate).collect::<String>()).unwrap();
     for words in [&["lock", "a", "60s"][..], &["doctor", "--accept", "restarted"]] {
-        let said = fleet.command(words).env("SSL_CERT_FILE", &trusted).output().unwrap();
+        let words: Vec<_> = words.iter().chain(&["--timeout", "10s"]).copied().collect();
+        let said = fleet.command(&words).env("SSL_CERT_FILE", &trusted).output().unwrap();
         let said = Said::of(said);
         assert_eq!(said.code, Some(0), "{said:?}");
     }

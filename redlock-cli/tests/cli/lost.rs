@@ -67,7 +67,7 @@ struct Trial {
 impl Trial {
     fn start(fleet: &Fleet, trial: usize) -> Self {
         let (name, ttl) = (format!("a{trial}"), format!("{}ms", 2000 + 50 * trial));
-        let words = ["run", &name, "--ttl", &ttl, "--", "sh", "-c", STUBBORN];
+        let words = ["run", &name, "--ttl", &ttl, "--wait", "30s", "--", "sh", "-c", STUBBORN];
         let mut running = Running::start(&mut fleet.command(&words));
         let group = running.line();
         Self { name, running, group, end: Instant::now(), gone: None }
@@ -105,7 +105,7 @@ fn who_heeds_sigterm_has_the_time_to_tidy_up() {
 #[test]
 fn a_lock_that_another_takes_meanwhile_ends_the_command_and_stays_his() {
     let fleet = Fleet::start();
-    let words = ["run", "a", "--ttl", "3s", "--", "sh", "-c", STUBBORN];
+    let words = ["run", "a", "--ttl", "3s", "--wait", "30s", "--", "sh", "-c", STUBBORN];
     let mut running = Running::start(&mut fleet.command(&words));
     let group = running.line();
     for server in fleet.servers.iter() {
@@ -140,7 +140,18 @@ fn a_command_that_ends_after_another_took_its_lock_did_not_succeed() {
 #[test]
 fn a_stopped_command_is_killed_too() {
     let fleet = Fleet::start();
-    let words = ["run", "a", "--ttl", "2s", "--", "sh", "-c", "echo $$; kill -STOP $$; sleep 100"];
+    let words = [
+        "run",
+        "a",
+        "--ttl",
+        "2s",
+        "--wait",
+        "30s",
+        "--",
+        "sh",
+        "-c",
+        "echo $$; kill -STOP $$; sleep 100",
+    ];
     let mut running = Running::start(&mut fleet.command(&words));
     let group = running.line();
     fleet.stop();
@@ -153,7 +164,7 @@ fn a_stopped_command_is_killed_too() {
 #[test]
 fn after_a_pause_of_the_whole_run_the_command_is_ended_at_once() {
     let fleet = Fleet::start();
-    let words = ["run", "a", "--ttl", "2s", "--", "sh", "-c", STUBBORN];
+    let words = ["run", "a", "--ttl", "2s", "--wait", "30s", "--", "sh", "-c", STUBBORN];
     let mut running = Running::start(&mut fleet.command(&words));
     let group = running.line();
     running.signal(Signal::STOP);

@@ -72,7 +72,7 @@ fn a_lock_is_taken_away_and_who_waits_gets_it() {
 #[test]
 fn a_lock_that_is_reset_ends_its_command() {
     let fleet = Fleet::start();
-    let words = ["run", "a", "--ttl", "3s", "--", "sh", "-c", "echo; sleep 100"];
+    let words = ["run", "a", "--ttl", "3s", "--wait", "30s", "--", "sh", "-c", "echo; sleep 100"];
     let mut running = Running::start(&mut fleet.command(&words));
     running.line();
     let status = fleet.says(&["status", "a", "--json"]);

@@ -62,13 +62,13 @@ fn the_command_knows_its_lock() {
 fn a_lock_lasts_as_long_as_its_command() {
     let fleet = Fleet::start();
     let (received, sent) = std::io::pipe().unwrap();
-    let words = ["run", "a", "--ttl", "2s", "--", "sh", "-c", "echo; read end; exit 9"];
+    let words = ["run", "a", "--ttl", "6s", "--", "sh", "-c", "echo; read end; exit 9"];
     let mut command = fleet.command(&words);
     let mut running = Running::start(command.stdin(received));
     running.line();
     until("all have it", || fleet.holders("a").iter().all(Option::is_some));
     let holders = fleet.holders("a");
-    std::thread::sleep(std::time::Duration::from_secs(5));
+    std::thread::sleep(std::time::Duration::from_secs(8));
     assert_eq!(fleet.holders("a"), holders);
     drop(command);
     drop(sent);
@@ -135,8 +135,9 @@ fn signals_go_on_to_the_command() {
 #[test]
 fn a_command_that_is_stopped_keeps_its_lock_and_can_be_ended() {
     let fleet = Fleet::start();
-    let script = "echo $$; while :; do sleep 0.01; done";
-    let words = ["run", "a", "--ttl", "2s", "--", "sh", "-c", script];
+    // No shell that starts something: stopped at that moment, it would not show it.
+    let script = "echo $$; exec sleep 100";
+    let words = ["run", "a", "--ttl", "6s", "--", "sh", "-c", script];
     let mut running = Running::start(&mut fleet.command(&words));
     let command = running.line();
     let state = || {
@@ -145,7 +146,7 @@ fn a_command_that_is_stopped_keeps_its_lock_and_can_be_ended() {
     };
     running.signal(Signal::TSTP);
     until("it is stopped", || state() == 'T');
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    std::thread::sleep(std::time::Duration::from_secs(8));
     assert!(fleet.holders("a").iter().all(Option::is_some), "renewed all the while");
     running.signal(Signal::CONT);
     until("it goes on", || state() != 'T');

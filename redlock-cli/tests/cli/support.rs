@@ -45,7 +45,7 @@ impl Fleet {
 
     /// Takes a lock and returns its token.
     pub(crate) fn lock(&self, name: &str, ttl: &str) -> String {
-        let said = self.says(&["lock", name, ttl]);
+        let said = self.says(&["lock", name, ttl, "--wait", "30s"]);
         assert_eq!(said.code, Some(0), "{said:?}");
         said.out.trim_end().to_owned()
     }
