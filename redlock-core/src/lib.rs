@@ -14,8 +14,8 @@ pub use lock::{
     ReentrantGuard, Release, Report,
 };
 pub use node::{
-    Announced, Fencing, Held, Identity, Inspection, LockNode, NodeError, Notifications, Sets,
-    Survey, Witness,
+    Announced, ClockStep, Fencing, Held, Identity, Inspection, LockNode, NodeError, Notifications,
+    Sets, StepDirection, Survey, Witness,
 };
 pub use observe::{Observer, Warning};
 pub use proto::{

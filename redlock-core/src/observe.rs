@@ -2,14 +2,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::node::NodeError;
+use crate::node::{ClockStep, NodeError};
 
 /// Somebody who wants to know what happens around locks.
 ///
 /// Called where it happens, on the way of the lock: what takes time belongs elsewhere.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// Something works less well than it could, for a reason that only its operator can change.
-    /// Said once for each node and reason.
+    /// Said once for each node and reason, unless the reason says otherwise.
     fn warned(&self, warning: &Warning) {
         let _ = warning;
     }
@@ -44,6 +44,18 @@ pub enum Warning {
         /// The ttl of the lock that was granted.
         ttl: Duration,
     },
+    /// The clock of this node's server has been set, or runs wrong: set forward, it lets locks end
+    /// before their time. Said once for each step that is noticed.
+    ///
+    /// A step forward of more than a lock allows for, by its grace and its drift allowance, keeps
+    /// the votes of the node from being counted until what it may have forgotten has ended.
+    #[non_exhaustive]
+    ClockStepped {
+        /// The label of the node.
+        label: Arc<str>,
+        /// Which way, and how far.
+        step: ClockStep,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -54,6 +66,9 @@ impl fmt::Display for Warning {
             }
             Self::NoNotifications { label, error: Some(error) } => {
                 write!(f, "{label} does not tell of releases, so waiting takes longer: {error}")
+            }
+            Self::ClockStepped { label, step } => {
+                write!(f, "the clock of {label} has been set {step}, or runs as wrong")
             }
             Self::Forgetful { label, remembers, ttl } => write!(
                 f,

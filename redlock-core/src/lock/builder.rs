@@ -185,7 +185,7 @@ impl RedlockBuilder {
         settings.check(settings.wishes)?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         let reaper = Reaper::new(Arc::clone(&runtime));
-        let watch = Watch::new(Arc::clone(&observer));
+        let watch = Watch::new(nodes.len(), Arc::clone(&observer));
         let (pulse, hearing) =
             (Arc::<Pulse>::default(), Arc::new(Hearing::new(&nodes, &runtime, &random, observer)));
         let queues = Queues::new(

@@ -1,6 +1,6 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use redlock_core::{Announced, Moment, NodeError, Resource, Token, Vote};
+use redlock_core::{Announced, ClockStep, Moment, NodeError, Resource, StepDirection, Token, Vote};
 
 use super::{
     CallCounts,
@@ -33,6 +33,9 @@ pub(super) struct State {
     /// Whether it tells how long it has been running.
     pub(super) frail: bool,
     started: Moment,
+    /// How its clock was stepped since that is noticed.
+    pub(super) steps: Vec<ClockStep>,
+    pub(super) notices_steps: bool,
     last: Option<Command>,
 }
 
@@ -66,6 +69,8 @@ impl State {
             counts: true,
             frail: false,
             started: now,
+            steps: Vec::new(),
+            notices_steps: false,
             last: None,
         }
     }
@@ -176,6 +181,14 @@ impl State {
 
     pub(super) const fn health(&self) -> Health {
         self.health
+    }
+
+    /// Its clock has been stepped.
+    pub(super) fn stepped(&mut self, direction: StepDirection, by: Duration) {
+        if self.notices_steps {
+            let number = self.steps.last().map_or(0, ClockStep::number) + 1;
+            self.steps.push(ClockStep::new(number, direction, by, by));
+        }
     }
 
     pub(super) const fn started(&self) -> Moment {
