@@ -17,7 +17,7 @@ pub use self::{
     notifications::{Announced, Notifications},
     sets::Sets,
     survey::{Cursor, Held, Page, Survey},
-    witness::Witness,
+    witness::{ClockStep, StepDirection, Witness},
 };
 use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, Ttl, Vote};
 
@@ -165,7 +165,8 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
 
     /// The node as one that tells what it has noticed of its store, if it looks.
     ///
-    /// Without that, nobody is warned of a store that forgets.
+    /// Without that, nobody is warned of a store that forgets, nor of one whose clock was set, and
+    /// the votes of the latter are counted.
     fn witness(&self) -> Option<&dyn Witness>;
 
     /// Takes the resource for this token if it is free or already this token's.

@@ -46,7 +46,7 @@ pub use warning::Warning;
 /// Without an observer no clock is read, nothing is allocated and nothing is formatted for it.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// Something works less well than it could, for a reason that only its operator can change.
-    /// Said once for each node and reason.
+    /// Said once for each node and reason, unless the reason says otherwise.
     fn warned(&self, warning: &Warning) {
         let _ = warning;
     }

@@ -1,7 +1,5 @@
 //! The first words on a new connection: [`introduce`].
 
-use std::time::Instant;
-
 use fred::{
     clients::Client,
     interfaces::ClientLike,
@@ -9,7 +7,7 @@ use fred::{
 };
 use futures::future::join_all;
 use redlock_core::Identity;
-use redlock_wire::{INFO_SECTIONS, Introduction, Reply, Script, Unfit};
+use redlock_wire::{Here, INFO_SECTIONS, Introduction, Reply, Script, Unfit};
 
 use crate::{
     config::{Config, Eviction},
@@ -34,7 +32,7 @@ pub(crate) async fn introduce(client: &Client, config: &Config) -> Result<Option
         .map(|script| ("SCRIPT", vec!["LOAD".into(), Value::from_static_str(script.body())]));
     let clock = [("TIME", vec![])];
     let options = config.options();
-    let sent = Instant::now();
+    let sent = Here::now();
     let asked = infos.chain(clock).chain(loads).map(|(name, words)| {
         let command = CustomCommand::new_static(name, ClusterHash::Random, false);
         send(client, &options, command, words)

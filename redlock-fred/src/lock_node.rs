@@ -9,8 +9,8 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
-    Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
+    Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
+    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_wire::{Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
 
@@ -83,6 +83,10 @@ impl LockNode for FredNode {
 impl Witness for FredNode {
     fn remembers(&self) -> Option<Duration> {
         self.link.config.voting.remembers()
+    }
+
+    fn clock_steps(&self, heard: u64) -> Vec<ClockStep> {
+        self.link.config.voting.clock_steps(heard)
     }
 }
 

@@ -1,9 +1,7 @@
 //! The first words on a new connection: [`introduce`].
 
-use std::time::Instant;
-
 use redis::{FromRedisValue, Value};
-use redlock_wire::{INFO_SECTIONS, Introduction, Script, Unfit};
+use redlock_wire::{Here, INFO_SECTIONS, Introduction, Script, Unfit};
 
 use crate::{config::Eviction, connection::Connection, error::Cause, packing::reply};
 
@@ -24,7 +22,7 @@ pub(crate) async fn introduce(
     for script in Script::ALL {
         commands.cmd("SCRIPT").arg("LOAD").arg(script.body());
     }
-    let asked = Instant::now();
+    let asked = Here::now();
     let mut answers = connection.send_all(&commands).await?.into_iter();
     let [server, memory, replication, persistence] =
         INFO_SECTIONS.map(|_| answers.next().map(text).unwrap_or_default());

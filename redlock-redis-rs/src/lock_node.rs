@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
+    Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
+    Notice, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_wire::{Both, Command, Exchange, Lasting, Reply, Trouble};
 
@@ -104,6 +104,10 @@ impl Notifications for RedisNode {
 impl Witness for RedisNode {
     fn remembers(&self) -> Option<Duration> {
         self.link.voting.remembers()
+    }
+
+    fn clock_steps(&self, heard: u64) -> Vec<ClockStep> {
+        self.link.voting.clock_steps(heard)
     }
 }
 

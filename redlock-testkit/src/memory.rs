@@ -16,7 +16,9 @@ use std::{
 };
 
 use futures::channel::oneshot;
-use redlock_core::{Delivery, FailureKind, Identity, Moment, NodeError, Resource, Runtime};
+use redlock_core::{
+    ClockStep, Delivery, FailureKind, Identity, Moment, NodeError, Resource, Runtime,
+};
 
 pub use self::controls::{CallCounts, Key};
 use self::{
@@ -53,7 +55,7 @@ use crate::{
 ///
 /// After a restart it may have forgotten locks; whether it votes all the same is its
 /// [`RestartPolicy`](Self::restart_policy), and whether it [says so](Self::tell_of_restarts) is up to
-/// the test.
+/// the test, as is whether it [notices](Self::notice_clock_steps) that its clock is stepped.
 ///
 /// Clones are handles to the same node. Give one to the redlock and keep one to look at it.
 ///
@@ -198,6 +200,11 @@ impl MemoryNode {
         let state = self.state();
         let matters = state.frail && !state.gate.is_on();
         matters.then(|| now.since(state.started()))
+    }
+
+    pub(crate) fn clock_steps_after(&self, heard: u64) -> Vec<ClockStep> {
+        let state = self.state();
+        state.steps.iter().filter(|step| step.number() > heard).copied().collect()
     }
 
     const fn memory(&self) -> &Self {

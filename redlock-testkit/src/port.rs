@@ -126,6 +126,10 @@ macro_rules! asked_in_commands {
             fn remembers(&self) -> Option<std::time::Duration> {
                 self.memory().time_since_start()
             }
+
+            fn clock_steps(&self, heard: u64) -> Vec<redlock_core::ClockStep> {
+                self.memory().clock_steps_after(heard)
+            }
         }
 
         #[deny(clippy::missing_trait_methods)]

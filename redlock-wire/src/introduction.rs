@@ -1,25 +1,27 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redlock_core::Identity;
 
-use crate::{Reply, counted, fitness::field, identity::run_id};
+use crate::{Here, Reply, counted, fitness::field, identity::run_id, offset::Look};
 
 /// What a server tells of itself when it is connected to, as far as it does.
 #[derive(Clone, Debug)]
 pub struct Introduction {
-    asked: Instant,
+    asked: Here,
+    answered: Here,
     identity: Option<Identity>,
     remembers: Option<Duration>,
     clock: Option<u64>,
 }
 
 impl Introduction {
-    /// From what it answers to `INFO server`, to `INFO persistence` and to `TIME`, asked at that
-    /// moment. What it would not tell is empty, and stays unknown.
+    /// From what it has just answered to `INFO server`, to `INFO persistence` and to `TIME`, asked at
+    /// that moment. What it would not tell is empty, and stays unknown.
     #[must_use]
-    pub fn new(server: &str, persistence: &str, clock: &Reply, asked: Instant) -> Self {
+    pub fn new(server: &str, persistence: &str, clock: &Reply, asked: Here) -> Self {
         Self {
             asked,
+            answered: Here::now(),
             identity: run_id(server),
             remembers: remembers(server, persistence),
             clock: counted::time(clock),
@@ -29,7 +31,7 @@ impl Introduction {
     /// A server that tells nothing.
     #[must_use]
     pub fn of_a_stranger() -> Self {
-        Self::new("", "", &Reply::Odd, Instant::now())
+        Self::new("", "", &Reply::Odd, Here::now())
     }
 
     /// Which server it is.
@@ -39,7 +41,7 @@ impl Introduction {
     }
 
     /// When it was asked.
-    pub(crate) const fn asked(&self) -> Instant {
+    pub(crate) const fn asked(&self) -> Here {
         self.asked
     }
 
@@ -48,9 +50,9 @@ impl Introduction {
         self.remembers
     }
 
-    /// What its clock showed, in microseconds since 1970.
-    pub(crate) const fn clock(&self) -> Option<u64> {
-        self.clock
+    /// What its clock showed.
+    pub(crate) fn look(&self) -> Option<Look> {
+        Some(Look { sent: self.asked, received: self.answered, shown: self.clock? })
     }
 }
 
@@ -95,6 +97,6 @@ mod tests {
         let stranger = Introduction::of_a_stranger();
         assert!(stranger.identity().is_none());
         assert!(stranger.remembers().is_none());
-        assert!(stranger.clock().is_none());
+        assert!(stranger.look().is_none());
     }
 }

@@ -32,6 +32,7 @@ mod fitness;
 mod identity;
 mod introduction;
 mod mailbox;
+mod offset;
 mod python_lock;
 mod quarantine;
 mod record;
@@ -54,6 +55,7 @@ pub use self::{
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
     introduction::Introduction,
+    offset::Here,
     python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},

@@ -6,15 +6,16 @@ use std::{
 };
 
 use redlock_core::{
-    Announced, Delivery, Fence, NodeError, Resource, RestartPolicy, Token, Ttl, Vote,
+    Announced, ClockStep, Delivery, Fence, NodeError, Resource, RestartPolicy, Token, Ttl, Vote,
 };
 
 use crate::{
-    Audience, Command, Durability, Exchange, Introduction, Reply, Script, ask,
+    Audience, Command, Durability, Exchange, Here, Introduction, Reply, Script, ask,
     clock::ServerClock,
     counted::{self, Told, What},
     doubts::Doubts,
     durability::{self, Durably},
+    offset::Look,
     quarantine::Quarantine,
     record::Record,
 };
@@ -83,8 +84,8 @@ impl Voting {
     /// The server has been connected to, and has told this of itself.
     pub fn met(&self, introduction: &Introduction) {
         self.record.met(introduction);
-        if let Some(micros) = introduction.clock() {
-            self.tell_clock(micros, introduction.asked());
+        if let Some(look) = introduction.look() {
+            self.looked(look);
         }
     }
 
@@ -93,6 +94,13 @@ impl Voting {
     #[must_use]
     pub fn remembers(&self) -> Option<Duration> {
         if self.quarantine.is_on() { None } else { self.record.remembers() }
+    }
+
+    /// What [`Witness::clock_steps`](redlock_core::Witness::clock_steps) tells: nothing of a cluster,
+    /// whose servers have many clocks.
+    #[must_use]
+    pub fn clock_steps(&self, heard: u64) -> Vec<ClockStep> {
+        self.record.clock_steps(heard)
     }
 
     /// As [`acquire`](crate::acquire); in one script where the server may be in quarantine.
@@ -151,7 +159,8 @@ impl Voting {
         ttl: Ttl,
         hint: Option<Fence>,
     ) -> Result<Vote, NodeError> {
-        let sent = Instant::now();
+        let now = Here::now();
+        let sent = now.steady;
         self.quarantine.admit(server.label(), ttl)?;
         self.quarantine.enter(server.label(), sent)?;
         let latest = self.clock.after(self.patience, sent);
@@ -169,7 +178,7 @@ impl Voting {
             .millis(ttl.as_millis())
             .numbers(&numbers);
         let under_way = self.doubts.begin(resource, token, latest, sent);
-        let vote = self.run(server, command, sent).await;
+        let vote = self.run(server, command, now).await;
         if vote.as_ref().map_or_else(|error| error.delivery() != Delivery::Unknown, |_| true) {
             under_way.settle();
         }
@@ -187,11 +196,11 @@ impl Voting {
     ///
     /// Asked for again, it goes on where it was.
     pub async fn check(&self, server: &mut impl Exchange) -> Result<(), NodeError> {
-        let sent = Instant::now();
+        let sent = Here::now();
         if !self.quarantine.is_on() {
             return Ok(());
         }
-        self.quarantine.enter(server.label(), sent)?;
+        self.quarantine.enter(server.label(), sent.steady)?;
         let numbers = [self.quarantine.micros()];
         let command = Command::script(Script::EPOCH, self.quarantine.epoch()).numbers(&numbers);
         self.run(server, command, sent).await.map(drop)
@@ -244,7 +253,7 @@ impl Voting {
             .more_keys([Some(&counter), None])
             .token(token)
             .numbers(&numbers);
-        self.run(server, command, Instant::now()).await
+        self.run(server, command, Here::now()).await
     }
 
     /// As [`release`](crate::release).
@@ -301,10 +310,13 @@ impl Voting {
         }
     }
 
-    fn tell_clock(&self, micros: u64, asked: Instant) {
+    fn looked(&self, look: Look) {
         match self.audience {
-            Audience::Server => self.clock.told(micros, asked),
-            Audience::Cluster => self.clock.told_by_one_of_many(micros, asked),
+            Audience::Server => {
+                self.clock.told(look.shown, look.sent.steady);
+                self.record.looked(look);
+            }
+            Audience::Cluster => self.clock.told_by_one_of_many(look.shown, look.sent.steady),
         }
     }
 
@@ -312,14 +324,15 @@ impl Voting {
         &self,
         server: &mut impl Exchange,
         command: Command<'_>,
-        sent: Instant,
+        sent: Here,
     ) -> Result<Vote, NodeError> {
         let mut durably = Durably::new(server, self.terms.durability);
         let reply = ask::run(&mut durably, command).await;
         let server = &durably;
+        let received = Here::now();
         let reply = reply.map_err(|trouble| self.quarantine.error(server.label(), trouble))?;
         if let Some(Told { what, micros }) = counted::told(&reply) {
-            self.tell_clock(micros, sent);
+            self.looked(Look { sent, received, shown: micros });
             return match what {
                 What::Vote(vote) => durably.confirm(vote),
                 What::Stale => Err(counted::stale(server.label())),
@@ -348,12 +361,12 @@ impl Voting {
         token: &Token,
     ) -> Result<Open, NodeError> {
         let Some(latest) = self.doubts.latest(resource, token) else { return Ok(Open::Nothing) };
-        let sent = Instant::now();
+        let sent = Here::now();
         let clock = Command::script(Script::CLOCK, resource);
         let Some(micros) = counted::time(&ask::run(server, clock).await?) else {
             return Err(ask::odd_answer(server.label()));
         };
-        self.tell_clock(micros, sent);
+        self.looked(Look { sent, received: Here::now(), shown: micros });
         if micros > latest {
             return Ok(Open::Over);
         }

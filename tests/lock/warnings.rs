@@ -90,3 +90,103 @@ async fn a_node_that_waits_after_a_restart_or_does_not_grant_is_not_warned_of() 
     lock(&redlock).await;
     assert_eq!(ear.heard(), Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_step_of_a_clock_is_told_once_to_each_observer() {
+    let nodes = Nodes::new(3);
+    nodes.memory(2).step_clock_forward(5 * SECOND);
+    nodes.memory(2).notice_clock_steps();
+    let (redlock, ear) = heard(&nodes);
+    lock(&redlock).await;
+    assert_eq!(ear.heard(), Vec::<String>::new());
+    nodes.memory(2).step_clock_back(90 * SECOND);
+    nodes.memory(2).step_clock_forward(10 * MS);
+    lock(&redlock).await;
+    let back = "the clock of c has been set back by at least 90s, or runs as wrong";
+    let forward = "the clock of c has been set forward by at least 10ms, or runs as wrong";
+    assert_eq!(ear.heard(), [back, forward]);
+    lock(&redlock).await;
+    assert_eq!(ear.heard(), Vec::<String>::new());
+    let (another, hears_too) = heard(&nodes);
+    lock(&another).await;
+    assert_eq!(hears_too.heard(), [back, forward]);
+    // Also by an answer that is no grant.
+    nodes.memory(2).step_clock_back(SECOND);
+    nodes.occupy([2], "r", 60 * SECOND).await;
+    lock(&redlock).await;
+    assert_eq!(ear.heard().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_was_set_forward_is_not_counted_until_what_it_forgot_has_ended() {
+    let nodes = Nodes::new(3);
+    nodes.memory(1).notice_clock_steps();
+    let (redlock, _) = heard(&nodes);
+    // Who has the lock has lost it on `b` before its time, and needs both others.
+    nodes.occupy([0, 1], "r", SECOND).await;
+    nodes.memory(1).step_clock_forward(2 * SECOND);
+    let error = redlock.lock("r").try_acquire().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("b failed: its clock was set forward, so it may"), "{text}");
+    assert!(text.contains("not counted for another 1.012s"), "{text}");
+    redlock.settled().await;
+    assert!(nodes.memory(1).keys().is_empty(), "what it granted has been released");
+    // It counts again when that lock has ended, for all that this redlock can know.
+    sleep(1_012 * MS).await;
+    nodes.memory(0).crash();
+    lock(&redlock).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_lock_allows_for_does_not_cost_a_vote() {
+    let nodes = Nodes::new(3);
+    nodes.memory(0).crash();
+    nodes.memory(1).notice_clock_steps();
+    let (redlock, ear) = heard(&nodes);
+    // The drift allowance of a second.
+    nodes.memory(1).step_clock_forward(12 * MS);
+    lock(&redlock).await;
+    assert_eq!(ear.heard().len(), 1);
+    nodes.memory(1).step_clock_forward(MS);
+    redlock.lock("r").try_acquire().await.unwrap_err();
+    let graceful = nodes.builder().ttl(SECOND).node_timeout(50 * MS).renewal(Renewal::off());
+    let graceful = graceful.grace(5 * SECOND).build().unwrap();
+    lock(&graceful).await;
+    nodes.memory(1).step_clock_forward(4_990 * MS);
+    lock(&graceful).await;
+    nodes.memory(1).step_clock_forward(10 * MS);
+    graceful.lock("r").try_acquire().await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_quorum_of_others_the_lock_is_had_and_let_go_everywhere() {
+    let nodes = Nodes::new(3);
+    nodes.memory(1).notice_clock_steps();
+    let (redlock, _) = heard(&nodes);
+    nodes.memory(1).step_clock_forward(20 * SECOND);
+    for fenced in [false, true] {
+        let guard = redlock.lock("r").fencing(fenced).acquire().await.unwrap();
+        assert_eq!(guard.fencing_token().is_some(), fenced);
+        guard.release().await;
+        nodes.assert_clean(&redlock).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_lock_goes_on_with_it_when_a_clock_was_set_forward() {
+    let nodes = Nodes::new(3);
+    for node in 0..3 {
+        nodes.memory(node).notice_clock_steps();
+    }
+    let builder = nodes.builder().ttl(SECOND).node_timeout(50 * MS);
+    let redlock = builder.build().unwrap();
+    let guard = redlock.lock("r").acquire().await.unwrap();
+    for node in 0..3 {
+        nodes.memory(node).step_clock_forward(200 * MS);
+    }
+    // The next renewal finds the keys, which have been there all the time.
+    sleep(5 * SECOND).await;
+    assert!(guard.is_valid());
+    guard.release().await;
+    redlock.settled().await;
+}

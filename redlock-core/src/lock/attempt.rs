@@ -24,7 +24,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    Fence, Lease, NodeError, Vote,
+    Fence, Lease, NodeError,
     proto::{
         Attempt, LossReason, Moment, NodeSet, Obstacle, Progress, Tenure, Verdict,
         mutant::{self, Mutant},
@@ -188,7 +188,10 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             let now = self.shared.now();
             let progress = match event {
                 Happened::Answered(answer) => self.enter(answer, now),
-                Happened::Raised(answer) => self.attempt.raised(answer.node, answer.ballot(), now),
+                Happened::Raised(answer) => {
+                    let answer = self.weigh(answer, now);
+                    self.attempt.raised(answer.node, answer.ballot(), now)
+                }
                 Happened::Over => self.attempt.timed_out(now),
             };
             match progress {
@@ -266,13 +269,21 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         }
     }
 
-    fn enter(&mut self, answer: Answer, now: Moment) -> Progress {
-        let progress = self.attempt.answered(answer.node, answer.ballot(), now);
-        if let (Ask::Acquire(_) | Ask::AcquireCounted(..), Ok(Vote::Granted { .. })) =
-            (self.what, &answer.result)
-        {
-            self.shared.granted(answer.node, self.terms.ttl);
+    /// What an answer to whoever takes a lock counts for.
+    fn weigh(&self, answer: Answer, now: Moment) -> Answer {
+        match self.shared.doubt(answer.node, answer.ballot(), &self.terms, now) {
+            Some(error) => Answer { result: Err(error), ..answer },
+            None => answer,
         }
+    }
+
+    fn enter(&mut self, answer: Answer, now: Moment) -> Progress {
+        let answer = match self.what {
+            // Who has the key has had it all the time.
+            Ask::Extend(_) => answer,
+            _ => self.weigh(answer, now),
+        };
+        let progress = self.attempt.answered(answer.node, answer.ballot(), now);
         if let Err(error) = answer.result {
             self.errors.push((answer.node, error));
         }
@@ -289,7 +300,9 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         let mut unfinished = None;
         if let Some(mut calls) = self.calls.take() {
             while let Some(answer) = calls.ready() {
-                // The lock is held, so this can only be one more vote, or one less to wait for.
+                // The lock is held, so this can only be one more vote, or one less to wait for. One
+                // more counts whatever its clock did: those before it keep everybody else out.
+                self.shared.look(answer.node, answer.ballot(), self.terms.ttl, self.shared.now());
                 tenure.late(answer.node, answer.ballot());
                 self.remember_counters(answer.ballot().counter());
             }

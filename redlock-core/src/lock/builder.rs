@@ -229,7 +229,7 @@ impl RedlockBuilder {
         let reaper = Reaper::new(Arc::clone(&runtime));
         let (pulse, onlookers) = (Arc::<Pulse>::default(), Onlookers::new(observers));
         let hearing = Arc::new(Hearing::new(&nodes, &runtime, &random, &onlookers));
-        let watch = Watch::new(onlookers.clone());
+        let watch = Watch::new(nodes.len(), onlookers.clone());
         let queues = Queues::new(
             settings.handovers,
             Arc::clone(&pulse),

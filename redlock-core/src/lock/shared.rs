@@ -15,8 +15,9 @@ use super::{
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, NoRuntime, Owner, Quorum, Random, RandomError,
-    ResourceSet, Runtime, Token, Ttl, node::KeyPrefix, observe::Onlookers, random::chance,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, NodeError, Owner, Quorum, Random,
+    RandomError, ResourceSet, Runtime, Token, Ttl, Vote, node::KeyPrefix, observe::Onlookers,
+    proto::Ballot, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -120,11 +121,24 @@ impl Shared {
         self.now().after(self.longest_node_timeout().max(Backlog::PATIENCE))
     }
 
-    /// This node has granted a lock of this ttl.
-    pub(super) fn granted(&self, place: usize, ttl: Ttl) {
+    /// This node has answered, at `now`, who took a lock of this ttl.
+    pub(super) fn look(&self, place: usize, ballot: Ballot, ttl: Ttl, now: Moment) {
         if let Some(node) = self.nodes.get(place) {
-            self.watch.granted(place, &**node, ttl);
+            self.watch.look(place, &**node, ballot, ttl, now);
         }
+    }
+
+    /// The same; and why its grant, if it is one, is none to count.
+    pub(super) fn doubt(
+        &self,
+        place: usize,
+        ballot: Ballot,
+        terms: &Terms,
+        now: Moment,
+    ) -> Option<NodeError> {
+        self.look(place, ballot, terms.ttl, now);
+        let Ballot::Cast(Vote::Granted { .. }) = ballot else { return None };
+        self.watch.doubt(place, self.labels.get(place)?, terms.timing, terms.ttl, now)
     }
 
     /// Two nodes that have turned out to be one server, which would have two votes (R10).

@@ -1,38 +1,120 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::{LockNode, Ttl, Warning, observe::Onlookers, proto::NodeSet};
+use crate::{
+    ClockStep, FailureKind, LockNode, NodeError, StepDirection, Ttl, Vote, Warning,
+    observe::Onlookers,
+    proto::{Ballot, Moment, Skips, Timing},
+};
 
-/// An eye on what nodes know of their stores, for whoever runs them.
+/// An eye on what nodes know of their stores: tells whoever runs them, and keeps votes from being
+/// counted that are not to be relied on.
 pub(super) struct Watch {
     onlookers: Onlookers,
-    /// The nodes of which it was told that they forget.
-    forgetful: Mutex<NodeSet>,
+    /// What was seen of each node.
+    seen: Vec<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// The number of the last step of its clock that was heard of.
+    heard: AtomicU64,
+    /// Whether its clock was ever set forward.
+    skipped: AtomicBool,
+    more: Mutex<More>,
+}
+
+#[derive(Default)]
+struct More {
+    /// It was said that it forgets.
+    forgets: bool,
+    skips: Skips,
 }
 
 impl Watch {
-    pub(super) fn new(onlookers: Onlookers) -> Self {
-        Self { onlookers, forgetful: Mutex::default() }
+    pub(super) fn new(nodes: usize, onlookers: Onlookers) -> Self {
+        let seen = std::iter::repeat_with(Seen::default).take(nodes).collect();
+        Self { onlookers, seen }
     }
 
-    /// This node has granted a lock of this ttl. If it may have forgotten one like it that is still
-    /// held, that is said once.
-    pub(super) fn granted(&self, place: usize, node: &dyn LockNode, ttl: Ttl) {
-        let remembers = node.witness().and_then(|witness| witness.remembers());
-        let Some(remembers) = remembers.filter(|remembers| *remembers < ttl.get()) else { return };
-        let first = {
-            let mut told = self.forgetful.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = !told.contains(place);
-            told.insert(place);
-            first
-        };
-        if first {
-            let (label, ttl) = (Arc::from(node.label()), ttl.get());
-            let warning = Warning::Forgetful { label, remembers, ttl };
-            self.onlookers.tell(|observer| observer.warned(&warning));
+    /// This node has answered, at `now`, who took a lock of this ttl. What is new of it is told.
+    pub(super) fn look(
+        &self,
+        place: usize,
+        node: &dyn LockNode,
+        ballot: Ballot,
+        ttl: Ttl,
+        now: Moment,
+    ) {
+        let (Some(seen), Some(witness)) = (self.seen.get(place), node.witness()) else { return };
+        for step in witness.clock_steps(seen.heard.load(Ordering::Acquire)) {
+            if seen.hear(step, now) {
+                let label = Arc::from(node.label());
+                let warning = Warning::ClockStepped { label, step };
+                self.onlookers.tell(|observer| observer.warned(&warning));
+            }
         }
+        if !matches!(ballot, Ballot::Cast(Vote::Granted { .. })) {
+            return;
+        }
+        if let Some(remembers) = witness.remembers().filter(|remembers| *remembers < ttl.get()) {
+            let said = std::mem::replace(&mut seen.more().forgets, true);
+            if !said {
+                let (label, ttl) = (Arc::from(node.label()), ttl.get());
+                let warning = Warning::Forgetful { label, remembers, ttl };
+                self.onlookers.tell(|observer| observer.warned(&warning));
+            }
+        }
+    }
+
+    /// Why a grant of this node is none to count: it may have forgotten locks, because its clock was
+    /// set forward. The node has it nonetheless, and is to release it.
+    pub(super) fn doubt(
+        &self,
+        place: usize,
+        label: &Arc<str>,
+        timing: Timing,
+        ttl: Ttl,
+        now: Moment,
+    ) -> Option<NodeError> {
+        let remaining = self.seen.get(place)?.doubt(timing, ttl, now)?;
+        let error = NodeError::new(Arc::clone(label), FailureKind::Other);
+        Some(error.with_source(Skipped { remaining }))
+    }
+}
+
+impl Seen {
+    /// Takes a step in, unless somebody else who has heard of it at the same time did.
+    fn hear(&self, step: ClockStep, now: Moment) -> bool {
+        let mut more = self.more();
+        if step.number() <= self.heard.load(Ordering::Relaxed) {
+            return false;
+        }
+        if step.direction() == StepDirection::Forward {
+            more.skips.note(step.at_most(), now);
+            self.skipped.store(true, Ordering::Relaxed);
+        }
+        // Last: whoever finds that it has been heard of finds the rest as well.
+        self.heard.store(step.number(), Ordering::Release);
+        true
+    }
+
+    /// For how much longer the node is not to be counted.
+    fn doubt(&self, timing: Timing, ttl: Ttl, now: Moment) -> Option<Duration> {
+        if !self.skipped.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.more().skips.doubt(timing, ttl, now)
+    }
+
+    fn more(&self) -> MutexGuard<'_, More> {
+        self.more.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -40,4 +122,14 @@ impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").finish_non_exhaustive()
     }
+}
+
+/// Why a grant does not count.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "its clock was set forward, so it may have forgotten locks, and is not counted for another \
+     {remaining:?}"
+)]
+struct Skipped {
+    remaining: Duration,
 }

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::node::NodeError;
+use crate::node::{ClockStep, NodeError};
 
 /// What works less well than it could.
 #[derive(Clone, Debug)]
@@ -31,6 +31,18 @@ pub enum Warning {
         /// The ttl of the lock that was granted.
         ttl: Duration,
     },
+    /// The clock of this node's server has been set, or runs wrong: set forward, it lets locks end
+    /// before their time. Said once for each step that is noticed.
+    ///
+    /// A step forward of more than a lock allows for, by its grace and its drift allowance, keeps
+    /// the votes of the node from being counted until what it may have forgotten has ended.
+    #[non_exhaustive]
+    ClockStepped {
+        /// The label of the node.
+        label: Arc<str>,
+        /// Which way, and how far.
+        step: ClockStep,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -41,6 +53,9 @@ impl fmt::Display for Warning {
             }
             Self::NoNotifications { label, error: Some(error) } => {
                 write!(f, "{label} does not tell of releases, so waiting takes longer: {error}")
+            }
+            Self::ClockStepped { label, step } => {
+                write!(f, "the clock of {label} has been set {step}, or runs as wrong")
             }
             Self::Forgetful { label, remembers, ttl } => write!(
                 f,

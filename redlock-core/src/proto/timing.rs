@@ -70,6 +70,13 @@ impl Timing {
         started.after(lifetime.get()).after(lifetime.get()).after(self.drift.allowance(lifetime))
     }
 
+    /// By how much a node's clock may be ahead of its time without harm: what the holder leaves of
+    /// the lifetime that the node was asked for.
+    #[must_use]
+    pub fn slack(self, ttl: Ttl) -> Duration {
+        self.lifetime(ttl).get().saturating_sub(self.drift.validity(ttl))
+    }
+
     /// The longest that a node keeps what it is asked for now, by the clock of who asks.
     #[must_use]
     pub fn kept(self, ttl: Ttl) -> Duration {

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, Cursor, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
+    Announced, ClockStep, Cursor, Delivery, Fence, Fencing, Identity, Inspection, LockNode,
+    NodeError, Notice, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
+    Witness,
 };
 use redlock_wire::{Audience, Both, Command, Exchange, Lasting, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
@@ -114,6 +115,10 @@ impl Notifications for PooledNode {
 impl Witness for PooledNode {
     fn remembers(&self) -> Option<Duration> {
         self.lanes.voting.remembers()
+    }
+
+    fn clock_steps(&self, heard: u64) -> Vec<ClockStep> {
+        self.lanes.voting.clock_steps(heard)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redlock_core::{Fence, Moment, Resource, RestartPolicy, Token};
+use redlock_core::{Fence, Moment, Resource, RestartPolicy, StepDirection, Token};
 
 use super::{MemoryNode, notices, state::Health};
 use crate::command::Operation;
@@ -185,13 +185,23 @@ impl MemoryNode {
     /// The clock of the server jumps ahead, so all keys lose that much of their lives.
     pub fn step_clock_forward(&self, by: Duration) {
         let now = self.now();
-        self.state().clock.step_forward(now, by);
+        let mut state = self.state();
+        state.clock.step_forward(now, by);
+        state.stepped(StepDirection::Forward, by);
     }
 
     /// The clock of the server jumps back, so all keys live that much longer.
     pub fn step_clock_back(&self, by: Duration) {
         let now = self.now();
-        self.state().clock.step_back(now, by);
+        let mut state = self.state();
+        state.clock.step_back(now, by);
+        state.stepped(StepDirection::Back, by);
+    }
+
+    /// From now on the node [notices](redlock_core::Witness::clock_steps) when its clock is stepped,
+    /// and by how much, at once and exactly. Before, it is as one that nobody has looked at.
+    pub fn notice_clock_steps(&self) {
+        self.state().notices_steps = true;
     }
 
     /// From now on the clock of the server runs `rate` times as fast as true time.

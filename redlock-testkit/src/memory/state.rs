@@ -1,6 +1,8 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use redlock_core::{Announced, Moment, NodeError, Resource, ResourceSet, Token, Vote};
+use redlock_core::{
+    Announced, ClockStep, Moment, NodeError, Resource, ResourceSet, StepDirection, Token, Vote,
+};
 
 use super::{
     CallCounts,
@@ -35,6 +37,9 @@ pub(super) struct State {
     /// Whether it tells how long it has been running.
     pub(super) frail: bool,
     started: Moment,
+    /// How its clock was stepped since that is noticed.
+    pub(super) steps: Vec<ClockStep>,
+    pub(super) notices_steps: bool,
     last: Option<Command>,
 }
 
@@ -69,6 +74,8 @@ impl State {
             takes_sets: true,
             frail: false,
             started: now,
+            steps: Vec::new(),
+            notices_steps: false,
             last: None,
         }
     }
@@ -219,6 +226,14 @@ impl State {
 
     pub(super) const fn health(&self) -> Health {
         self.health
+    }
+
+    /// Its clock has been stepped.
+    pub(super) fn stepped(&mut self, direction: StepDirection, by: Duration) {
+        if self.notices_steps {
+            let number = self.steps.last().map_or(0, ClockStep::number) + 1;
+            self.steps.push(ClockStep::new(number, direction, by, by));
+        }
     }
 
     pub(super) const fn started(&self) -> Moment {

@@ -1,23 +1,29 @@
 //! What a node notices of its server: each adapter takes these tests into one of its own, beside
 //! `common`.
 
+mod wrong_clock;
+
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use redlock_core::{LockNode, Observer, Redlock, RestartPolicy, Ttl, Warning};
+use redlock_core::{
+    ClockStep, LockNode, Observer, Redlock, RedlockBuilder, RestartPolicy, StepDirection, Ttl,
+    Warning,
+};
 use redlock_testkit::server::{Options, Server};
 
-use crate::common::{Node, PATIENCE, node, ttl, until, votes};
+use self::wrong_clock::WrongClock;
+use crate::common::{Node, PATIENCE, exists, node, ttl, until, votes};
 
-/// Hears what there is to warn of.
+/// Hears what there is to warn of, apart from those who do not tell of releases.
 #[derive(Debug, Default)]
 struct Ear(Mutex<Vec<String>>);
 
 impl Observer for Ear {
     fn warned(&self, warning: &Warning) {
-        if let Warning::Forgetful { .. } = warning {
+        if !matches!(warning, Warning::NoNotifications { .. }) {
             self.0.lock().unwrap().push(warning.to_string());
         }
     }
@@ -118,4 +124,94 @@ async fn it_costs_nothing_but_a_word_when_connecting() {
     }
     // Asking how often it was asked is asking once more.
     assert_eq!(server.calls("info").unwrap(), asked + 1);
+}
+
+/// Locks with fencing tokens, of two seconds.
+fn fenced(node: &Node) -> RedlockBuilder {
+    let builder = Redlock::builder().node(node.clone()).fencing(true);
+    builder.ttl(Duration::from_secs(2)).node_timeout(Duration::from_secs(1))
+}
+
+fn steps(node: &Node) -> Vec<ClockStep> {
+    node.witness().unwrap().clock_steps(0)
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_is_set_forward_has_no_vote_for_a_ttl_and_that_is_told_once() {
+    // With an append-only file, so that there is nothing else to warn of.
+    let server = Options::new().persistent().start().unwrap();
+    let clock = WrongClock::before(&server).await;
+    let node = Node::open(&clock.url()).unwrap();
+    let ear = Arc::new(Ear::default());
+    let observer: Arc<dyn Observer> = Arc::<Ear>::clone(&ear);
+    let redlock = fenced(&node).observer(observer).build().unwrap();
+    let graceful = fenced(&node).grace(Duration::from_secs(60)).build().unwrap();
+    for _ in 0..3 {
+        lock(&redlock).await;
+    }
+    assert_eq!((steps(&node), ear.heard()), (vec![], vec![]));
+
+    let set = Instant::now();
+    clock.set_ahead(20);
+    let error = redlock.lock("r").try_acquire().await.unwrap_err().to_string();
+    assert!(error.contains("its clock was set forward"), "{error}");
+    redlock.settled().await;
+    assert!(!exists(&server, "r"), "what it granted has been released");
+    let found = steps(&node);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].direction(), StepDirection::Forward);
+    let by = Duration::from_secs(20);
+    assert!(found[0].at_least() < by && by < found[0].at_most(), "{found:?}");
+    assert!(found[0].at_least() > Duration::from_secs(15), "{found:?}");
+    lock(&graceful).await;
+    until(PATIENCE, || async { redlock.lock("r").try_acquire().await.is_ok() }).await;
+    assert!(set.elapsed() > Duration::from_secs(2), "{:?}", set.elapsed());
+    let heard = ear.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].starts_with(&format!("the clock of {}", node.label())), "{heard:?}");
+
+    // Back again, which costs no vote.
+    redlock.settled().await;
+    clock.set_ahead(0);
+    lock(&redlock).await;
+    assert_eq!(steps(&node)[1].direction(), StepDirection::Back);
+    assert_eq!(ear.heard().len(), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_between_two_connections_is_noticed_by_those_who_only_greet() {
+    let server = Options::new().persistent().start().unwrap();
+    let clock = WrongClock::before(&server).await;
+    let node = Node::open(&clock.url()).unwrap();
+    assert!(votes(&node).await);
+    clock.set_ahead(20);
+    until(PATIENCE, || async {
+        server.cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+        votes(&node).await && steps(&node).len() == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clock_that_nobody_sets_is_not_said_to_be_set() {
+    let mut server = Server::start().unwrap();
+    let node = node(&server);
+    let redlock = fenced(&node).build().unwrap();
+    let all = (0..100).map(|n| {
+        let redlock = &redlock;
+        async move { redlock.lock(&*format!("r{n}")).acquire().await.unwrap().release().await }
+    });
+    futures::future::join_all(all).await;
+    server.cmd::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    lock(&redlock).await;
+    server.stop();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.cont();
+    until(PATIENCE, || votes(&node)).await;
+    lock(&redlock).await;
+    server.restart().unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    lock(&redlock).await;
+    assert_eq!(steps(&node), []);
 }
