@@ -129,8 +129,9 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A node failed a call, or has not answered it within the node timeout. Told once for each such
-    /// call, of whatever kind, whoever waits for it by then.
+    /// A node failed a call, or has not answered it within the
+    /// [node timeout](crate::RedlockBuilder::node_timeout) of the redlock, which is 100 ms unless it is
+    /// set. Told once for each such call, of whatever kind, whoever waits for it by then.
     fn node_failed(&self, event: &NodeFailed<'_>) {
         let _ = event;
     }
