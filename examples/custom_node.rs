@@ -19,7 +19,7 @@ use std::{
 use futures::channel::oneshot;
 use redlocks::{
     Delivery, Error, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notifications, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, async_trait,
+    Notifications, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
@@ -107,6 +107,10 @@ impl LockNode for SqliteNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 

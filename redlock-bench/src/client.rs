@@ -3,6 +3,7 @@
 mod deaf;
 mod memory;
 mod ours;
+mod raw;
 #[cfg(feature = "peers")]
 mod rslock;
 
@@ -38,13 +39,16 @@ pub(crate) enum Kind {
     Fred,
     /// Over redis-rs with nodes that tell nobody of releases, and with pauses of 0 to 200 ms.
     Polling,
+    /// redis-rs alone, by hand: what nobody can be much faster than who goes over redis-rs.
+    Raw,
     /// `rslock`, which looks again after a random time of up to 200 ms.
     #[cfg(feature = "peers")]
     Rslock,
 }
 
 impl Kind {
-    pub(crate) const ALL: &[Self] = &[
+    /// Libraries that one would use, and one without a feature that counts.
+    pub(crate) const LIBRARIES: &[Self] = &[
         Self::Ours,
         Self::Fred,
         Self::Polling,
@@ -58,14 +62,20 @@ impl Kind {
             Self::Ours => "redlocks, redis-rs",
             Self::Fred => "redlocks, fred",
             Self::Polling => "redlocks, redis-rs, polling at 0–200 ms",
+            Self::Raw => "redis-rs by hand",
             #[cfg(feature = "peers")]
             Self::Rslock => "rslock",
         }
     }
 
-    /// Whether it is told of releases, or would be if nodes could tell: what the goals are about.
-    pub(crate) const fn is_told(self) -> bool {
+    /// Whether it is one of ours as it is meant to be used: what the goals are about.
+    pub(crate) const fn is_ours(self) -> bool {
         matches!(self, Self::Ours | Self::Fred)
+    }
+
+    /// Whether it is told of releases.
+    pub(crate) const fn is_told(self) -> bool {
+        matches!(self, Self::Ours | Self::Fred | Self::Raw)
     }
 
     /// The client over the servers at these urls. Connects when first used.
@@ -74,6 +84,7 @@ impl Kind {
             Self::Ours => ours::over_redis_rs(urls),
             Self::Fred => ours::over_fred(urls),
             Self::Polling => ours::polling(urls),
+            Self::Raw => raw::client(urls),
             #[cfg(feature = "peers")]
             Self::Rslock => Ok(rslock::client(urls)),
         }

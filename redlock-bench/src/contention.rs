@@ -19,7 +19,7 @@ pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
     let machine = Machine::look(&topologies[0].servers[0])?;
     let mut entries = Vec::new();
     for topology in &topologies {
-        for &kind in Kind::ALL {
+        for &kind in Kind::LIBRARIES {
             entries.push(Entry::new(kind, topology, &terms)?);
         }
     }

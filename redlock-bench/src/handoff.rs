@@ -24,7 +24,7 @@ pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
     let machine = Machine::look(&topologies[0].servers[0])?;
     let mut lanes = Vec::new();
     for topology in &topologies {
-        for &kind in Kind::ALL {
+        for &kind in Kind::LIBRARIES.iter().chain(&[Kind::Raw]) {
             lanes.push(Lane::start(kind, topology, settings.threads)?);
         }
     }
@@ -137,6 +137,7 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
             "of rounds",
             "p99",
             "pair after a pause: median",
+            "hand-off ÷ by hand",
             "median ÷ pair's median",
             "p99 ÷ pair's median",
             "p99 ÷ pair's p99",
@@ -149,6 +150,10 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
         let spread = |of: Summary| format!("{} – {}", millis(of.spread.0), millis(of.spread.1));
         let median = ratio(handoff.median, pair.median);
         let p99 = ratio(handoff.p99, pair.median);
+        let by_hand = lanes
+            .iter()
+            .find(|other| other.kind == Kind::Raw && other.topology == lane.topology)
+            .map(|raw| times(ratio(handoff.median, raw.handoffs.summary().median)));
         table.row([
             name.clone(),
             handoff.count.to_string(),
@@ -160,11 +165,12 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
             spread(pair),
             millis(pair.p99),
             millis(rested.median),
+            by_hand.unwrap_or_default(),
             times(median),
             times(p99),
             times(ratio(handoff.p99, pair.p99)),
         ]);
-        if lane.kind.is_told() {
+        if lane.kind.is_ours() {
             report.goal(format!("{name}: median in pairs"), 3.0, median);
             report.goal(format!("{name}: p99 in pairs"), 10.0, p99);
         }

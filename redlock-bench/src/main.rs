@@ -4,6 +4,7 @@ mod client;
 mod clock;
 mod commands;
 mod contention;
+mod cost;
 mod handoff;
 mod hold;
 mod machine;
@@ -53,6 +54,8 @@ enum What {
     Contention,
     /// A thousand tasks of one process for one resource, beside a plain mutex.
     Queue,
+    /// What fencing and quarantine cost beside the plain mode: time, and work of the servers.
+    Cost,
     /// A process that another benchmark has started, and tells what to do.
     #[command(hide = true)]
     Worker,
@@ -76,6 +79,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         What::Handoff => handoff::measure,
         What::Contention => contention::measure,
         What::Queue => queue::measure,
+        What::Cost => cost::measure,
         What::Worker => return worker::serve(cli.settings.threads).map(|()| ExitCode::SUCCESS),
     };
     let report: Report = measure(cli.settings)?;

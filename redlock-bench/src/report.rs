@@ -131,6 +131,11 @@ pub(crate) fn millis(duration: Duration) -> String {
     }
 }
 
+/// Microseconds with as many digits as mean anything.
+pub(crate) fn micros(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1e6)
+}
+
 /// A ratio with as many digits as mean anything.
 pub(crate) fn times(ratio: f64) -> String {
     if ratio < 100.0 { format!("{ratio:.2} ×") } else { format!("{ratio:.0} ×") }

@@ -10,12 +10,12 @@ mod runtime;
 
 pub use async_trait::async_trait;
 pub use lock::{
-    Action, Error, Guard, Lock, LossSignal, NodeReport, Redlock, RedlockBuilder, Reentrant,
-    ReentrantGuard, Release, Report,
+    Action, Error, Guard, Listed, Lock, LossSignal, NodeReport, NodeReset, NodeStatus, Redlock,
+    RedlockBuilder, Reentrant, ReentrantGuard, Release, Report, Reset, Status,
 };
 pub use node::{
-    Announced, Fencing, Held, Identity, Inspection, LockNode, NodeError, Notifications, Sets,
-    Survey,
+    Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page, Sets,
+    Survey, Witness,
 };
 pub use observe::{
     Acquired, Adopted, AttemptOutcome, Attempted, Contended, Extended, ExtendedBy, Freed, GaveUp,
@@ -24,8 +24,9 @@ pub use observe::{
 };
 pub use proto::{
     Backoff, Ballot, ConfigError, Delivery, Drift, Failure, FailureKind, Fence, Fenced,
-    Fingerprint, Lease, LossReason, Moment, Notice, Quorum, Refusal, ReleaseOutcome, Renewal,
-    Resource, ResourceSet, RestartPolicy, Retry, Stale, Token, Ttl, Vote,
+    Fingerprint, Inspection, Lease, LossReason, Moment, Notice, Owner, Quorum, Refusal,
+    ReleaseOutcome, Renewal, Resource, ResourceSet, RestartPolicy, Retry, Stale, Standing, Token,
+    Ttl, Vote,
 };
 pub use random::{OsRandom, Random, RandomError};
 #[cfg(feature = "smol")]

@@ -2,20 +2,24 @@
 
 mod fencing;
 mod notifications;
+mod prefixed;
 mod sets;
 mod survey;
+mod witness;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub(crate) use self::prefixed::KeyPrefix;
 pub use self::{
     fencing::Fencing,
     notifications::{Announced, Notifications},
     sets::Sets,
-    survey::{Held, Survey},
+    survey::{Cursor, Held, Page, Survey},
+    witness::Witness,
 };
-use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
+use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, Ttl, Vote};
 
 /// One independent store that votes on who holds a lock: a Redis server, a table, a map.
 ///
@@ -52,7 +56,7 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///
 /// use redlock_core::{
 ///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
-///     Ttl, Vote, async_trait,
+///     Ttl, Vote, Witness, async_trait,
 /// };
 ///
 /// /// Keeps locks for ever: enough to show the shape.
@@ -82,6 +86,10 @@ use crate::proto::{Delivery, Failure, FailureKind, Resource, Token, Ttl, Vote};
 ///     }
 ///
 ///     fn survey(&self) -> Option<&dyn Survey> {
+///         None
+///     }
+///
+///     fn witness(&self) -> Option<&dyn Witness> {
 ///         None
 ///     }
 ///
@@ -155,6 +163,11 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     /// Without that, both are an error, for this node alone.
     fn survey(&self) -> Option<&dyn Survey>;
 
+    /// The node as one that tells what it has noticed of its store, if it looks.
+    ///
+    /// Without that, nobody is warned of a store that forgets.
+    fn witness(&self) -> Option<&dyn Witness>;
+
     /// Takes the resource for this token if it is free or already this token's.
     ///
     /// # Errors
@@ -216,20 +229,6 @@ impl Identity {
     pub const fn new(bits: u128) -> Self {
         Self(bits)
     }
-}
-
-/// What one node knows of one resource.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Inspection {
-    /// Nobody has it.
-    Free,
-    /// Somebody has it.
-    Held {
-        /// The holder's token.
-        token: Token,
-        /// How much longer; `None` if the node cannot tell, or keeps it for ever.
-        remaining: Option<Duration>,
-    },
 }
 
 /// Why a node gave no answer that can be counted.

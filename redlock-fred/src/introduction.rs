@@ -9,7 +9,7 @@ use fred::{
 };
 use futures::future::join_all;
 use redlock_core::Identity;
-use redlock_wire::{INFO_SECTIONS, Script, Unfit, run_id};
+use redlock_wire::{INFO_SECTIONS, Introduction, Reply, Script, Unfit};
 
 use crate::{
     config::{Config, Eviction},
@@ -18,7 +18,8 @@ use crate::{
     lock_node::reply,
 };
 
-/// Asks who the server is, whether it may vote, and what its clock shows, and loads the scripts.
+/// Asks who the server is, whether it may vote, how far back it remembers and what its clock shows,
+/// and loads the scripts.
 ///
 /// A server may refuse any of it: it then stays unknown, and counts; scripts are sent when first
 /// needed. The servers of a cluster are not asked: none of them is the whole of it, and each has
@@ -40,13 +41,13 @@ pub(crate) async fn introduce(client: &Client, config: &Config) -> Result<Option
     });
     let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut answers = answers.into_iter();
-    let [server, memory, replication] =
+    let [server, memory, replication, persistence] =
         INFO_SECTIONS.map(|_| answers.next().map(text).unwrap_or_default());
     fit(&memory, &replication, config.eviction)?;
-    if let Some(Ok(clock)) = answers.next().map(reply) {
-        config.voting.told_time(&clock, sent);
-    }
-    Ok(run_id(&server))
+    let clock = answers.next().and_then(|clock| reply(clock).ok()).unwrap_or(Reply::Odd);
+    let introduction = Introduction::new(&server, &persistence, &clock, sent);
+    config.voting.met(&introduction);
+    Ok(introduction.identity())
 }
 
 /// Whether a server that tells this of itself may vote.

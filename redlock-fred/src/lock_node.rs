@@ -1,6 +1,6 @@
 //! What a node does when it is asked: [`LockNode`] for [`FredNode`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fred::{
@@ -9,10 +9,10 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
-    Survey, Token, Ttl, Vote,
+    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
+    Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
-use redlock_wire::{Both, Command, Exchange, Item, Reply, Trouble, Word};
+use redlock_wire::{Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -39,11 +39,15 @@ impl LockNode for FredNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.link.config.voting.takes_sets().then_some(self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
     }
 
     async fn acquire(
@@ -76,6 +80,12 @@ impl LockNode for FredNode {
     }
 }
 
+impl Witness for FredNode {
+    fn remembers(&self) -> Option<Duration> {
+        self.link.config.voting.remembers()
+    }
+}
+
 #[async_trait]
 impl Fencing for FredNode {
     async fn acquire_counted(
@@ -97,6 +107,61 @@ impl Fencing for FredNode {
     ) -> Result<Vote, NodeError> {
         let mut line = self.line(resource).await?;
         self.link.config.voting.raise(&mut line, resource, token, fence).await
+    }
+}
+
+/// All calls for one set go over the client of its first resource, and so in their order.
+#[async_trait]
+impl Sets for FredNode {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line(resources.first()).await?;
+        self.link.config.voting.acquire_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line(resources.first()).await?;
+        self.link.config.voting.extend_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let mut line = self.line(resources.first()).await?;
+        Ok(self.link.config.voting.release_all(&mut line, resources, token, None).await?.vote)
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = Some(self.link.config.origin.audience());
+        let mut line = self.line(resources.first()).await?;
+        self.link.config.voting.release_all(&mut line, resources, token, audience).await
+    }
+}
+
+/// A cluster is reset, and not listed.
+#[async_trait]
+impl Survey for FredNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let audience = self.link.config.origin.audience();
+        // Of a pool always the same client: a cursor is its server's.
+        let mut line = self.line(self.link.config.voting.epoch()).await?;
+        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let audience = self.link.config.origin.audience();
+        redlock_wire::reset(&mut self.line(resource).await?, resource, audience).await
     }
 }
 

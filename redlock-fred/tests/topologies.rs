@@ -13,7 +13,7 @@ use std::{
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
 use futures::StreamExt;
-use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
+use redlock_core::{Delivery, FailureKind, Inspection, LockNode, ResourceSet, Vote};
 use redlock_fred::{
     FredNode,
     fred::{
@@ -264,6 +264,43 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
     drop(node);
     for server in &servers[..2] {
         until(PATIENCE, || async { server.connections().unwrap().is_empty() }).await;
+    }
+}
+
+#[tokio::test]
+async fn several_resources_of_one_slot_are_taken_at_once_and_others_refused_before_they_are_sent() {
+    let servers = cluster().await;
+    let node = FredNode::cluster([servers[0].url()]).unwrap();
+    let (able, mine, theirs) = (node.sets().unwrap(), token("mine"), token("theirs"));
+    let set = |names: &[&str]| ResourceSet::new(names.iter().map(|name| resource(name))).unwrap();
+    for tag in ["x", "y", "z", "shop"] {
+        let names = ["a", "b", "c"].map(|name| format!("{{{tag}}}:{name}"));
+        let names = names.each_ref().map(String::as_str);
+        let (all, some) = (set(&names), set(&names[..2]));
+        let mut notices =
+            node.notifications().unwrap().subscribe(&resource(names[1])).await.unwrap();
+        assert_eq!(able.acquire_all(&some, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+        let refused = able.acquire_all(&all, &theirs, ttl(60_000)).await.unwrap();
+        assert!(matches!(refused, Vote::Refused(_)), "{refused:?}");
+        assert_eq!(able.acquire_all(&all, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+        assert_eq!(able.extend_all(&all, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
+        let told = able.release_all_and_notify(&all, &mine).await.unwrap();
+        assert_eq!(told.vote, Vote::granted());
+        let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
+        assert_eq!(notice.holder, Some(mine.fingerprint()));
+    }
+
+    let apart = set(&["{x}:a", "{y}:a"]);
+    let errors = [
+        able.acquire_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
+        able.extend_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
+        able.release_all(&apart, &mine).await.unwrap_err(),
+        able.release_all_and_notify(&apart, &mine).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
+        let said = error.to_string();
+        assert!(said.contains(r#""{x}:a" and "{y}:a" lie in different slots"#), "{said}");
     }
 }
 

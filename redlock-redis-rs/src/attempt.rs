@@ -8,6 +8,7 @@ use futures::{
 };
 use redis::RedisError;
 use redlock_core::{FailureKind, NodeError};
+use redlock_wire::Introduction;
 use tokio::time::timeout;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     connection::Connection,
     dial::{Dialled, dial},
     error::Cause,
-    introduction::{Introduced, introduce},
+    introduction::introduce,
     link::{Session, Tenancy},
 };
 
@@ -38,7 +39,7 @@ pub(crate) async fn run(
         match opened {
             Ok(Opened { connection, introduced, driver }) => {
                 // Nobody waits any more if this fails.
-                let _ = report.send(Ok(tenancy.connected(connection, introduced)));
+                let _ = report.send(Ok(tenancy.connected(connection, &introduced)));
                 driver.await;
             }
             Err(trouble) => {
@@ -59,7 +60,7 @@ pub(crate) async fn run(
 
 struct Opened {
     connection: Connection,
-    introduced: Introduced,
+    introduced: Introduction,
     driver: BoxFuture<'static, ()>,
 }
 
@@ -80,14 +81,17 @@ async fn open(config: &Config) -> Result<Opened, Cause> {
     Ok(Opened { connection, introduced, driver })
 }
 
-async fn get_acquainted(connection: &mut Connection, config: &Config) -> Result<Introduced, Cause> {
+async fn get_acquainted(
+    connection: &mut Connection,
+    config: &Config,
+) -> Result<Introduction, Cause> {
     #[cfg(feature = "cluster")]
     if let Connection::Cluster(cluster) = connection {
         // Many servers have many identities, and change: none is the cluster's.
         let patience = config.connect_timeout / 4;
         return crate::cluster::introduce(cluster, config.eviction, patience)
             .await
-            .map(|()| Introduced::stranger());
+            .map(|()| Introduction::of_a_stranger());
     }
     introduce(connection, config.eviction).await
 }

@@ -3,40 +3,19 @@
 use std::time::Instant;
 
 use redis::{FromRedisValue, Value};
-use redlock_core::Identity;
-use redlock_wire::{INFO_SECTIONS, Script, Unfit, Voting, run_id};
+use redlock_wire::{INFO_SECTIONS, Introduction, Script, Unfit};
 
 use crate::{config::Eviction, connection::Connection, error::Cause, packing::reply};
 
-/// What a server has told of itself.
-pub(crate) struct Introduced {
-    pub(crate) identity: Option<Identity>,
-    clock: Value,
-    asked: Instant,
-}
-
-impl Introduced {
-    /// A server of which nothing is known.
-    #[cfg(feature = "cluster")]
-    pub(crate) fn stranger() -> Self {
-        Self { identity: None, clock: Value::Nil, asked: Instant::now() }
-    }
-
-    /// Has what the server's clock showed taken into account.
-    pub(crate) fn tell(self, voting: &Voting) {
-        voting.told_time(&reply(self.clock), self.asked);
-    }
-}
-
-/// Asks who the server is, whether it may vote, and what its clock shows, and loads the scripts, in
-/// one round trip.
+/// Asks who the server is, whether it may vote, how far back it remembers and what its clock shows,
+/// and loads the scripts, in one round trip.
 ///
 /// A server may refuse any of it: it then stays unknown, and counts; scripts are sent when first
 /// needed.
 pub(crate) async fn introduce(
     connection: &mut Connection,
     eviction: Eviction,
-) -> Result<Introduced, Cause> {
+) -> Result<Introduction, Cause> {
     let mut commands = redis::pipe();
     for section in INFO_SECTIONS {
         commands.cmd("INFO").arg(section);
@@ -47,11 +26,11 @@ pub(crate) async fn introduce(
     }
     let asked = Instant::now();
     let mut answers = connection.send_all(&commands).await?.into_iter();
-    let [server, memory, replication] =
+    let [server, memory, replication, persistence] =
         INFO_SECTIONS.map(|_| answers.next().map(text).unwrap_or_default());
     fit(&memory, &replication, eviction)?;
     let clock = answers.next().unwrap_or(Value::Nil);
-    Ok(Introduced { identity: run_id(&server), clock, asked })
+    Ok(Introduction::new(&server, &persistence, &reply(clock), asked))
 }
 
 /// Whether a server that tells this of itself may vote.

@@ -14,14 +14,14 @@ use futures::{
 };
 use redis::Cmd;
 use redlock_core::{Identity, NodeError};
-use redlock_wire::Voting;
+use redlock_wire::{Introduction, Voting};
 use tokio::{
     runtime::{Handle, Id},
     time::timeout,
 };
 
 use crate::{
-    attempt, config::Config, connection::Connection, error, error::Cause, introduction::Introduced,
+    attempt, config::Config, connection::Connection, error, error::Cause,
     subscriptions::Subscriptions,
 };
 
@@ -209,10 +209,10 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    pub(crate) fn connected(&self, connection: Connection, introduced: Introduced) -> Session {
+    pub(crate) fn connected(&self, connection: Connection, introduced: &Introduction) -> Session {
         if let Some(link) = self.link.upgrade() {
-            *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = introduced.identity;
-            introduced.tell(&link.voting);
+            *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = introduced.identity();
+            link.voting.met(introduced);
             link.set(self.generation, State::Connected(connection.clone()));
         }
         Session { connection, generation: self.generation }

@@ -1,14 +1,14 @@
 //! What a node does when it is asked: [`LockNode`] for [`RedisNode`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
-use redlock_wire::{Both, Command, Exchange, Reply, Trouble};
+use redlock_wire::{Both, Command, Exchange, Lasting, Reply, Trouble};
 
 use crate::{
     link::{Link, Session},
@@ -35,11 +35,15 @@ impl LockNode for RedisNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.link.voting.takes_sets().then_some(self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
     }
 
     async fn acquire(
@@ -97,6 +101,12 @@ impl Notifications for RedisNode {
     }
 }
 
+impl Witness for RedisNode {
+    fn remembers(&self) -> Option<Duration> {
+        self.link.voting.remembers()
+    }
+}
+
 #[async_trait]
 impl Fencing for RedisNode {
     async fn acquire_counted(
@@ -117,6 +127,59 @@ impl Fencing for RedisNode {
         fence: Fence,
     ) -> Result<Vote, NodeError> {
         self.link.voting.raise(&mut self.line().await?, resource, token, fence).await
+    }
+}
+
+#[async_trait]
+impl Sets for RedisNode {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        self.link.voting.acquire_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        self.link.voting.extend_all(&mut line, resources, token, ttl).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let mut line = self.line().await?;
+        Ok(self.link.voting.release_all(&mut line, resources, token, None).await?.vote)
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = Some(self.link.config.audience());
+        let mut line = self.line().await?;
+        self.link.voting.release_all(&mut line, resources, token, audience).await
+    }
+}
+
+/// A cluster is reset, and not listed.
+#[async_trait]
+impl Survey for RedisNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let audience = self.link.config.audience();
+        let mut line = self.line().await?;
+        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let audience = self.link.config.audience();
+        redlock_wire::reset(&mut self.line().await?, resource, audience).await
     }
 }
 

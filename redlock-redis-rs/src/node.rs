@@ -156,6 +156,9 @@ impl RedisNode {
     /// server that does not let its user run `INFO` never votes, and says so each time; neither
     /// does a cluster, whose slots move one by one. Data that is deleted while that key is not,
     /// a lock by somebody's `DEL` say, goes unnoticed.
+    ///
+    /// Such a node takes one resource at a time: it has no [sets](redlock_core::LockNode::sets), so
+    /// locking several together over it is an error.
     #[must_use]
     pub fn restart_policy(self, policy: RestartPolicy) -> Self {
         let config = self.link.config.clone();

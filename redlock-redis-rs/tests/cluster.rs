@@ -8,7 +8,8 @@ use std::{collections::HashSet, time::Duration};
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
 use futures::{StreamExt, future::join_all};
 use redlock_core::{
-    Delivery, FailureKind, Fence, Fencing, Inspection, LockNode, RestartPolicy, Vote,
+    Delivery, FailureKind, Fence, Fencing, Inspection, LockNode, Redlock, ResourceSet,
+    RestartPolicy, Survey, Vote,
 };
 use redlock_redis_rs::{Durability, RedisNode};
 use redlock_testkit::server::{Cluster, Options, Server};
@@ -80,6 +81,37 @@ async fn what_a_cluster_cannot_promise_is_refused() {
 }
 
 #[tokio::test]
+async fn a_cluster_is_reset_and_not_listed() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    let mine = token("mine");
+    for name in (0..3).map(|place| resource(&name_on(&cluster, place))) {
+        node.acquire(&name, &mine, ttl(60_000)).await.unwrap();
+        assert_eq!(node.reset(&name).await.unwrap().as_ref(), Some(&mine));
+        assert_eq!(node.inspect(&name).await.unwrap(), Inspection::Free);
+    }
+    let error = node.list("", None).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Unsupported, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotSent);
+}
+
+#[tokio::test]
+async fn with_a_key_prefix_all_keys_of_a_resource_share_a_slot() {
+    let cluster = Cluster::start().unwrap();
+    for prefix in ["app:", "{app}:", "a}"] {
+        let builder = Redlock::builder().node(node(&cluster)).fencing(true).key_prefix(prefix);
+        let redlock = builder.node_timeout(Duration::from_secs(5)).ttl(Duration::from_secs(60));
+        let redlock = redlock.build().unwrap();
+        for name in ["r", "{r}", "a{r}b", "a}b", "{", "{}", "}{"] {
+            let guard = redlock.lock(name).acquire().await.unwrap();
+            assert!(guard.fencing_token().is_some(), "{prefix} {name}");
+            assert!(redlock.is_locked(name).await.unwrap());
+            assert!(guard.release().await.is_released());
+        }
+    }
+}
+
+#[tokio::test]
 async fn resources_in_all_parts_of_the_cluster_are_locked_by_the_same_rules() {
     let cluster = Cluster::start().unwrap();
     let node = node(&cluster);
@@ -108,6 +140,43 @@ async fn resources_in_all_parts_of_the_cluster_are_locked_by_the_same_rules() {
     // The scripts were there beforehand, on each of them.
     assert_eq!(cluster.iter().map(|server| server.calls("eval").unwrap()).sum::<u64>(), 0);
     assert_eq!(node.identity(), None);
+}
+
+#[tokio::test]
+async fn several_resources_of_one_slot_are_taken_at_once_and_others_refused_before_they_are_sent() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    let (able, mine, theirs) = (node.sets().unwrap(), token("mine"), token("theirs"));
+    let set = |names: &[&str]| ResourceSet::new(names.iter().map(|name| resource(name))).unwrap();
+    for tag in ["x", "y", "z", "shop"] {
+        let names = ["a", "b", "c"].map(|name| format!("{{{tag}}}:{name}"));
+        let names = names.each_ref().map(String::as_str);
+        let (all, some) = (set(&names), set(&names[..2]));
+        let mut notices =
+            node.notifications().unwrap().subscribe(&resource(names[1])).await.unwrap();
+        assert_eq!(able.acquire_all(&some, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+        let refused = able.acquire_all(&all, &theirs, ttl(60_000)).await.unwrap();
+        assert!(matches!(refused, Vote::Refused(_)), "{refused:?}");
+        assert_eq!(able.acquire_all(&all, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+        assert_eq!(able.extend_all(&all, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
+        let told = able.release_all_and_notify(&all, &mine).await.unwrap();
+        assert_eq!(told.vote, Vote::granted());
+        let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
+        assert_eq!(notice.holder, Some(mine.fingerprint()));
+    }
+
+    let apart = set(&["{x}:a", "{y}:a"]);
+    let errors = [
+        able.acquire_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
+        able.extend_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
+        able.release_all(&apart, &mine).await.unwrap_err(),
+        able.release_all_and_notify(&apart, &mine).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
+        let said = error.to_string();
+        assert!(said.contains(r#""{x}:a" and "{y}:a" lie in different slots"#), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ mod broken {
     use async_trait::async_trait;
     use redlock_core::{
         Delivery, Fencing, Identity, Inspection, NodeError, Notifications, Resource, Sets, Survey,
-        Token, Ttl, Vote,
+        Token, Ttl, Vote, Witness,
     };
     use redlock_testkit::outages::{Outage, run};
 
@@ -66,6 +66,10 @@ mod broken {
 
         fn survey(&self) -> Option<&dyn Survey> {
             None
+        }
+
+        fn witness(&self) -> Option<&dyn Witness> {
+            self.0.witness()
         }
 
         async fn acquire(

@@ -1,21 +1,26 @@
 //! What a node of this crate is asked, and what it answers.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use redlock_core::{Announced, Fence, Inspection, Resource, Token, Ttl, Vote};
+use redlock_core::{
+    Announced, Cursor, Fence, Inspection, Page, Resource, ResourceSet, Token, Ttl, Vote,
+};
 
 use crate::inbox::Subscriber;
 
 /// One of the things that a node can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
-    /// [`LockNode::acquire`](redlock_core::LockNode::acquire), and
-    /// [`Fencing::acquire_counted`](redlock_core::Fencing::acquire_counted)
+    /// [`LockNode::acquire`](redlock_core::LockNode::acquire),
+    /// [`Fencing::acquire_counted`](redlock_core::Fencing::acquire_counted), and
+    /// [`Sets::acquire_all`](redlock_core::Sets::acquire_all)
     Acquire,
-    /// [`LockNode::extend`](redlock_core::LockNode::extend)
+    /// [`LockNode::extend`](redlock_core::LockNode::extend), and
+    /// [`Sets::extend_all`](redlock_core::Sets::extend_all)
     Extend,
-    /// [`LockNode::release`](redlock_core::LockNode::release), and
-    /// [`Notifications::release_and_notify`](redlock_core::Notifications::release_and_notify)
+    /// [`LockNode::release`](redlock_core::LockNode::release),
+    /// [`Notifications::release_and_notify`](redlock_core::Notifications::release_and_notify), and
+    /// those of [`Sets`](redlock_core::Sets)
     Release,
     /// [`LockNode::inspect`](redlock_core::LockNode::inspect)
     Inspect,
@@ -25,6 +30,10 @@ pub enum Operation {
     Notify,
     /// [`Fencing::raise`](redlock_core::Fencing::raise)
     Raise,
+    /// [`Survey::list`](redlock_core::Survey::list)
+    List,
+    /// [`Survey::reset`](redlock_core::Survey::reset)
+    Reset,
 }
 
 impl fmt::Display for Operation {
@@ -37,6 +46,8 @@ impl fmt::Display for Operation {
             Self::Subscribe => "subscribe",
             Self::Notify => "notify",
             Self::Raise => "raise",
+            Self::List => "list",
+            Self::Reset => "reset",
         })
     }
 }
@@ -53,18 +64,31 @@ pub(crate) enum Command {
     Inspect(Resource),
     Subscribe(Resource, Subscriber),
     Notify(Resource),
+    List(Arc<str>, Option<Cursor>),
+    Reset(Resource),
+    AcquireAll(ResourceSet, Token, Ttl),
+    ExtendAll(ResourceSet, Token, Ttl),
+    ReleaseAll(ResourceSet, Token),
+    ReleaseAllAndNotify(ResourceSet, Token),
 }
 
 impl Command {
     pub(crate) const fn operation(&self) -> Operation {
         match self {
-            Self::Acquire(..) | Self::AcquireCounted(..) => Operation::Acquire,
+            Self::Acquire(..) | Self::AcquireCounted(..) | Self::AcquireAll(..) => {
+                Operation::Acquire
+            }
             Self::Raise(..) => Operation::Raise,
-            Self::Extend(..) => Operation::Extend,
-            Self::Release(..) | Self::ReleaseAndNotify(..) => Operation::Release,
+            Self::Extend(..) | Self::ExtendAll(..) => Operation::Extend,
+            Self::Release(..)
+            | Self::ReleaseAndNotify(..)
+            | Self::ReleaseAll(..)
+            | Self::ReleaseAllAndNotify(..) => Operation::Release,
             Self::Inspect(..) => Operation::Inspect,
             Self::Subscribe(..) => Operation::Subscribe,
             Self::Notify(..) => Operation::Notify,
+            Self::List(..) => Operation::List,
+            Self::Reset(..) => Operation::Reset,
         }
     }
 }
@@ -75,6 +99,9 @@ pub(crate) enum Answer {
     Vote(Vote),
     Inspection(Inspection),
     Announced(Announced),
+    Page(Page),
+    /// Whose it was.
+    Reset(Option<Token>),
     /// It has done what it was asked, and there is no more to say.
     Done,
 }
@@ -96,11 +123,27 @@ impl Answer {
         }
     }
 
-    /// What [`Command::ReleaseAndNotify`] is answered with.
+    /// What [`Command::ReleaseAndNotify`] and [`Command::ReleaseAllAndNotify`] are answered with.
     pub(crate) fn announced(self) -> Announced {
         match self {
             Self::Announced(announced) => announced,
             other => unreachable!("a release was to be announced, and got {other:?}"),
+        }
+    }
+
+    /// What [`Command::List`] is answered with.
+    pub(crate) fn page(self) -> Page {
+        match self {
+            Self::Page(page) => page,
+            other => unreachable!("a page was asked for, and {other:?} is none"),
+        }
+    }
+
+    /// What [`Command::Reset`] is answered with.
+    pub(crate) fn reset(self) -> Option<Token> {
+        match self {
+            Self::Reset(token) => token,
+            other => unreachable!("a resource was to be reset, and got {other:?}"),
         }
     }
 }

@@ -33,8 +33,9 @@
 //! In a test file, `redlock_testkit::conformance_tests!(Memory(MemoryNode::named("a")));` and the
 //! list of the rules that the subject cannot be asked is all there is to write.
 //!
-//! The rules of [`Notifications`](redlock_core::Notifications), and those of
-//! [`Fencing`](redlock_core::Fencing), are not applicable to a node without that ability.
+//! The rules of [`Notifications`](redlock_core::Notifications), of
+//! [`Fencing`](redlock_core::Fencing), of [`Sets`](redlock_core::Sets) and of
+//! [`Survey`](redlock_core::Survey) are not applicable to a node without that ability.
 //!
 //! What cannot be seen from outside is not asked: that a call is executed at most once (requirement
 //! R20) shows only where replies can be lost on the way, so each adapter has a test of its own.
@@ -55,10 +56,13 @@ mod quarantine;
 mod release;
 mod report;
 mod rules;
+mod set_notices;
+mod sets;
 mod stage;
 mod streams;
 mod subject;
 mod suite;
+mod survey;
 
 pub use self::{
     report::Report,

@@ -14,8 +14,9 @@ use futures::{
     stream::BoxStream,
 };
 use redlock_core::{
-    Announced, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notice, Notifications, Resource, Runtime, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode,
+    NodeError, Notice, Notifications, Page, Resource, ResourceSet, Runtime, Sets, Survey, Token,
+    Ttl, Vote, Witness,
 };
 
 use self::fault::Plan;
@@ -174,11 +175,15 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.inner.sets().map(|_| self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        self.inner.survey().map(|_| self as _)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.inner.witness()
     }
 
     async fn acquire(
@@ -288,6 +293,85 @@ impl<N: LockNode> Fencing for FaultyNode<N> {
             None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
         };
         self.call(Operation::Raise, resource, Ok(Vote::not_held()), work).await
+    }
+}
+
+/// The ability of the node behind. A page meets the rule under the name of the prefix, or as `*` if
+/// that is empty.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Survey for FaultyNode<N> {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let named = if prefix.is_empty() { "*" } else { prefix };
+        let named = Resource::new(named).expect("it is not empty");
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.survey() {
+            Some(able) => able.list(prefix, from),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::List, &named, refusal, work).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.survey() {
+            Some(able) => able.reset(resource),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Reset, resource, refusal, work).await
+    }
+}
+
+/// The ability of the node behind. A watcher is told of the first resource of a set.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Sets for FaultyNode<N> {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let refusal = Ok(Vote::held_by_another(None));
+        let work = || match self.inner.sets() {
+            Some(able) => able.acquire_all(resources, token, ttl),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Acquire, resources.first(), refusal, work).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let work = || match self.inner.sets() {
+            Some(able) => able.extend_all(resources, token, ttl),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Extend, resources.first(), Ok(Vote::not_held()), work).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let work = || match self.inner.sets() {
+            Some(able) => able.release_all(resources, token),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Release, resources.first(), Ok(Vote::not_held()), work).await
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let refusal = Ok(Announced { vote: Vote::not_held(), listeners: 0 });
+        let work = || match self.inner.sets() {
+            Some(able) => able.release_all_and_notify(resources, token),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Release, resources.first(), refusal, work).await
     }
 }
 

@@ -48,8 +48,12 @@ use crate::{
 /// [left to expire](Self::keep_counters_for); or it [cannot](Self::stop_counting). Counters begin at
 /// what its clock shows in microseconds since 1970: late in 2025, when the node is made.
 ///
+/// It takes [several resources](redlock_core::Sets) at once; or it
+/// [cannot](Self::take_one_at_a_time).
+///
 /// After a restart it may have forgotten locks; whether it votes all the same is its
-/// [`RestartPolicy`](Self::restart_policy).
+/// [`RestartPolicy`](Self::restart_policy), and whether it [says so](Self::tell_of_restarts) is up to
+/// the test.
 ///
 /// Clones are handles to the same node. Give one to the redlock and keep one to look at it.
 ///
@@ -186,6 +190,14 @@ impl MemoryNode {
     pub(crate) fn number_of_this_start(&self) -> Identity {
         let starts = self.state().starts();
         Identity::new(u128::from(self.0.number) << 64 | u128::from(starts))
+    }
+
+    /// For how long it has been running, if it says that this matters.
+    pub(crate) fn time_since_start(&self) -> Option<std::time::Duration> {
+        let now = self.now();
+        let state = self.state();
+        let matters = state.frail && !state.gate.is_on();
+        matters.then(|| now.since(state.started()))
     }
 
     const fn memory(&self) -> &Self {

@@ -6,15 +6,17 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
-    Resource, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the abilities [`Notifications`] and [`Fencing`] is what `expect_can_notify` and
-    /// `expect_can_count` say; the calls of those are expected like those of [`LockNode`].
+    /// Whether it has the abilities [`Notifications`], [`Fencing`], [`Sets`] and [`Survey`] is what
+    /// `expect_can_notify`, `expect_can_count`, `expect_can_take_sets` (asked only for locks of several
+    /// resources) and `expect_can_survey` say; the calls of those are expected like those of
+    /// [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};
@@ -40,6 +42,10 @@ mockall::mock! {
         pub fn can_notify(&self) -> bool;
         /// Whether [`LockNode::fencing`] gives this very node.
         pub fn can_count(&self) -> bool;
+        /// Whether [`LockNode::survey`] gives this very node.
+        pub fn can_survey(&self) -> bool;
+        /// Whether [`LockNode::sets`] gives this very node.
+        pub fn can_take_sets(&self) -> bool;
         pub fn label(&self) -> &str;
         pub fn identity(&self) -> Option<Identity>;
         pub async fn acquire(
@@ -56,6 +62,10 @@ mockall::mock! {
         ) -> Result<Vote, NodeError>;
         pub async fn release(&self, resource: &Resource, token: &Token) -> Result<Vote, NodeError>;
         pub async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError>;
+        /// As [`Survey::list`].
+        pub async fn list(&self, prefix: &str, from: Option<Cursor>) -> Result<Page, NodeError>;
+        /// As [`Survey::reset`].
+        pub async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError>;
     }
 
     #[async_trait]
@@ -88,6 +98,32 @@ mockall::mock! {
             fence: Fence,
         ) -> Result<Vote, NodeError>;
     }
+
+    #[async_trait]
+    impl Sets for LockNode {
+        async fn acquire_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        async fn extend_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+            ttl: Ttl,
+        ) -> Result<Vote, NodeError>;
+        async fn release_all(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+        ) -> Result<Vote, NodeError>;
+        async fn release_all_and_notify(
+            &self,
+            resources: &ResourceSet,
+            token: &Token,
+        ) -> Result<Announced, NodeError>;
+    }
 }
 
 /// By the methods of the same names; written out because a mock cannot be told to return itself.
@@ -110,10 +146,14 @@ impl LockNode for MockLockNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.can_take_sets().then_some(self)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        self.can_survey().then_some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 
@@ -141,6 +181,17 @@ impl LockNode for MockLockNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         Self::inspect(self, resource).await
+    }
+}
+
+#[async_trait]
+impl Survey for MockLockNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        Self::list(self, prefix, from.cloned()).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        Self::reset(self, resource).await
     }
 }
 

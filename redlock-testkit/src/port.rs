@@ -1,8 +1,11 @@
 //! The port of whatever is asked in [`Command`](crate::command::Command)s.
 
 /// Implements [`LockNode`](redlock_core::LockNode),
-/// [`Notifications`](redlock_core::Notifications) and [`Fencing`](redlock_core::Fencing) for a way to a
+/// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing) and
+/// [`Sets`](redlock_core::Sets) and [`Survey`](redlock_core::Survey) for a way to a
 /// [`MemoryNode`](crate::MemoryNode), which must have three methods:
+/// [`Witness`](redlock_core::Witness) for a way to a [`MemoryNode`](crate::MemoryNode), which must
+/// have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
 /// * `async call(&self, Command) -> Result<Answer, NodeError>`: how to go there;
@@ -32,12 +35,17 @@ macro_rules! asked_in_commands {
                 self.memory().counts().then_some(self)
             }
 
+            /// Unless the node [cannot take sets](MemoryNode::take_one_at_a_time).
             fn sets(&self) -> Option<&dyn redlock_core::Sets> {
-                None
+                self.memory().takes_sets().then_some(self)
             }
 
             fn survey(&self) -> Option<&dyn redlock_core::Survey> {
-                None
+                Some(self)
+            }
+
+            fn witness(&self) -> Option<&dyn redlock_core::Witness> {
+                Some(self)
             }
 
             async fn acquire(
@@ -114,6 +122,13 @@ macro_rules! asked_in_commands {
         }
 
         #[deny(clippy::missing_trait_methods)]
+        impl redlock_core::Witness for $node {
+            fn remembers(&self) -> Option<std::time::Duration> {
+                self.memory().time_since_start()
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
         #[async_trait::async_trait]
         impl redlock_core::Fencing for $node {
             async fn acquire_counted(
@@ -135,6 +150,69 @@ macro_rules! asked_in_commands {
             ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
                 let command = Command::Raise(resource.clone(), token.clone(), fence);
                 self.call(command).await.map(Answer::vote)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Survey for $node {
+            async fn list(
+                &self,
+                prefix: &str,
+                from: Option<&redlock_core::Cursor>,
+            ) -> Result<redlock_core::Page, redlock_core::NodeError> {
+                let command = Command::List(prefix.into(), from.cloned());
+                self.call(command).await.map(Answer::page)
+            }
+
+            async fn reset(
+                &self,
+                resource: &redlock_core::Resource,
+            ) -> Result<Option<redlock_core::Token>, redlock_core::NodeError> {
+                let command = Command::Reset(resource.clone());
+                self.call(command).await.map(Answer::reset)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Sets for $node {
+            async fn acquire_all(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::AcquireAll(resources.clone(), token.clone(), ttl);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn extend_all(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+                ttl: redlock_core::Ttl,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::ExtendAll(resources.clone(), token.clone(), ttl);
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn release_all(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+            ) -> Result<redlock_core::Vote, redlock_core::NodeError> {
+                let command = Command::ReleaseAll(resources.clone(), token.clone());
+                self.call(command).await.map(Answer::vote)
+            }
+
+            async fn release_all_and_notify(
+                &self,
+                resources: &redlock_core::ResourceSet,
+                token: &redlock_core::Token,
+            ) -> Result<redlock_core::Announced, redlock_core::NodeError> {
+                let command = Command::ReleaseAllAndNotify(resources.clone(), token.clone());
+                self.call(command).await.map(Answer::announced)
             }
         }
     };

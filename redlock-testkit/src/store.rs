@@ -1,10 +1,11 @@
 //! The keys and the counters of one node, and what is done to them: pure, `now` is an argument.
 
 mod counters;
+mod sets;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
-use redlock_core::{Fence, Inspection, Resource, Token, Ttl, Vote};
+use redlock_core::{Cursor, Fence, Held, Inspection, Page, Resource, Token, Ttl, Vote};
 
 use self::counters::Counters;
 use crate::clock::ServerTime;
@@ -160,6 +161,35 @@ impl Store {
         }
     }
 
+    /// Some of the keys that live and begin like this, from where the page before ended.
+    pub(crate) fn list(&self, prefix: &str, from: Option<&Cursor>, now: ServerTime) -> Page {
+        let now = now.millis();
+        let after =
+            from.and_then(|cursor| Resource::new(str::from_utf8(cursor.as_bytes()).ok()?).ok());
+        let rest = match &after {
+            Some(last) => self.keys.range((Bound::Excluded(last), Bound::Unbounded)),
+            None => self.keys.range::<Resource, _>(..),
+        };
+        // Looks at so many keys and no more, those that are not meant included, as a server does.
+        let seen: Vec<_> = rest.take(PAGE).collect();
+        let next = seen.get(PAGE - 1).map(|(last, _)| Cursor::new(last.as_str().as_bytes()));
+        let meant = seen
+            .into_iter()
+            .filter(|(resource, entry)| resource.as_str().starts_with(prefix) && entry.lives(now));
+        let held = meant.map(|(resource, entry)| Held {
+            resource: resource.clone(),
+            token: entry.token.clone(),
+            remaining: Some(entry.remaining(now)),
+        });
+        Page { held: held.collect(), next }
+    }
+
+    /// Deletes the key, whosever it is, and tells whose it was.
+    pub(crate) fn reset(&mut self, resource: &Resource, now: ServerTime) -> Option<Token> {
+        self.live(resource, now.millis())?;
+        self.keys.remove(resource).map(|entry| entry.token)
+    }
+
     pub(crate) fn inspect(&mut self, resource: &Resource, now: ServerTime) -> Inspection {
         let now = now.millis();
         match self.live(resource, now) {
@@ -197,6 +227,9 @@ impl Entry {
         Vote::held_by(self.token.fingerprint(), Some(self.remaining(now)))
     }
 }
+
+/// How many keys are looked at for one page: few, so that tests meet more than one.
+const PAGE: usize = 8;
 
 #[cfg(test)]
 mod tests {

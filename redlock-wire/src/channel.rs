@@ -49,6 +49,9 @@ pub(crate) fn teller(holder: Fingerprint) -> String {
 /// is not known.
 pub(crate) const ANYBODY: &str = "- 1";
 
+/// The first word of a message that names nobody.
+pub(crate) const NOBODY: &str = "-";
+
 /// What a message says: the fingerprint of the holder in 16 hexadecimal digits or `-`, a space, and
 /// how many were told. Anything else tells that there was something to tell, and no more.
 pub(crate) fn heard(message: &[u8]) -> Notice {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use redlock_core::{Resource, Token};
+use redlock_core::{Resource, ResourceSet, Token};
 
 use crate::{Channel, Script};
 
@@ -12,16 +12,28 @@ pub struct Command<'a> {
     verb: Verb,
     resource: &'a Resource,
     more_keys: [Option<&'a Resource>; 2],
+    /// The resources after the first.
+    others: &'a [Resource],
     token: Option<&'a Token>,
     millis: Option<u64>,
     numbers: &'a [u64],
     telling: Option<Telling<'a>>,
+    telling_each: Option<TellingEach<'a>>,
 }
 
 /// What is told to those who wait.
 #[derive(Clone, Copy)]
 struct Telling<'a> {
     channel: &'a Channel,
+    message: &'a str,
+    always: bool,
+}
+
+/// What is told to those who wait for any of several resources.
+#[derive(Clone, Copy)]
+struct TellingEach<'a> {
+    /// In the order of the resources.
+    channels: &'a [Channel],
     message: &'a str,
     always: bool,
 }
@@ -43,6 +55,8 @@ enum Verb {
     WaitAof,
     ByDigest(Script),
     ByText(Script),
+    PageByDigest(Script),
+    PageByText(Script),
 }
 
 impl<'a> Command<'a> {
@@ -54,6 +68,17 @@ impl<'a> Command<'a> {
     /// `EVALSHA`: runs a script that the server should know.
     pub(crate) const fn script(script: Script, resource: &'a Resource) -> Self {
         Self::new(Verb::ByDigest(script), resource)
+    }
+
+    /// The same with several resources for its keys.
+    pub(crate) fn script_for_all(script: Script, resources: &'a ResourceSet) -> Self {
+        let others = resources.as_slice().get(1..).unwrap_or_default();
+        Self { others, ..Self::script(script, resources.first()) }
+    }
+
+    /// `EVALSHA`: runs a script without keys, for what there is by this pattern.
+    pub(crate) const fn page(script: Script, pattern: &'a Resource, numbers: &'a [u64]) -> Self {
+        Self::new(Verb::PageByDigest(script), pattern).numbers(numbers)
     }
 
     /// `PUBLISH channel message`: tells those who wait for a resource, whose channel it must be.
@@ -80,9 +105,15 @@ impl<'a> Command<'a> {
         match self.verb {
             Verb::Set => true,
             Verb::ByDigest(script) | Verb::ByText(script) => {
-                [Script::ACQUIRE, Script::RAISE, Script::EXTEND].contains(&script)
+                let does = [Script::ACQUIRE, Script::RAISE, Script::EXTEND];
+                does.contains(&script)
+                    || [Script::ACQUIRE_ALL, Script::EXTEND_ALL].contains(&script)
             }
-            Verb::Publish | Verb::Wait | Verb::WaitAof => false,
+            Verb::Publish
+            | Verb::Wait
+            | Verb::WaitAof
+            | Verb::PageByDigest(_)
+            | Verb::PageByText(_) => false,
         }
     }
 
@@ -91,10 +122,12 @@ impl<'a> Command<'a> {
             verb,
             resource,
             more_keys: [None; 2],
+            others: &[],
             token: None,
             millis: None,
             numbers: &[],
             telling: None,
+            telling_each: None,
         }
     }
 
@@ -136,11 +169,25 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// With what a script tells on the channels of its resources, in their order; even where nobody
+    /// is known to listen, if `always`.
+    pub(crate) const fn telling_each(
+        mut self,
+        channels: &'a [Channel],
+        message: &'a str,
+        always: bool,
+    ) -> Self {
+        self.telling_each = Some(TellingEach { channels, message, always });
+        self
+    }
+
     /// The same with the text of the script instead of its digest.
     pub(crate) const fn by_text(mut self) -> Self {
-        if let Verb::ByDigest(script) = self.verb {
-            self.verb = Verb::ByText(script);
-        }
+        self.verb = match self.verb {
+            Verb::ByDigest(script) => Verb::ByText(script),
+            Verb::PageByDigest(script) => Verb::PageByText(script),
+            other => other,
+        };
         self
     }
 
@@ -152,12 +199,12 @@ impl<'a> Command<'a> {
             Verb::Publish => "PUBLISH",
             Verb::Wait => "WAIT",
             Verb::WaitAof => "WAITAOF",
-            Verb::ByDigest(_) => "EVALSHA",
-            Verb::ByText(_) => "EVAL",
+            Verb::ByDigest(_) | Verb::PageByDigest(_) => "EVALSHA",
+            Verb::ByText(_) | Verb::PageByText(_) => "EVAL",
         }
     }
 
-    /// The key that it is about, for clients that must know where a command goes; also if it is not
+    /// The key, or the pattern of keys, that it is about, for clients that must know where a command goes; also if it is not
     /// among its words. Of several, the first.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
@@ -166,17 +213,21 @@ impl<'a> Command<'a> {
 
     /// The words after the first, in order.
     pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, more_keys, token, millis, numbers, telling } = *self;
+        let Self { verb, resource, more_keys, others, token, millis, numbers, .. } = *self;
+        let Self { telling, telling_each, .. } = *self;
         let text = |text: &'a str| Word::Bytes(text.as_bytes());
         let key = Some(text(resource.as_str()));
         let [second, third] = more_keys.map(|key| key.map(|key| text(key.as_str())));
-        let count = 1 + u64::from(second.is_some()) + u64::from(third.is_some());
-        let keys = Some(Word::Number(count));
+        let count = 1 + others.len() as u64;
+        let count = count + u64::from(second.is_some()) + u64::from(third.is_some());
+        let (keys, no_keys) = (Some(Word::Number(count)), Some(Word::Number(0)));
         let (before, after) = match verb {
             Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
             Verb::Publish | Verb::Wait | Verb::WaitAof => ([None; 3], [None; 2]),
             Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
             Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
+            Verb::PageByDigest(script) => ([Some(text(script.sha1())), no_keys, key], [None; 2]),
+            Verb::PageByText(script) => ([Some(text(script.body())), no_keys, key], [None; 2]),
         };
         let token = token.map(|token| Word::Bytes(token.as_bytes()));
         let told = match telling {
@@ -187,9 +238,27 @@ impl<'a> Command<'a> {
             None => [None; 3],
         };
         let millis = millis.map(Word::Number);
-        let words = before.into_iter().chain([second, third, token]).chain(after).chain([millis]);
+        let others = others.iter().map(move |other| text(other.as_str()));
+        let keys =
+            before.into_iter().flatten().chain(others).chain([second, third].into_iter().flatten());
+        let words = keys.chain([token].into_iter().chain(after).chain([millis]).flatten());
         let numbers = numbers.iter().copied().map(Word::Number);
-        words.flatten().chain(numbers).chain(told.into_iter().flatten())
+        let (head, channels) = match telling_each {
+            Some(TellingEach { channels, message, always }) => {
+                ([Some(text(message)), Some(Word::Number(always.into()))], channels)
+            }
+            None => ([None; 2], Default::default()),
+        };
+        let channels = channels.iter().map(move |channel| text(channel.as_str()));
+        let told = told.into_iter().chain(head).flatten().chain(channels);
+        words.chain(numbers).chain(told)
+    }
+}
+
+/// Only where, as of [`Telling`].
+impl fmt::Debug for TellingEach<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.channels, f)
     }
 }
 
@@ -253,6 +322,12 @@ mod tests {
         let wait = Command::wait(&resource, &[2, 50]);
         assert_eq!((spoken(wait), wait.key()), ("WAIT 2 50".to_owned(), &resource));
         assert_eq!(spoken(Command::wait_aof(&resource, &[1, 0, 50])), "WAITAOF 1 0 50");
+
+        let pattern = Resource::new("a*").unwrap();
+        let page = Command::page(Script::LIST, &pattern, &[5, 200]);
+        assert_eq!(spoken(page), format!("EVALSHA {} 0 a* 5 200", Script::LIST.sha1()));
+        let text = Script::LIST.body();
+        assert_eq!(spoken(page.by_text()), format!("EVAL {text} 0 a* 5 200"));
 
         let inspect = Command::script(Script::INSPECT, &resource);
         assert_eq!(spoken(inspect), format!("EVALSHA {} 1 r", Script::INSPECT.sha1()));

@@ -29,7 +29,8 @@ fn tag(key: &str) -> Option<&str> {
     (!tag.is_empty()).then_some(tag)
 }
 
-fn slot(key: &str) -> u16 {
+/// The slot of a key in a cluster.
+pub(crate) fn slot(key: &str) -> u16 {
     crc(tag(key).unwrap_or(key).as_bytes()) % SLOTS
 }
 

@@ -1,9 +1,9 @@
 use std::fmt;
 
-/// The sections of `INFO` that [`run_id`](crate::run_id) and [`Unfit`] are read from, each to be
+/// The sections of `INFO` that [`Introduction`](crate::Introduction) and [`Unfit`] are read from, each to be
 /// asked for by a command of its own: only newer servers take several at once, and all sections
 /// together are three times as long.
-pub const INFO_SECTIONS: [&str; 3] = ["server", "memory", "replication"];
+pub const INFO_SECTIONS: [&str; 4] = ["server", "memory", "replication", "persistence"];
 
 /// Why a server must not vote, although it is there and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl fmt::Display for Unfit {
 impl std::error::Error for Unfit {}
 
 /// The value of a line `name:value`.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
 }
 

@@ -5,8 +5,7 @@ use redlock_core::Identity;
 /// Its `run_id` is 40 random hexadecimal digits, new with each start of the process; the first 32
 /// make the identity. `None` if the text has no such line: then the server cannot be told apart,
 /// which is no failure.
-#[must_use]
-pub fn run_id(info: &str) -> Option<Identity> {
+pub(crate) fn run_id(info: &str) -> Option<Identity> {
     let id = info.lines().find_map(|line| line.trim_end().strip_prefix("run_id:"))?;
     // `from_str_radix` alone would let a sign through.
     let digits =

@@ -5,6 +5,7 @@
 //!
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
+//! * [`list`], [`reset`]: for those who operate locks.
 //! * [`Voting`]: the same with what one node remembers: votes that are counted, for fencing tokens.
 //! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
 //!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
@@ -12,7 +13,7 @@
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
 //! * [`failure`]: what an error of the server means for a lock.
-//! * [`run_id`]: who the server is; [`Unfit`]: why it must not vote although it answers.
+//! * [`Introduction`]: who the server is, and what it tells of itself; [`Unfit`]: why it must not vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod ask;
@@ -27,11 +28,15 @@ mod exchange;
 mod failure;
 mod fitness;
 mod identity;
+mod introduction;
 mod mailbox;
 mod python_lock;
 mod quarantine;
+mod record;
 mod script;
 mod server_url;
+mod sets;
+mod survey;
 mod switchboard;
 mod url_error;
 mod voting;
@@ -45,10 +50,11 @@ pub use self::{
     exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
-    identity::run_id,
+    introduction::Introduction,
     python_lock::PythonLock,
     script::Script,
     server_url::{ServerUrl, Transport},
+    survey::{Lasting, list, reset},
     switchboard::{Errand, Operator, Subscription, Switchboard},
     url_error::{UrlError, UrlProblem},
     voting::{Terms, Voting},

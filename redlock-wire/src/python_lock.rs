@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use redlock_core::{Inspection, NodeError, Resource, Token, Ttl, Vote};
+use redlock_core::{Cursor, Held, Inspection, NodeError, Page, Resource, Token, Ttl, Vote};
 
-use crate::{Command, Exchange, Reply, Script, Trouble, ask};
+use crate::{Audience, Command, Exchange, Lasting, Reply, Script, Trouble, ask, survey};
 
 /// A lock as the Python package [python-redis-lock] keeps it: the calls of a lock, so that both
 /// exclude and wake each other.
@@ -163,7 +163,7 @@ impl PythonLock {
 
     /// Frees the lock, whoever has it, and leaves a signal, even if nobody had it.
     ///
-    /// A refusal as not held tells that nobody had it.
+    /// Whose it was, if anybody's.
     ///
     /// # Errors
     ///
@@ -173,12 +173,32 @@ impl PythonLock {
     /// # Cancel safety
     ///
     /// Dropped, the outcome is unknown.
-    pub async fn reset(&self, server: &mut impl Exchange) -> Result<Vote, Trouble> {
-        match ask::run(server, self.both_keys(RESET)).await? {
-            Reply::Okay => Ok(Vote::granted()),
-            Reply::Nil => Ok(Vote::not_held()),
-            _ => Err(ask::odd_answer(server.label()).into()),
-        }
+    pub async fn reset(&self, server: &mut impl Exchange) -> Result<Option<Token>, Trouble> {
+        let answer = ask::run(server, self.both_keys(RESET)).await?;
+        survey::removed(answer).ok_or_else(|| ask::odd_answer(server.label()).into())
+    }
+
+    /// As [`list`](crate::list), for the locks of this kind: also those that never end.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the server did not answer, or answered that it cannot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing, so dropping it does neither.
+    pub async fn list(
+        server: &mut impl Exchange,
+        prefix: &str,
+        from: Option<&Cursor>,
+    ) -> Result<Page, NodeError> {
+        let prefix = format!("{}{prefix}", Self::PREFIX);
+        let page = survey::list(server, &prefix, from, Lasting::Locks, Audience::Server).await?;
+        let named = |held: Held| {
+            let name = held.resource.as_str().strip_prefix(Self::PREFIX)?;
+            Some(Held { resource: Resource::new(name).ok()?, ..held })
+        };
+        Ok(Page { held: page.held.into_iter().filter_map(named).collect(), next: page.next })
     }
 
     fn both_keys(&self, script: Script) -> Command<'_> {
@@ -203,9 +223,10 @@ const RELEASE: Script = Script::new(
 const SIGNAL: Script =
     Script::new(include_str!("python_lock/signal.lua"), "80eed1fdb96f8b37dea55bc9d6a648901be58f25");
 
-/// Deletes the lock, and leaves the signal in any case; answers nil if there was no lock.
+/// Deletes the lock, and leaves the signal in any case; answers the value and 0, or nil if there was
+/// no lock.
 const RESET: Script =
-    Script::new(include_str!("python_lock/reset.lua"), "c323d02449986a70c5e9eb26fd5746e2240a6318");
+    Script::new(include_str!("python_lock/reset.lua"), "dc7a4808418aa6819476759ff361c905ea4e73a2");
 
 #[cfg(test)]
 mod tests {

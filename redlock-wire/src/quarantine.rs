@@ -88,6 +88,11 @@ impl Quarantine {
     }
 }
 
+/// The script that keeps a server in quarantine takes one resource.
+pub(crate) fn one_at_a_time(label: &Arc<str>) -> NodeError {
+    unable(label, Unable::Set).with_delivery(Delivery::NotSent)
+}
+
 fn unable(label: &Arc<str>, unable: Unable) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Unsupported).with_source(unable)
 }
@@ -96,6 +101,8 @@ fn unable(label: &Arc<str>, unable: Unable) -> NodeError {
 enum Unable {
     #[error("a cluster cannot be kept in quarantine, as each slot of it moves by itself")]
     Cluster,
+    #[error("under a quarantine it takes one resource at a time")]
+    Set,
     #[error("it cannot be kept in quarantine, which needs INFO to know when it restarts: {0}")]
     NoInfo(String),
 }

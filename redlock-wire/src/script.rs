@@ -1,6 +1,6 @@
 /// A script that a node runs atomically: key `KEYS[1]`, token `ARGV[1]`, milliseconds `ARGV[2]`.
 ///
-/// Each takes one key, the resource, and answers
+/// Each takes one key, the resource, or [several](Self::OF_SETS), and answers
 ///
 /// * **nil** if there is no such key,
 /// * an **integer** if it belongs to another token: the milliseconds that it has left, -1 if it
@@ -12,7 +12,7 @@
 /// where the others answer an integer or OK.
 ///
 /// Those of a plain lock use nothing newer than Redis 2.6.12. They write at most once, and nothing after
-/// that fails, so an error means that nothing was changed. They have no `#!lua` line: with one, a server over its
+/// that fails, so an error means that nothing was changed; those of sets take back what they did. They have no `#!lua` line: with one, a server over its
 /// memory limit would refuse even to release (requirement R12). Errors are caught and handed on,
 /// because older servers bury the code of an error that ends a script in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,13 +95,64 @@ impl Script {
     pub const CLOCK: Self =
         Self { body: include_str!("clock.lua"), sha1: "0c1e3e123ee8e410a7b7fb8a7459e5a26cd8eb85" };
 
+    /// Makes every key this token's, for `ARGV[2]` milliseconds, or none: keys that are this token's
+    /// already stay as they are, and one that is another's leaves all as they are.
+    ///
+    /// Answers OK, or an array of the value and the milliseconds of the first that is another's.
+    pub const ACQUIRE_ALL: Self = Self {
+        body: include_str!("acquire_all.lua"),
+        sha1: "3346c42fdf9b04cb5b3e302c2c1256aae27bfb20",
+    };
+
+    /// Does what [`EXTEND`](Self::EXTEND) does for every key, if all are this token's; else answers
+    /// for one that is not, and changes nothing.
+    pub const EXTEND_ALL: Self = Self {
+        body: include_str!("extend_all.lua"),
+        sha1: "d78362818f1135a05af31114b7666d83c5994913",
+    };
+
+    /// Deletes every key that is this token's, and answers an array of OK and a number if that was
+    /// all of them; else as the others do, for one that was not.
+    ///
+    /// With an `ARGV[2]` it tells that, a space, and how many hear it, to the channel of each key
+    /// that it has deleted, from `ARGV[4]` on in the order of the keys; with none to hear it only
+    /// if `ARGV[3]` is 1. The number is how many there are in all. As with
+    /// [`RELEASE_AND_NOTIFY`](Self::RELEASE_AND_NOTIFY), nobody's being told is no failure.
+    ///
+    /// An error tells that a key could not be looked at or deleted; the others have been.
+    pub const RELEASE_ALL: Self = Self {
+        body: include_str!("release_all.lua"),
+        sha1: "2d71dc2c0105a8a2e102d9a42d1437581ff74652",
+    };
+
+    /// A page of `SCAN` over keys of the pattern `ARGV[1]` from the cursor `ARGV[2]`, `ARGV[3]` keys or
+    /// a few more: an array of the next cursor, and name, value and milliseconds of each that is a
+    /// string of at most `ARGV[4]` bytes and ends by itself, or, if `ARGV[5]` is 1, does not.
+    ///
+    /// Takes no key, because it is told which there are: not for clusters.
+    pub const LIST: Self =
+        Self { body: include_str!("list.lua"), sha1: "d2a7b36f2ed475130fc27ad023a7a50b3ce961e8" };
+
+    /// Deletes the key, whosever it is, tells the channel `ARGV[1]` as
+    /// [`RELEASE_AND_NOTIFY`](Self::RELEASE_AND_NOTIFY) does with the word `ARGV[2]` and, if it is
+    /// there, `ARGV[3]`, and answers with the value and the number of subscribers.
+    pub const RESET: Self =
+        Self { body: include_str!("reset.lua"), sha1: "87349720e603f48b2cda986c8754db9fc5f8be54" };
+
+    /// Those for who operates locks, sent when they are first needed.
+    pub const OPERATING: [Self; 2] = [Self::LIST, Self::RESET];
+
     /// Every script that a lock needs, to load when a connection is made. Those of
-    /// [`COUNTING`](Self::COUNTING) are sent when they are first needed.
+    /// [`COUNTING`](Self::COUNTING) and [`OF_SETS`](Self::OF_SETS) are sent when they are first
+    /// needed.
     pub const ALL: [Self; 4] =
         [Self::INSPECT, Self::EXTEND, Self::RELEASE, Self::RELEASE_AND_NOTIFY];
 
     /// Those that it takes to count, and to keep a quarantine.
     pub const COUNTING: [Self; 4] = [Self::ACQUIRE, Self::RAISE, Self::CLOCK, Self::EPOCH];
+
+    /// Those that take several keys, all of them resources.
+    pub const OF_SETS: [Self; 3] = [Self::ACQUIRE_ALL, Self::EXTEND_ALL, Self::RELEASE_ALL];
 
     pub(crate) const fn new(body: &'static str, sha1: &'static str) -> Self {
         Self { body, sha1 }
@@ -126,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_digests_are_those_of_the_bodies() {
-        for script in Script::ALL.iter().chain(&Script::COUNTING) {
+        let scripts = [&Script::ALL[..], &Script::COUNTING, &Script::OF_SETS, &Script::OPERATING];
+        for script in scripts.into_iter().flatten() {
             let digest = sha1_smol::Sha1::from(script.body()).digest().to_string();
             assert_eq!(digest, script.sha1(), "{}", script.body());
         }
@@ -134,7 +186,8 @@ mod tests {
 
     #[test]
     fn no_script_has_a_shebang() {
-        for script in Script::ALL.iter().chain(&Script::COUNTING) {
+        let scripts = [&Script::ALL[..], &Script::COUNTING, &Script::OF_SETS, &Script::OPERATING];
+        for script in scripts.into_iter().flatten() {
             assert!(!script.body().starts_with("#!"));
         }
     }

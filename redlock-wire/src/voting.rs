@@ -1,3 +1,5 @@
+mod of_sets;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -8,12 +10,13 @@ use redlock_core::{
 };
 
 use crate::{
-    Audience, Command, Durability, Exchange, Reply, Script, ask,
+    Audience, Command, Durability, Exchange, Introduction, Reply, Script, ask,
     clock::ServerClock,
     counted::{self, Told, What},
     doubts::Doubts,
     durability::{self, Durably},
     quarantine::Quarantine,
+    record::Record,
 };
 
 /// How a node votes.
@@ -52,6 +55,7 @@ pub struct Voting {
     clock: ServerClock,
     doubts: Doubts,
     quarantine: Quarantine,
+    record: Record,
 }
 
 impl Voting {
@@ -65,6 +69,7 @@ impl Voting {
             clock: ServerClock::default(),
             doubts: Doubts::default(),
             quarantine: Quarantine::new(terms.restart, audience),
+            record: Record::default(),
         }
     }
 
@@ -74,12 +79,19 @@ impl Voting {
         self.quarantine.epoch()
     }
 
-    /// The server has given this answer to `TIME`, asked at that moment. One that is not understood
-    /// tells nothing.
-    pub fn told_time(&self, answer: &Reply, asked: Instant) {
-        if let Some(micros) = counted::time(answer) {
-            self.tell_clock(micros, asked);
+    /// The server has been connected to, and has told this of itself.
+    pub fn met(&self, introduction: &Introduction) {
+        self.record.met(introduction);
+        if let Some(micros) = introduction.clock() {
+            self.tell_clock(micros, introduction.asked());
         }
+    }
+
+    /// What [`Witness::remembers`](redlock_core::Witness::remembers) tells: nothing of a server that
+    /// is kept in quarantine.
+    #[must_use]
+    pub fn remembers(&self) -> Option<Duration> {
+        if self.quarantine.is_on() { None } else { self.record.remembers() }
     }
 
     /// As [`acquire`](crate::acquire); in one script where the server may be in quarantine.

@@ -93,7 +93,9 @@ redlock_testkit::conformance_tests! {
     lacking:
         notifications,
         fencing,
+        survey,
         quarantine,
+        sets,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,
         no_credentials_are_shown

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redlock_testkit::MemoryNode;
 use redlocks::{
     ConfigError, Drift, Error, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
-    Random, RandomError, Redlock, Resource, Sets, Survey, Token, Ttl, Vote,
+    Random, RandomError, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 fn told(error: &ConfigError, sentence: &str) {
@@ -108,6 +108,10 @@ impl LockNode for Alias {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.0.witness()
     }
 
     async fn acquire(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {

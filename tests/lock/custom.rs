@@ -7,7 +7,7 @@ use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{MemoryNode, Operation};
 use redlocks::{
     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
-    Token, Ttl, Vote,
+    Token, Ttl, Vote, Witness,
 };
 
 pub(crate) type Answer = BoxFuture<'static, Result<Vote, NodeError>>;
@@ -55,6 +55,10 @@ impl<F: Fn(Operation, Answer) -> Answer + Send + Sync + 'static> LockNode for Cu
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 

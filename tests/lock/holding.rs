@@ -11,7 +11,7 @@ use redlock_testkit::{Fault, MemoryNode, Operation};
 use redlocks::{
     Delivery, Error, FailureKind, Lease, LossReason, NodeError, ReleaseOutcome, Resource,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn a_guard_turns_invalid_by_itself_and_before_any_node_forgets() {
@@ -142,6 +142,22 @@ async fn a_lease_that_was_asked_for_less_time_is_released_for_as_long_as_nodes_r
         sleep(2 * SECOND).await;
         assert_eq!(nodes.count_keys(), 0);
     }
+}
+
+/// A loss is told a little before the end of validity, and the nodes are released then.
+#[tokio::test(start_paused = true)]
+async fn a_lease_taken_out_after_its_loss_was_told_is_worth_nothing() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let guard = redlock.lock("r").acquire().await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(guard.lost().await, LossReason::Expired);
+    assert!(begun.elapsed() < VALIDITY, "after it every lease is worth nothing");
+    let lease = guard.into_lease();
+    assert_eq!(lease.validity(), Duration::ZERO);
+    let error = redlock.adopt(&lease).await.unwrap_err();
+    assert!(matches!(error, Error::Lost { .. }), "{error}");
+    nodes.assert_clean(&redlock).await;
 }
 
 /// One node that has lost the key is no other holder: with the others it would still be a quorum.

@@ -13,7 +13,7 @@ use futures::{
 use redlock_testkit::MemoryNode;
 use redlocks::{
     Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Redlock,
-    Renewal, Resource, Retry, Sets, Survey, Token, Ttl, Vote,
+    Renewal, Resource, Retry, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use tokio::time::sleep;
 
@@ -91,6 +91,10 @@ impl LockNode for Flapping {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 

@@ -15,7 +15,7 @@ use redlock_testkit::{
 };
 use redlocks::{
     Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Redlock, Renewal,
-    Resource, Runtime, Sets, Survey, Token, TokioRuntime, Ttl, Vote, async_trait,
+    Resource, Runtime, Sets, Survey, Token, TokioRuntime, Ttl, Vote, Witness, async_trait,
     redis_rs::RedisNode,
 };
 
@@ -71,6 +71,10 @@ impl LockNode for Echo {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.node.witness()
     }
 
     async fn acquire(&self, name: &Resource, token: &Token, ttl: Ttl) -> Result<Vote, NodeError> {

@@ -13,5 +13,6 @@ mod holding;
 mod neighbours;
 mod outages;
 mod proxied;
+mod sets;
 mod soak;
 mod support;

@@ -1,6 +1,6 @@
 use redlocks::{
     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
-    Token, Ttl, Vote, async_trait,
+    Token, Ttl, Vote, Witness, async_trait,
 };
 
 /// A node without notifications, whatever it could do.
@@ -37,6 +37,10 @@ impl<N: LockNode> LockNode for Deaf<N> {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.0.witness()
     }
 
     async fn acquire(

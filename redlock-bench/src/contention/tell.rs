@@ -73,7 +73,7 @@ pub(super) fn tell(entries: &[Entry<'_>], mut report: Report) -> Result<Report, 
         ]);
         histogram.row([name.clone()].into_iter().chain(buckets(rounds).map(percent)));
 
-        if entry.kind.is_told() {
+        if entry.kind.is_ours() {
             report.goal(format!("{name}: commands in pairs"), 3.0, ratio);
         }
         let overlaps: usize = rounds.iter().map(|round| round.overlaps).sum();

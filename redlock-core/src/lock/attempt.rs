@@ -24,7 +24,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    Fence, Lease, NodeError,
+    Fence, Lease, NodeError, Vote,
     proto::{
         Attempt, LossReason, Moment, NodeSet, Obstacle, Progress, Tenure, Verdict,
         mutant::{self, Mutant},
@@ -44,14 +44,17 @@ pub(super) async fn acquire(
     turn: Option<Turn>,
 ) -> Result<Guard, Error> {
     shared.start(terms)?;
-    let claim = Claim { resource: terms.resource.clone(), token: shared.fresh_token()? };
+    let claim = Claim { resources: terms.resources.clone(), token: shared.token(&terms.proof)? };
     // Before the first byte is sent, and anew for each attempt (R2): validity counts from here.
     let started = shared.now();
     let mut attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);
     let mut asked = Ask::Acquire(terms.timing.lifetime(terms.ttl));
     let mut before = Fence::default();
+    if claim.resources.only().is_none() {
+        attempt = attempt.in_parts();
+    }
     if terms.fencing {
-        let known = shared.fences.known(&terms.resource);
+        let known = shared.fences.known(terms.resources.first());
         attempt = attempt.fenced();
         asked = Ask::AcquireCounted(terms.timing.lifetime(terms.ttl), known.hint);
         before = known.had;
@@ -81,13 +84,17 @@ pub(super) async fn adopt(
     terms: &Terms,
 ) -> Result<Guard, Error> {
     shared.start(terms)?;
-    let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
+    let claim = Claim { resources: lease.resources().clone(), token: lease.token().clone() };
     let started = shared.now();
     if lease.until().is_some_and(|until| started >= until) {
         // Never extended after its end: somebody else may have held it since (R29).
-        return Err(Error::lost(&claim.resource, LossReason::Expired, None));
+        return Err(Error::lost(&claim.resources, LossReason::Expired, None));
     }
-    let attempt = Attempt::resume(shared.quorum, terms.ttl, terms.timing, started, lease.until());
+    let until = lease.until();
+    let mut attempt = Attempt::resume(shared.quorum, terms.ttl, terms.timing, started, until);
+    if claim.resources.only().is_none() {
+        attempt = attempt.in_parts();
+    }
     let asked = Ask::Extend(terms.timing.lifetime(terms.ttl));
     let mut pursuit = pursue(shared, claim, attempt, asked, terms, None);
     pursuit.fence = lease.fencing_token();
@@ -261,6 +268,11 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
 
     fn enter(&mut self, answer: Answer, now: Moment) -> Progress {
         let progress = self.attempt.answered(answer.node, answer.ballot(), now);
+        if let (Ask::Acquire(_) | Ask::AcquireCounted(..), Ok(Vote::Granted { .. })) =
+            (self.what, &answer.result)
+        {
+            self.shared.granted(answer.node, self.terms.ttl);
+        }
         if let Err(error) = answer.result {
             self.errors.push((answer.node, error));
         }
@@ -299,7 +311,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// For the hint of the next attempt: with the largest count all nodes come to agree.
     fn remember_counters(&self, largest: Option<Fence>) {
         if let Some(counter) = largest {
-            self.shared.fences.seen(&self.claim.resource, counter);
+            self.shared.fences.seen(self.claim.resources.first(), counter);
         }
     }
 
@@ -312,7 +324,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
                 Ask::Extend(_) => Action::Extend,
                 Ask::Release | Ask::ReleaseAndTell => Action::Release,
             },
-            &self.claim.resource,
+            &self.claim.resources,
             &tally,
             &self.errors,
             self.patience,
@@ -320,10 +332,10 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         let lost = tally.refused().len() >= self.shared.quorum.blocking();
         match (self.what, verdict) {
             (Ask::Extend(_), Verdict::TooLate) => {
-                Error::lost(&self.claim.resource, LossReason::Expired, Some(report))
+                Error::lost(&self.claim.resources, LossReason::Expired, Some(report))
             }
             (Ask::Extend(_), _) if lost => {
-                Error::lost(&self.claim.resource, LossReason::QuorumLost, Some(report))
+                Error::lost(&self.claim.resources, LossReason::QuorumLost, Some(report))
             }
             (Ask::Extend(_), _) => Error::Unavailable(Box::new(report)),
             _ => Error::from_verdict(verdict, report),

@@ -2,11 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     backlog::Backlog, ears::Hearing, fences::Fences, keeper::Keeper, pulse::Pulse, queue::Queues,
-    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared,
+    reaper::Reaper, redlock::Redlock, settings::Settings, shared::Shared, watch::Watch,
 };
 use crate::{
-    ConfigError, Drift, LockNode, Observer, OsRandom, Quorum, Random, Renewal, Retry, Runtime,
-    observe::Onlookers,
+    ConfigError, Drift, LockNode, Observer, OsRandom, Owner, Quorum, Random, Renewal, Retry,
+    Runtime, node::KeyPrefix, observe::Onlookers,
 };
 
 /// Puts a [`Redlock`] together.
@@ -22,6 +22,8 @@ use crate::{
 /// | [`grace`](Self::grace) | none |
 /// | [`fencing`](Self::fencing) | off |
 /// | [`handovers`](Self::handovers) | 4 |
+/// | [`owner`](Self::owner) | none |
+/// | [`key_prefix`](Self::key_prefix) | none |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct RedlockBuilder {
@@ -30,6 +32,8 @@ pub struct RedlockBuilder {
     runtime: Option<Arc<dyn Runtime>>,
     random: Arc<dyn Random>,
     observers: Vec<Arc<dyn Observer>>,
+    owner: Result<Option<Owner>, ConfigError>,
+    prefix: Result<Option<KeyPrefix>, ConfigError>,
 }
 
 impl Redlock {
@@ -47,6 +51,8 @@ impl RedlockBuilder {
             runtime: None,
             random: Arc::new(OsRandom),
             observers: Vec::new(),
+            owner: Ok(None),
+            prefix: Ok(None),
         }
     }
 
@@ -149,6 +155,36 @@ impl RedlockBuilder {
         self
     }
 
+    /// A word on who has the locks, unless the lock says [otherwise](super::Lock::owner): host,
+    /// process, purpose, for people who [look](Redlock::inspect) at them. 1 to 128 visible ASCII
+    /// characters.
+    ///
+    /// It rides in the token, behind the random part that each attempt has of its own:
+    /// `<40 hexadecimal digits>@<owner>`. That costs no key and no command, and other clients see a
+    /// value like any other. Whoever can read the keys can read it.
+    pub fn owner<O>(mut self, owner: O) -> Self
+    where
+        O: TryInto<Owner>,
+        O::Error: Into<ConfigError>,
+    {
+        self.owner = owner.try_into().map(Some).map_err(Into::into);
+        self
+    }
+
+    /// Text that goes before the name of every resource on its way to the nodes, such as `app:`,
+    /// so that applications that share servers do not share locks.
+    ///
+    /// Only nodes see it: whatever is asked and told here is in the names without. With it, the
+    /// keys are those of somebody who locks the longer names without a prefix, and so are the
+    /// fencing tokens. It may have a hash tag, `{app}:`, which puts all locks of a cluster in one slot;
+    /// otherwise the tags of resources go on working. A brace that opens without a tag is refused.
+    ///
+    /// Costs an allocation for each node and call.
+    pub fn key_prefix(mut self, prefix: impl Into<Arc<str>>) -> Self {
+        self.prefix = KeyPrefix::new(prefix.into());
+        self
+    }
+
     /// Who is told what happens around the locks; nobody, if nothing is said. Called again it adds
     /// one more, and all are told, in the order in which they were given.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -175,8 +211,12 @@ impl RedlockBuilder {
     /// [`ConfigError`] if there are no nodes, too many, two with one label, or settings that
     /// cannot go together.
     pub fn build(self) -> Result<Redlock, ConfigError> {
-        let Self { nodes, settings, runtime, random, observers } = self;
-        let quorum = Quorum::of(nodes.len())?;
+        let Self { nodes, settings, runtime, random, observers, owner, prefix } = self;
+        let (quorum, owner, prefix) = (Quorum::of(nodes.len())?, owner?, prefix?);
+        let nodes = match &prefix {
+            None => nodes,
+            Some(prefix) => nodes.into_iter().map(|node| prefix.before(node)).collect(),
+        };
         let labels: Vec<Arc<str>> = nodes.iter().map(|node| Arc::from(node.label())).collect();
         for (place, label) in labels.iter().enumerate() {
             if labels[..place].contains(label) {
@@ -188,6 +228,7 @@ impl RedlockBuilder {
         let reaper = Reaper::new(Arc::clone(&runtime));
         let (pulse, onlookers) = (Arc::<Pulse>::default(), Onlookers::new(observers));
         let hearing = Arc::new(Hearing::new(&nodes, &runtime, &random, &onlookers));
+        let watch = Watch::new(onlookers.clone());
         let queues = Queues::new(
             settings.handovers,
             Arc::clone(&pulse),
@@ -200,6 +241,8 @@ impl RedlockBuilder {
             labels,
             quorum,
             settings,
+            owner,
+            prefix,
             reaper,
             keeper: Keeper::new(Arc::clone(&runtime)),
             runtime,
@@ -209,6 +252,7 @@ impl RedlockBuilder {
             fences: Fences::default(),
             hearing,
             onlookers,
+            watch,
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         };

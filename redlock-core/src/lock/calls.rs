@@ -10,14 +10,16 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 
 use super::{alarm::Alarm, shared::Shared};
 use crate::{
-    Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, Resource, Token, Ttl, Vote,
+    Announced, Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, ResourceSet, Token, Ttl,
+    Vote,
     proto::{Ballot, Moment, NodeSet},
 };
 
-/// What every call of one attempt names: the resource, and the token that is this attempt's own.
+/// What every call of one attempt names: the resource, or several, and the token that is this
+/// attempt's own.
 #[derive(Debug)]
 pub(super) struct Claim {
-    pub(super) resource: Resource,
+    pub(super) resources: ResourceSet,
     pub(super) token: Token,
 }
 
@@ -79,7 +81,7 @@ pub(super) fn ask(
     deadline: Moment,
 ) -> Calls<impl Future<Output = Answer> + Send + 'static + use<>> {
     let in_flight = nodes.iter().filter_map(|node| {
-        let alarm = Alarm::set(shared, &claim.resource, node);
+        let alarm = Alarm::set(shared, claim.resources.first(), node);
         Some(call(shared.nodes.get(node)?, node, claim, what, alarm))
     });
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
@@ -96,7 +98,7 @@ pub(super) fn ask_boxed(
     let calls = Calls { in_flight: FuturesUnordered::new(), timer: Timer::new(shared, deadline) };
     for node in nodes.iter() {
         if let Some(asked) = shared.nodes.get(node) {
-            let alarm = Alarm::set(shared, &claim.resource, node);
+            let alarm = Alarm::set(shared, claim.resources.first(), node);
             calls.in_flight.push(call(asked, node, claim, what, alarm).boxed());
         }
     }
@@ -116,7 +118,12 @@ pub(super) fn call(
     async move {
         let mut listeners = 0;
         let asked = async {
-            let Claim { resource, token } = &*claim;
+            let Claim { resources, token } = &*claim;
+            let Some(resource) = resources.only() else {
+                let announced = call_for_all(&*node, resources, token, what).await?;
+                listeners = announced.listeners;
+                return Ok(announced.vote);
+            };
             match (what, node.notifications()) {
                 (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await,
                 (Ask::AcquireCounted(ttl, hint), _) => {
@@ -151,11 +158,32 @@ pub(super) fn call(
     }
 }
 
+/// The same for several resources at once, which no node does otherwise than for all of them.
+async fn call_for_all(
+    node: &dyn LockNode,
+    resources: &ResourceSet,
+    token: &Token,
+    what: Ask,
+) -> Result<Announced, NodeError> {
+    let sets = node.sets().ok_or_else(|| unsupported(node))?;
+    let vote = match what {
+        Ask::Acquire(ttl) => sets.acquire_all(resources, token, ttl).await?,
+        Ask::Extend(ttl) => sets.extend_all(resources, token, ttl).await?,
+        Ask::Release => sets.release_all(resources, token).await?,
+        Ask::ReleaseAndTell => return sets.release_all_and_notify(resources, token).await,
+        // A set has no fencing token: asking for one is an error of the settings.
+        Ask::AcquireCounted(..) | Ask::Raise(_) => return Err(unsupported(node)),
+    };
+    Ok(Announced { vote, listeners: 0 })
+}
+
 /// A redlock whose nodes cannot all count has no fenced locks, so this fails for none.
 fn fencing(node: &dyn LockNode) -> Result<&dyn Fencing, NodeError> {
-    node.fencing().ok_or_else(|| {
-        NodeError::new(node.label(), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
-    })
+    node.fencing().ok_or_else(|| unsupported(node))
+}
+
+fn unsupported(node: &dyn LockNode) -> NodeError {
+    NodeError::new(node.label(), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
 }
 
 impl<F: Future<Output = Answer>> Calls<F> {

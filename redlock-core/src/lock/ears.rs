@@ -12,7 +12,7 @@ use futures::{
 };
 
 use crate::{
-    FailureKind, LockNode, NodeError, Notice, Random, Resource, Runtime, Warning,
+    FailureKind, LockNode, NodeError, Notice, Random, Resource, ResourceSet, Runtime, Warning,
     observe::Onlookers,
     proto::{Moment, NodeSet},
     random::chance,
@@ -29,16 +29,25 @@ pub(super) struct Hearing {
     warned: Mutex<NodeSet>,
 }
 
-/// What one process hears of one resource from all nodes, for whoever of it asks for the resource.
+/// What one process hears of one resource, or of each of a set, from all nodes, for whoever of it
+/// asks for them.
 ///
 /// Polled by those who wait, so it needs no task. A node that cannot be heard costs nothing but
 /// time (requirement R53), and is tried again now and then.
 pub(super) struct Ears {
-    words: SelectAll<BoxStream<'static, (usize, Word)>>,
-    /// The nodes that are heard.
-    live: NodeSet,
+    words: SelectAll<BoxStream<'static, (Source, Word)>>,
+    /// The nodes that are heard, for each resource.
+    live: Vec<NodeSet>,
     /// The nodes that have not said yet whether they can be.
-    open: NodeSet,
+    open: Vec<NodeSet>,
+}
+
+/// Where a word comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    node: usize,
+    /// The place of the resource in its set.
+    resource: usize,
 }
 
 /// What comes from one node.
@@ -65,12 +74,13 @@ impl Hearing {
         self.runtime.now()
     }
 
-    /// Tells those who wait for a resource that it may be free. It is a hint: a node that fails or
-    /// hangs costs somebody a little time.
-    pub(super) async fn tell_all(self: Arc<Self>, resource: Resource) {
-        let telling = self.nodes.iter().filter_map(|node| {
-            let node = node.notifications()?;
-            Some(AssertUnwindSafe(node.notify(&resource)).catch_unwind())
+    /// Tells those who wait for these resources that they may be free. It is a hint: a node that
+    /// fails or hangs costs somebody a little time.
+    pub(super) async fn tell_all(self: Arc<Self>, resources: ResourceSet) {
+        let nodes = self.nodes.iter().filter_map(|node| node.notifications());
+        let telling = nodes.flat_map(|node| {
+            let told = resources.iter().map(move |resource| node.notify(resource));
+            told.map(|told| AssertUnwindSafe(told).catch_unwind())
         });
         let telling = telling.collect::<FuturesUnordered<_>>().collect::<Vec<_>>();
         select(telling, self.runtime.sleep_until(self.now().after(TELLING))).await;
@@ -103,7 +113,7 @@ impl Hearing {
 
 impl Ears {
     /// Begins to listen, when it is first polled.
-    pub(super) fn open(hearing: &Arc<Hearing>, resource: &Resource) -> Self {
+    pub(super) fn open(hearing: &Arc<Hearing>, resources: &ResourceSet) -> Self {
         let mut words = SelectAll::new();
         let mut open = NodeSet::EMPTY;
         for (place, node) in hearing.nodes.iter().enumerate() {
@@ -112,15 +122,19 @@ impl Ears {
                 continue;
             }
             open.insert(place);
-            words.push(words_of(hearing, node, place, resource));
+            for (which, resource) in resources.iter().enumerate() {
+                let source = Source { node: place, resource: which };
+                words.push(words_of(hearing, node, source, resource));
+            }
         }
-        Self { words, live: NodeSet::EMPTY, open }
+        let (live, open) = (vec![NodeSet::EMPTY; resources.len()], vec![open; resources.len()]);
+        Self { words, live, open }
     }
 
     /// Waits until this many nodes are heard, or no more can be, or the time is over.
     pub(super) async fn settle(&mut self, hearing: &Hearing, enough: usize, until: Moment) {
         let mut time = hearing.runtime.sleep_until(until);
-        while self.live.len() < enough && !self.open.is_empty() {
+        while self.live() < enough && self.open.iter().any(|open| !open.is_empty()) {
             let next = self.words.next();
             let Either::Left((Some(word), _)) = select(next, &mut time).await else { return };
             self.note(word);
@@ -149,17 +163,21 @@ impl Ears {
         }
     }
 
-    /// How many nodes are heard.
+    /// How many nodes are heard, of the resource that the fewest tell of.
     pub(super) fn live(&self) -> usize {
-        self.live.len()
+        self.live.iter().map(|live| live.len()).min().unwrap_or_default()
     }
 
-    fn note(&mut self, (node, word): (usize, Word)) -> (usize, Word) {
-        self.open.remove(node);
-        match word {
-            Word::Listening => self.live.insert(node),
-            Word::Deaf => self.live.remove(node),
-            Word::Notice(_) => {}
+    fn note(&mut self, (source, word): (Source, Word)) -> (usize, Word) {
+        let Source { node, resource } = source;
+        if let (Some(live), Some(open)) = (self.live.get_mut(resource), self.open.get_mut(resource))
+        {
+            open.remove(node);
+            match word {
+                Word::Listening => live.insert(node),
+                Word::Deaf => live.remove(node),
+                Word::Notice(_) => {}
+            }
         }
         (node, word)
     }
@@ -179,13 +197,13 @@ enum Line {
     Open(BoxStream<'static, Notice>, Moment, u32),
 }
 
-/// Everything that one node says: it subscribes, and again whenever the subscription has ended.
+/// Everything that one node says of one resource: it subscribes, and again whenever the subscription has ended.
 fn words_of(
     hearing: &Arc<Hearing>,
     node: &Arc<dyn LockNode>,
-    place: usize,
+    source: Source,
     resource: &Resource,
-) -> BoxStream<'static, (usize, Word)> {
+) -> BoxStream<'static, (Source, Word)> {
     let (hearing, node, resource) = (Arc::clone(hearing), Arc::clone(node), resource.clone());
     let first = Line::Closed(Moment::ORIGIN, 0);
     unfold((first, hearing, node, resource), move |(line, hearing, node, resource)| async move {
@@ -216,7 +234,7 @@ fn words_of(
                         let again = match error.kind() {
                             // It takes somebody to change that.
                             FailureKind::Rejected | FailureKind::Unsupported => {
-                                hearing.warn(place, node.label(), Some(error));
+                                hearing.warn(source.node, node.label(), Some(error));
                                 hearing.again(LONG_AGO)
                             }
                             _ => hearing.again(failures),
@@ -226,7 +244,7 @@ fn words_of(
                 }
             }
         };
-        Some(((place, word), (line, hearing, node, resource)))
+        Some(((source, word), (line, hearing, node, resource)))
     })
     .boxed()
 }

@@ -1,8 +1,8 @@
 use std::{fmt, time::Duration};
 
-use super::report::Report;
+use super::{report::Report, status::Status};
 use crate::{
-    ConfigError, Fence, GaveUpReason, NoRuntime, RandomError, Resource,
+    ConfigError, Fence, GaveUpReason, NoRuntime, RandomError, Resource, ResourceSet,
     proto::{LossReason, Verdict},
 };
 
@@ -23,7 +23,7 @@ pub enum Error {
     #[non_exhaustive]
     Lost {
         /// What was locked.
-        resource: Resource,
+        resources: ResourceSet,
         /// Why it is lost.
         reason: LossReason,
         /// What the nodes said, if they were asked.
@@ -33,7 +33,7 @@ pub enum Error {
     #[non_exhaustive]
     TimedOut {
         /// What was to be locked.
-        resource: Resource,
+        resources: ResourceSet,
         /// How long the caller was ready to wait.
         patience: Duration,
         /// Why the last attempt failed.
@@ -59,6 +59,8 @@ pub enum Error {
         /// The fence that this process had before.
         had: Fence,
     },
+    /// So many nodes failed that it cannot be told who has the lock.
+    Undecided(Box<Status>),
     /// No token could be made. No node was asked.
     Random(RandomError),
 }
@@ -77,6 +79,7 @@ impl Error {
             | Self::FenceRegression { .. }
             | Self::NoRuntime(_)
             | Self::InsideRuntime
+            | Self::Undecided(_)
             | Self::Random(_) => None,
         }
     }
@@ -90,7 +93,8 @@ impl Error {
     pub(super) fn why_given_up(&self) -> GaveUpReason {
         match self {
             Self::Contended(_) => GaveUpReason::Contended,
-            Self::Unavailable(_) => GaveUpReason::Unavailable,
+            // No acquire ends with the second: it is what looking may come to.
+            Self::Unavailable(_) | Self::Undecided(_) => GaveUpReason::Unavailable,
             Self::TooSlow(_) => GaveUpReason::TooSlow,
             Self::Lost { .. } => GaveUpReason::Lost,
             Self::TimedOut { last, .. } => last.why_given_up(),
@@ -111,8 +115,12 @@ impl Error {
         }
     }
 
-    pub(super) fn lost(resource: &Resource, reason: LossReason, report: Option<Report>) -> Self {
-        Self::Lost { resource: resource.clone(), reason, report: report.map(Box::new) }
+    pub(super) fn lost(
+        resources: &ResourceSet,
+        reason: LossReason,
+        report: Option<Report>,
+    ) -> Self {
+        Self::Lost { resources: resources.clone(), reason, report: report.map(Box::new) }
     }
 }
 
@@ -120,25 +128,26 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Contended(report) | Self::Unavailable(report) => {
-                write!(f, "could not {} {:?}: {report}", report.action(), report.resource())
+                write!(f, "could not {} {:?}: {report}", report.action(), report.resources())
             }
             Self::TooSlow(report) => {
-                let (action, resource) = (report.action(), report.resource());
-                write!(f, "could not {action} {resource:?}: no validity was left when ")?;
+                let (action, resources) = (report.action(), report.resources());
+                write!(f, "could not {action} {resources:?}: no validity was left when ")?;
                 write!(f, "the quorum was complete; {report}")
             }
-            Self::Lost { resource, reason, report } => {
-                write!(f, "lost {resource:?}: {reason}")?;
+            Self::Lost { resources, reason, report } => {
+                write!(f, "lost {resources:?}: {reason}")?;
                 report.as_ref().map_or(Ok(()), |report| write!(f, "; {report}"))
             }
-            Self::TimedOut { resource, patience, last } => {
-                write!(f, "gave up on {resource:?} after {patience:?}; {last}")
+            Self::TimedOut { resources, patience, last } => {
+                write!(f, "gave up on {resources:?} after {patience:?}; {last}")
             }
             Self::FenceRegression { resource, fence, had } => write!(
                 f,
                 "the fencing token {fence} of {resource:?} is not larger than {had}, which was had \
                  before: nodes have lost their counters"
             ),
+            Self::Undecided(status) => status.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::NoRuntime(error) => error.fmt(f),
             Self::InsideRuntime => f.write_str(

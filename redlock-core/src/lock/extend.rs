@@ -19,13 +19,13 @@ pub(super) async fn extend(
     node_timeout: Duration,
 ) -> Result<(), Error> {
     let Hold { shared, claim, timing, .. } = &**hold;
-    let resource = &claim.resource;
+    let resources = &claim.resources;
     let started = shared.now();
     let old_end = hold.state().tenure.until();
     let begun = hold.state().tenure.extend(ttl, started);
     let mut extension = match begun {
         Ok(extension) => extension,
-        Err(loss) => return Err(Error::lost(resource, hold.bury(loss), None)),
+        Err(loss) => return Err(Error::lost(resources, hold.bury(loss), None)),
     };
     // What comes after the old end is worthless, and the loss is to be told by then.
     let deadline = started.after(node_timeout).min(hold.tell_at().max(started));
@@ -60,7 +60,7 @@ pub(super) async fn extend(
         }
         let report = |tally| {
             let patience = deadline.since(started);
-            Report::new(shared, Action::Extend, resource, tally, &calls.errors, patience)
+            Report::new(shared, Action::Extend, resources, tally, &calls.errors, patience)
         };
         match step {
             ExtensionStep::Open => {}
@@ -83,7 +83,7 @@ pub(super) async fn extend(
                 }
                 return Err(match hold.ending() {
                     Some(Ending::Lost(reason)) => {
-                        Error::lost(resource, reason, Some(report(&calls.returned)))
+                        Error::lost(resources, reason, Some(report(&calls.returned)))
                     }
                     _ => {
                         hold.record.not_extended(&extension, || hold.state().extending, old_end);
@@ -93,7 +93,7 @@ pub(super) async fn extend(
             }
             ExtensionStep::Lost(loss) => {
                 return Err(Error::lost(
-                    resource,
+                    resources,
                     hold.bury(loss),
                     Some(report(extension.tally())),
                 ));
@@ -102,7 +102,7 @@ pub(super) async fn extend(
             ExtensionStep::Ignored => {
                 let report = report(extension.tally());
                 return Err(match hold.ending() {
-                    Some(Ending::Lost(reason)) => Error::lost(resource, reason, Some(report)),
+                    Some(Ending::Lost(reason)) => Error::lost(resources, reason, Some(report)),
                     _ => Error::Unavailable(Box::new(report)),
                 });
             }

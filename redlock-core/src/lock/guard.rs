@@ -9,7 +9,7 @@ use super::{
     settings::{Checked, Wishes},
 };
 use crate::{
-    Fence, Lease, Renewal, Resource, Token,
+    Fence, Lease, Renewal, Resource, ResourceSet, Token,
     proto::{
         Ending, LossReason,
         mutant::{self, Mutant},
@@ -56,16 +56,29 @@ impl Guard {
         Err(Error::FenceRegression { resource, fence, had: before })
     }
 
-    /// What is locked.
+    /// What is locked; of [several](Self::resources), the one whose name comes first.
     #[must_use]
     pub fn resource(&self) -> &Resource {
-        &self.hold.claim.resource
+        self.resources().first()
+    }
+
+    /// All that is locked: one resource, or those of a [set](super::Redlock::lock_all).
+    #[must_use]
+    pub fn resources(&self) -> &ResourceSet {
+        &self.hold.claim.resources
     }
 
     /// The proof of ownership: what releases or extends this lock from elsewhere.
     #[must_use]
     pub fn token(&self) -> &Token {
         &self.hold.claim.token
+    }
+
+    /// The word on who has the lock that its token carries, if it was given one:
+    /// [`owner`](super::Lock::owner).
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.token().owner()
     }
 
     /// The lock as plain data, as it stands now: to be shown or written down. It is to be released
@@ -76,7 +89,7 @@ impl Guard {
     pub fn lease(&self) -> Lease {
         let now = self.hold.shared.now();
         let state = self.hold.state();
-        let lease = Lease::new(self.resource().clone(), self.token().clone(), state.ttl)
+        let lease = Lease::new(self.resources(), self.token().clone(), state.ttl)
             .valid(state.tenure.remaining(now), state.tenure.until());
         match state.tenure.fence() {
             Some(fence) => lease.fenced(fence),
@@ -145,7 +158,7 @@ impl Guard {
             // Not while there is a guard.
             Ending::Released | Ending::GivenAway => LossReason::Expired,
         };
-        Error::lost(self.resource(), reason, None)
+        Error::lost(self.resources(), reason, None)
     }
 
     /// Completes when the lock is lost, with the reason: told by a timer on this machine, a little
@@ -268,7 +281,7 @@ impl Drop for Guard {
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
-            .field("resource", self.resource())
+            .field("resources", self.resources())
             .field("token", self.token())
             .field("remaining", &self.remaining())
             .finish_non_exhaustive()

@@ -16,29 +16,31 @@ use super::{
     persist::Persistence,
     quest::Quest,
     queue::Turn,
-    settings::{Terms, Wishes},
+    settings::{Proof, Terms, Wishes},
     shared::Shared,
 };
-use crate::{ConfigError, Lease, Renewal, Resource, Retry};
+use crate::{ConfigError, Lease, Owner, Renewal, ResourceSet, Retry, Token};
 
-/// A resource and how to lock it. Made by [`Redlock::lock`](super::Redlock::lock), changed by its
-/// setters, cheap to clone and to throw away.
+/// A resource, or [several](super::Redlock::lock_all), and how to lock it. Made by
+/// [`Redlock::lock`](super::Redlock::lock), changed by its setters, cheap to clone and to throw away.
 ///
 /// It holds nothing itself. Acquiring twice from one `Lock` makes two competitors, as it would
 /// from two; for code that may call itself there is [`reentrant`](Self::reentrant).
 #[derive(Clone)]
 pub struct Lock {
     shared: Arc<Shared>,
-    resource: Result<Resource, ConfigError>,
+    resources: Result<ResourceSet, ConfigError>,
     wishes: Wishes,
     retry: Retry,
     patience: Option<Duration>,
+    owner: Result<Option<Owner>, ConfigError>,
 }
 
 impl Lock {
-    pub(super) fn new(shared: &Arc<Shared>, resource: Result<Resource, ConfigError>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, resources: Result<ResourceSet, ConfigError>) -> Self {
         let (wishes, retry) = (shared.settings.wishes, shared.settings.retry);
-        Self { shared: Arc::clone(shared), resource, wishes, retry, patience: None }
+        let owner = Ok(shared.owner.clone());
+        Self { shared: Arc::clone(shared), resources, wishes, retry, patience: None, owner }
     }
 
     /// With this ttl: how long nodes keep the lock if nobody releases it.
@@ -83,6 +85,19 @@ impl Lock {
         self
     }
 
+    /// With this word on who has the lock: host, process, purpose. 1 to 128 visible ASCII
+    /// characters; another is told by whichever of the lock's calls comes first. It
+    /// [rides in the token](super::RedlockBuilder::owner).
+    #[must_use]
+    pub fn owner<O>(mut self, owner: O) -> Self
+    where
+        O: TryInto<Owner>,
+        O::Error: Into<ConfigError>,
+    {
+        self.owner = owner.try_into().map(Some).map_err(Into::into);
+        self
+    }
+
     /// With this policy of when [`acquire`](Self::acquire) tries again, and how often.
     #[must_use]
     pub const fn retry(mut self, retry: Retry) -> Self {
@@ -111,7 +126,33 @@ impl Lock {
     /// Dropped at any point, whatever was taken is released in the background.
     pub async fn try_acquire(&self) -> Result<Guard, Error> {
         let terms = self.terms()?;
-        let turn = Turn::enter_alone(&self.shared.queues, &terms.resource);
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
+        let seeking = terms.quest.begin();
+        let done = attempt::acquire(&self.shared, &terms, None, turn).await;
+        seeking.end(done, Error::why_given_up)
+    }
+
+    /// Tries once, with this very token: one that something else knows or has to know, made by
+    /// [`Token::from_bytes`]. The [`owner`](Self::owner) of the lock is not put into it.
+    ///
+    /// Whoever sets the token answers for what the library otherwise does:
+    ///
+    /// * **Another token for each attempt**, the next one after a failure included; that is why
+    ///   there is no way to wait with one. A release of the first attempt may still be under way
+    ///   when the second is granted, and would take its votes away (requirement R14).
+    /// * **Never one token for two holders**: each would be granted what the other has.
+    /// * **Nobody can guess it**, or whoever does can release the lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, whatever was taken is released in the background.
+    pub async fn try_acquire_as(&self, token: Token) -> Result<Guard, Error> {
+        let terms = Terms { proof: Proof::Given(token), ..self.terms()? };
+        let turn = Turn::enter_alone(&self.shared.queues, &terms.resources);
         let seeking = terms.quest.begin();
         let done = attempt::acquire(&self.shared, &terms, None, turn).await;
         seeking.end(done, Error::why_given_up)
@@ -197,9 +238,14 @@ impl Lock {
     }
 
     pub(super) fn terms(&self) -> Result<Terms, ConfigError> {
-        let mut terms = self.shared.settings.terms(self.resource.clone()?, self.wishes)?;
+        let mut terms = self.shared.settings.terms(self.resources.clone()?, self.wishes)?;
+        terms.proof = Proof::Fresh(self.owner.clone()?);
+        self.shared.together(&terms.resources)?;
+        if terms.fencing && terms.resources.only().is_none() {
+            return Err(ConfigError::FencedSet { resources: terms.resources.len() });
+        }
         let Shared { onlookers, runtime, .. } = &*self.shared;
-        terms.quest = Quest::new(onlookers, runtime, &terms.resource);
+        terms.quest = Quest::new(onlookers, runtime, terms.resources.first());
         self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
@@ -232,10 +278,11 @@ impl Lock {
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
-            .field("resource", &self.resource)
+            .field("resources", &self.resources)
             .field("ttl", &self.wishes.ttl)
             .field("retry", &self.retry)
             .field("patience", &self.patience)
+            .field("owner", &self.owner)
             .finish_non_exhaustive()
     }
 }

@@ -120,7 +120,7 @@ impl Hold {
     pub(super) fn late(&self, node: usize, ballot: Ballot) -> Fate {
         if let Some(counter) = ballot.counter() {
             // It may be larger than the fence, and is the better hint.
-            self.shared.fences.seen(&self.claim.resource, counter);
+            self.shared.fences.seen(self.claim.resources.first(), counter);
         }
         match self.state().tenure.late(node, ballot) {
             Late::Noted => Fate::Forget,

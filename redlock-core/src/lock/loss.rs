@@ -10,12 +10,9 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{hold::Hold, signal::Ended};
-use crate::{
-    Resource,
-    proto::{
-        Ending, LossReason,
-        mutant::{self, Mutant},
-    },
+use crate::proto::{
+    Ending, LossReason,
+    mutant::{self, Mutant},
 };
 
 /// Tells the loss of a lock to whom it concerns, apart from its guard. Made by
@@ -77,8 +74,8 @@ impl LossSignal {
 
 impl fmt::Debug for LossSignal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let resource: &Resource = &self.hold.claim.resource;
-        f.debug_struct("LossSignal").field("resource", resource).finish_non_exhaustive()
+        let resources = &self.hold.claim.resources;
+        f.debug_struct("LossSignal").field("resources", resources).finish_non_exhaustive()
     }
 }
 

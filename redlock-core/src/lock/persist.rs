@@ -45,7 +45,7 @@ impl Persistence<'_> {
     {
         let Some(patience) = self.patience else {
             if self.retry.is_single() {
-                return once(None, Turn::enter_alone(&self.shared.queues, &self.terms.resource))
+                return once(None, Turn::enter_alone(&self.shared.queues, &self.terms.resources))
                     .await;
             }
             let pace = Pace::by_policy(self.retry);
@@ -53,7 +53,7 @@ impl Persistence<'_> {
         };
         let (shared, terms) = (self.shared, self.terms);
         let done = if patience.is_zero() {
-            once(None, Turn::enter_alone(&shared.queues, &terms.resource)).await
+            once(None, Turn::enter_alone(&shared.queues, &terms.resources)).await
         } else {
             let deadline = shared.now().after(patience);
             // What the last attempt needs: all that nodes may take, unless that would eat the
@@ -78,7 +78,7 @@ impl Persistence<'_> {
         let Self { shared, terms, .. } = self;
         let (mut last, mut next) = (None, None);
         let (mut look, mut is_held_up) = (shared.now().after(LOOK), false);
-        let turn = match Turn::enter(&shared.queues, &terms.resource) {
+        let turn = match Turn::enter(&shared.queues, &terms.resources) {
             Entered::Now(turn) => turn,
             Entered::Behind(mut queued) => loop {
                 terms.quest.waits();
@@ -164,8 +164,8 @@ impl Persistence<'_> {
     /// Others of this process had the lock, or asked for it and met others, the whole time.
     fn never_asked(&self) -> Error {
         let tally = Tally::unasked(self.shared.quorum);
-        let (action, resource) = (Action::Acquire, &self.terms.resource);
-        let report = Report::new(self.shared, action, resource, &tally, &[], Duration::ZERO);
+        let (action, resources) = (Action::Acquire, &self.terms.resources);
+        let report = Report::new(self.shared, action, resources, &tally, &[], Duration::ZERO);
         Error::Contended(Box::new(report))
     }
 }
@@ -219,7 +219,7 @@ impl<'a> Contender<'a> {
         let ears = match &mut self.ears {
             Some(ears) => ears,
             none => {
-                let ears = none.insert(Ears::open(&shared.hearing, &self.terms.resource));
+                let ears = none.insert(Ears::open(&shared.hearing, &self.terms.resources));
                 ears.settle(&shared.hearing, enough, now.after(self.terms.node_timeout).min(poll))
                     .await;
                 // What was given up before somebody listened is told to nobody, so the attempt that
@@ -293,5 +293,5 @@ fn timed_out(terms: &Terms, patience: Duration, last: Error) -> Error {
     if !last.is_worth_a_retry() {
         return last;
     }
-    Error::TimedOut { resource: terms.resource.clone(), patience, last: Box::new(last) }
+    Error::TimedOut { resources: terms.resources.clone(), patience, last: Box::new(last) }
 }

@@ -18,15 +18,19 @@ use super::{
     reaper::Reaper,
 };
 use crate::{
-    Resource,
+    ResourceSet,
     proto::{
         Moment,
         mutant::{self, Mutant},
     },
 };
 
-/// Who of this process may ask the nodes for which resource: one at a time, in the order in which
-/// they came (requirement R52).
+/// Who of this process may ask the nodes for which resource, or which set of them: one at a time,
+/// in the order in which they came (requirement R52).
+///
+/// A set has a queue of its own, apart from those of its resources and of sets that overlap with
+/// it: those it meets at the nodes, like the locks of other processes. So nobody in a queue has
+/// anything that another queue waits for.
 ///
 /// A resource is in here while somebody has it or asks for it, and a moment longer if others were told that it is
 /// free. It knows nothing of those who try without waiting and found somebody here: they ask the
@@ -49,9 +53,9 @@ pub(super) trait Watched: Send + Sync {
 
 #[derive(Debug, Default)]
 struct State {
-    places: HashMap<Resource, Place>,
+    places: HashMap<ResourceSet, Place>,
     /// The resources that nobody has and nobody asks for, and when each can be forgotten.
-    lingering: BTreeMap<(Moment, u64), Resource>,
+    lingering: BTreeMap<(Moment, u64), ResourceSet>,
     numbered: u64,
 }
 
@@ -70,7 +74,7 @@ pub(super) struct Turn(Arc<Inner>);
 
 struct Inner {
     queues: Arc<Queues>,
-    resource: Resource,
+    resources: ResourceSet,
     /// Not before this others have had the time to take what they were told of.
     not_before: Moment,
     /// How often the lock went to the next of this process without anybody else being told.
@@ -118,24 +122,24 @@ pub(super) enum Entered {
 /// One who waits for his turn. Dropped, he has left the queue.
 pub(super) struct Queued {
     queues: Arc<Queues>,
-    resource: Resource,
+    resources: ResourceSet,
     number: u64,
     turn: oneshot::Receiver<Turn>,
 }
 
 impl Turn {
     /// Takes a place in the queue of this resource.
-    pub(super) fn enter(queues: &Arc<Queues>, resource: &Resource) -> Entered {
+    pub(super) fn enter(queues: &Arc<Queues>, resources: &ResourceSet) -> Entered {
         let mut state = queues.state();
-        if let Some(not_before) = state.free_after(resource) {
-            return Entered::Now(state.take(queues, resource, not_before));
+        if let Some(not_before) = state.free_after(resources) {
+            return Entered::Now(state.take(queues, resources, not_before));
         }
         state.numbered += 1;
         let number = state.numbered;
         let (sender, receiver) = oneshot::channel();
         // Whose turn it is may be about to hand it on, and then is not known; but there is one.
         let mut before = None;
-        if let Some(Place::Taken { turn, behind }) = state.places.get_mut(resource) {
+        if let Some(Place::Taken { turn, behind }) = state.places.get_mut(resources) {
             behind.insert(number, sender);
             before = turn.upgrade();
         }
@@ -145,15 +149,15 @@ impl Turn {
             // Nobody looks at the end of a lock that is not renewed, and its guard may be forgotten.
             turn.watch();
         }
-        let (queues, resource) = (Arc::clone(queues), resource.clone());
-        Entered::Behind(Queued { queues, resource, number, turn: receiver })
+        let (queues, resources) = (Arc::clone(queues), resources.clone());
+        Entered::Behind(Queued { queues, resources, number, turn: receiver })
     }
 
     /// The turn, if it is nobody's.
-    pub(super) fn enter_alone(queues: &Arc<Queues>, resource: &Resource) -> Option<Self> {
+    pub(super) fn enter_alone(queues: &Arc<Queues>, resources: &ResourceSet) -> Option<Self> {
         let mut state = queues.state();
-        let not_before = state.free_after(resource)?;
-        Some(state.take(queues, resource, not_before))
+        let not_before = state.free_after(resources)?;
+        Some(state.take(queues, resources, not_before))
     }
 
     /// Whoever has the turn has something to do with it at this moment, and not before.
@@ -256,7 +260,7 @@ impl Drop for Inner {
         let quietly = matches!(given_up, Some(GivenUp::Quietly));
         let owed = (quietly || *self.owed.get_mut()) && !*self.taken_beside.get_mut();
         let next = Handover { not_before: courtesy, handovers, owed, ears, failure };
-        next.give(&self.queues, &self.resource);
+        next.give(&self.queues, &self.resources);
     }
 }
 
@@ -270,22 +274,22 @@ struct Handover {
 }
 
 impl Handover {
-    fn give(self, queues: &Arc<Queues>, resource: &Resource) {
+    fn give(self, queues: &Arc<Queues>, resources: &ResourceSet) {
         let mut state = queues.state();
-        let Some(Place::Taken { turn, behind }) = state.places.get_mut(resource) else {
+        let Some(Place::Taken { turn, behind }) = state.places.get_mut(resources) else {
             return;
         };
         let Some((_, sender)) = behind.pop_first() else {
-            state.leave(resource, self.not_before, queues.hearing.now());
+            state.leave(resources, self.not_before, queues.hearing.now());
             drop(state);
             if self.owed && !mutant::is(Mutant::HandoverForgotten) {
-                queues.reaper.take(Arc::clone(&queues.hearing).tell_all(resource.clone()));
+                queues.reaper.take(Arc::clone(&queues.hearing).tell_all(resources.clone()));
             }
             return;
         };
         let inner = Arc::new(Inner {
             queues: Arc::clone(queues),
-            resource: resource.clone(),
+            resources: resources.clone(),
             not_before: self.not_before,
             handovers: self.handovers,
             behind: AtomicUsize::new(behind.len()),
@@ -304,18 +308,18 @@ impl Handover {
 
 impl State {
     /// That it is nobody's turn, and until when others come first; `None` if it is somebody's.
-    fn free_after(&self, resource: &Resource) -> Option<Moment> {
-        match self.places.get(resource) {
+    fn free_after(&self, resources: &ResourceSet) -> Option<Moment> {
+        match self.places.get(resources) {
             Some(Place::Taken { .. }) => None,
             Some(Place::Free { courtesy, .. }) => Some(*courtesy),
             None => Some(Moment::ORIGIN),
         }
     }
 
-    fn take(&mut self, queues: &Arc<Queues>, resource: &Resource, not_before: Moment) -> Turn {
+    fn take(&mut self, queues: &Arc<Queues>, resources: &ResourceSet, not_before: Moment) -> Turn {
         let inner = Arc::new(Inner {
             queues: Arc::clone(queues),
-            resource: resource.clone(),
+            resources: resources.clone(),
             not_before,
             handovers: 0,
             behind: AtomicUsize::new(0),
@@ -326,26 +330,26 @@ impl State {
             rest: Mutex::default(),
         });
         let place = Place::Taken { turn: Arc::downgrade(&inner), behind: BTreeMap::new() };
-        if let Some(Place::Free { entry, .. }) = self.places.insert(resource.clone(), place) {
+        if let Some(Place::Free { entry, .. }) = self.places.insert(resources.clone(), place) {
             self.lingering.remove(&entry);
         }
         Turn(inner)
     }
 
     /// Nobody has it and nobody asks for it.
-    fn leave(&mut self, resource: &Resource, courtesy: Moment, now: Moment) {
+    fn leave(&mut self, resources: &ResourceSet, courtesy: Moment, now: Moment) {
         let later = self.lingering.split_off(&(now, 0));
         for forgotten in mem::replace(&mut self.lingering, later).into_values() {
             self.places.remove(&forgotten);
         }
         if courtesy <= now {
-            self.places.remove(resource);
+            self.places.remove(resources);
             return;
         }
         self.numbered += 1;
         let entry = (courtesy, self.numbered);
-        self.lingering.insert(entry, resource.clone());
-        self.places.insert(resource.clone(), Place::Free { courtesy, entry });
+        self.lingering.insert(entry, resources.clone());
+        self.places.insert(resources.clone(), Place::Free { courtesy, entry });
     }
 }
 
@@ -382,7 +386,7 @@ impl Queued {
     pub(super) fn is_held_up(&self, long: Duration) -> bool {
         let (mut is_next, mut turn) = (false, None);
         if let Some(Place::Taken { turn: whose, behind }) =
-            self.queues.state().places.get(&self.resource)
+            self.queues.state().places.get(&self.resources)
         {
             is_next = behind.first_key_value().is_some_and(|(first, _)| *first >= self.number);
             turn = whose.upgrade();
@@ -396,7 +400,7 @@ impl Queued {
 
     /// He has the lock without it having been his turn, so nobody need be told that it is free.
     pub(super) fn took(&self) {
-        let turn = match self.queues.state().places.get(&self.resource) {
+        let turn = match self.queues.state().places.get(&self.resources) {
             Some(Place::Taken { turn, .. }) => turn.upgrade(),
             _ => None,
         };
@@ -407,7 +411,7 @@ impl Queued {
 
     /// Why the last attempt of whoever asks failed, if not because of others.
     pub(super) fn failure(&self) -> Option<Failure> {
-        let turn = match self.queues.state().places.get(&self.resource) {
+        let turn = match self.queues.state().places.get(&self.resources) {
             Some(Place::Taken { turn, .. }) => turn.upgrade(),
             _ => None,
         };
@@ -438,7 +442,7 @@ impl Drop for Queued {
         }
         let (mut left, mut turn) = (None, None);
         if let Some(Place::Taken { turn: whose, behind }) =
-            self.queues.state().places.get_mut(&self.resource)
+            self.queues.state().places.get_mut(&self.resources)
         {
             left = behind.remove(&self.number);
             if left.is_some() {
@@ -459,7 +463,7 @@ impl Drop for Queued {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("resource", &self.resource).finish_non_exhaustive()
+        f.debug_struct("Turn").field("resources", &self.resources).finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,7 @@ impl Record {
         let inner = Box::new(Inner { shared, claim, began, over: AtomicBool::new(false) });
         if !terms.quest.acquired(&inner.claim.token, tenure) {
             let event = Adopted {
-                resource: &inner.claim.resource,
+                resource: inner.claim.resources.first(),
                 token: inner.token(),
                 validity: tenure.remaining(began),
                 fence: tenure.fence(),
@@ -63,7 +63,7 @@ impl Record {
         let Some(inner) = &self.0 else { return };
         let now = inner.shared.now();
         let event = Extended {
-            resource: &inner.claim.resource,
+            resource: inner.claim.resources.first(),
             token: inner.token(),
             by: by(extension, by_holder_until()),
             margin: old_end.since(now),
@@ -82,7 +82,7 @@ impl Record {
     ) {
         let Some(inner) = &self.0 else { return };
         let event = NotExtended {
-            resource: &inner.claim.resource,
+            resource: inner.claim.resources.first(),
             token: inner.token(),
             by: by(extension, by_holder_until()),
             margin: until.since(inner.shared.now()),
@@ -99,7 +99,8 @@ impl Record {
             // One that was handed on has gone on without this process.
             && !inner.over.load(Ordering::Relaxed)
         {
-            let event = Healed { resource: &inner.claim.resource, token: inner.token(), label };
+            let event =
+                Healed { resource: inner.claim.resources.first(), token: inner.token(), label };
             inner.shared.onlookers.tell(|observer| observer.healed(&event));
         }
         fate
@@ -112,7 +113,7 @@ impl Record {
             return;
         }
         let now = inner.shared.now();
-        let (resource, token) = (&inner.claim.resource, inner.token());
+        let (resource, token) = (inner.claim.resources.first(), inner.token());
         let (held, margin) = (now.since(inner.began), until.since(now));
         inner.shared.onlookers.tell(|observer| match ending {
             Ending::Lost(reason) => observer.lost(&Lost { resource, token, reason, held, margin }),

@@ -11,14 +11,14 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    ConfigError, Lease, Quorum, Renewal, Resource,
+    ConfigError, Lease, Quorum, Renewal, Resource, ResourceSet,
     proto::{NodeSet, Timing},
 };
 
 /// The nodes, and the settings that their locks share. Made once, by [`builder`](Self::builder),
 /// and cheap to clone.
 ///
-/// From it come the [`Lock`]s, each for one resource.
+/// From it come the [`Lock`]s, each for one resource, or for several that are had together.
 #[derive(Clone)]
 pub struct Redlock {
     shared: Arc<Shared>,
@@ -27,6 +27,10 @@ pub struct Redlock {
 impl Redlock {
     pub(super) fn from_shared(shared: Shared) -> Self {
         Self { shared: Arc::new(shared) }
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The lock of a resource, with the settings of this redlock; its setters change them for this
@@ -38,7 +42,31 @@ impl Redlock {
         R: TryInto<Resource>,
         R::Error: Into<ConfigError>,
     {
-        Lock::new(&self.shared, resource.try_into().map_err(Into::into))
+        let resource = resource.try_into().map_err(Into::into);
+        Lock::new(&self.shared, resource.map(ResourceSet::from))
+    }
+
+    /// The lock of several resources together: it is had for all of them or for none, and extended,
+    /// renewed, lost and released as one. The order in which they are named does not matter, and
+    /// one that is named twice counts once.
+    ///
+    /// Each resource is then held as by a [`lock`](Self::lock) of its own, and excludes those who
+    /// ask for it alone, or in another set. No node is asked for one resource after the other, and
+    /// nobody keeps some while he waits for the rest, so sets that overlap cannot block each
+    /// other for ever.
+    ///
+    /// Every node must be able to take [several at once](crate::Sets). There is no fencing token
+    /// for a set. What cannot be is told by whichever of the lock's calls comes first:
+    /// [`ConfigError::NoResources`], [`ConfigError::NoSets`], [`ConfigError::FencedSet`], or that
+    /// a name is none. A set of one is the lock of that resource, in every respect.
+    pub fn lock_all<R>(&self, resources: impl IntoIterator<Item = R>) -> Lock
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<ConfigError>,
+    {
+        let named = resources.into_iter().map(|resource| resource.try_into().map_err(Into::into));
+        let resources = named.collect::<Result<Vec<_>, _>>().and_then(ResourceSet::new);
+        Lock::new(&self.shared, resources)
     }
 
     /// Releases a lease that no guard here keeps: one that was taken out of its guard, or came
@@ -48,7 +76,7 @@ impl Redlock {
     ///
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(&self, lease: &Lease) -> Release {
-        let claim = Claim { resource: lease.resource().clone(), token: lease.token().clone() };
+        let claim = Claim { resources: lease.resources().clone(), token: lease.token().clone() };
         let timing = Timing::new(self.shared.settings.drift).grace(self.shared.settings.grace);
         let asked = Asked {
             nodes: self.shared.quorum.all(),
@@ -78,7 +106,8 @@ impl Redlock {
             hold_at_least: Duration::ZERO,
             fencing: false,
         };
-        let terms = self.shared.settings.terms(lease.resource().clone(), wishes)?;
+        let terms = self.shared.settings.terms(lease.resources().clone(), wishes)?;
+        self.shared.together(lease.resources())?;
         let extended = attempt::adopt(&self.shared, lease, &terms).await?.into_lease();
         Ok(match lease.until() {
             Some(until) if extended.until() < Some(until) => {
@@ -108,7 +137,8 @@ impl Redlock {
     /// Dropped at any point, the lease is as it was or extended on some nodes, never shortened.
     pub async fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
         let wishes = Wishes { ttl: lease.ttl().get(), ..self.shared.settings.wishes };
-        let terms = self.shared.settings.terms(lease.resource().clone(), wishes)?;
+        let terms = self.shared.settings.terms(lease.resources().clone(), wishes)?;
+        self.shared.together(lease.resources())?;
         attempt::adopt(&self.shared, lease, &terms).await
     }
 

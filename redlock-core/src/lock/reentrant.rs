@@ -97,7 +97,7 @@ impl Reentrant {
     /// Dropped at any point, whatever was taken for this call alone is released in the background.
     pub async fn try_acquire(&self) -> Result<ReentrantGuard, Error> {
         let terms = self.lock.terms()?;
-        let turn = Turn::enter_alone(&self.lock.shared().queues, &terms.resource);
+        let turn = Turn::enter_alone(&self.lock.shared().queues, &terms.resources);
         let seeking = terms.quest.begin();
         seeking.end(self.once(&terms, None, turn).await, Error::why_given_up)
     }
@@ -183,7 +183,7 @@ impl Reentrant {
             Either::Right(_) => {
                 let nothing = Tally::new(shared.quorum);
                 let (action, patience) = (Action::Acquire, deadline.since(begun));
-                let report = Report::new(shared, action, &terms.resource, &nothing, &[], patience);
+                let report = Report::new(shared, action, &terms.resources, &nothing, &[], patience);
                 Err(Error::Unavailable(Box::new(report)))
             }
         }

@@ -30,8 +30,8 @@ impl Release {
     /// Nobody has been asked yet: nodes keep the lock for its shortest hold.
     pub(super) fn kept(shared: &Shared, claim: &Claim) -> Self {
         let tally = Tally::new(shared.quorum);
-        let (action, resource) = (Action::Release, &claim.resource);
-        let report = Report::new(shared, action, resource, &tally, &[], Duration::ZERO);
+        let (action, resources) = (Action::Release, &claim.resources);
+        let report = Report::new(shared, action, resources, &tally, &[], Duration::ZERO);
         Self { outcome: ReleaseOutcome::Kept, report }
     }
 
@@ -56,16 +56,16 @@ impl Release {
 
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let resource = self.report.resource();
+        let resources = self.report.resources();
         match self.outcome {
-            ReleaseOutcome::Released => write!(f, "released {resource:?}")?,
-            ReleaseOutcome::Expired => write!(f, "{resource:?} had expired")?,
-            ReleaseOutcome::TakenByAnother => write!(f, "{resource:?} had been taken by another")?,
+            ReleaseOutcome::Released => write!(f, "released {resources:?}")?,
+            ReleaseOutcome::Expired => write!(f, "{resources:?} had expired")?,
+            ReleaseOutcome::TakenByAnother => write!(f, "{resources:?} had been taken by another")?,
             ReleaseOutcome::Kept => {
-                return write!(f, "{resource:?} is kept until its shortest hold is over");
+                return write!(f, "{resources:?} is kept until its shortest hold is over");
             }
             ReleaseOutcome::Unknown => {
-                write!(f, "could not tell whether {resource:?} is released")?
+                write!(f, "could not tell whether {resources:?} is released")?
             }
         }
         write!(f, ": {}", self.report)
@@ -96,8 +96,9 @@ pub(super) async fn release(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Aske
     };
     let outcome = round.decide().await;
     round.drain();
-    let (resource, tally) = (&round.claim.resource, &round.tally);
-    let report = Report::new(shared, Action::Release, resource, tally, &round.errors, node_timeout);
+    let (resources, tally) = (&round.claim.resources, &round.tally);
+    let report =
+        Report::new(shared, Action::Release, resources, tally, &round.errors, node_timeout);
     Release { outcome, report }
 }
 
@@ -169,8 +170,9 @@ impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
             turn.told(self.listeners);
         }
         if self.shared.onlookers.are_there() {
-            let Claim { resource, token } = &*self.claim;
-            let event = Freed { resource, token: token.fingerprint(), outcome, tally: &self.tally };
+            let Claim { resources, token } = &*self.claim;
+            let (resource, token) = (resources.first(), token.fingerprint());
+            let event = Freed { resource, token, outcome, tally: &self.tally };
             self.shared.onlookers.tell(|observer| observer.freed(&event));
         }
         outcome

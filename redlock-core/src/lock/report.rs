@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::shared::Shared;
 use crate::{
-    NodeError, Quorum, Resource,
+    NodeError, Quorum, Resource, ResourceSet,
     proto::{Ballot, FailureKind, Refusal, Tally, Vote},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Report {
     action: Action,
-    resource: Resource,
+    resources: ResourceSet,
     quorum: Quorum,
     nodes: Vec<NodeReport>,
 }
@@ -42,7 +42,7 @@ impl Report {
     pub(super) fn new(
         shared: &Shared,
         action: Action,
-        resource: &Resource,
+        resources: &ResourceSet,
         tally: &Tally,
         errors: &[(usize, NodeError)],
         patience: Duration,
@@ -61,7 +61,7 @@ impl Report {
             NodeReport { label: Arc::clone(label), ballot, error }
         };
         let nodes = shared.labels.iter().zip(tally.ballots()).enumerate().map(node).collect();
-        Self { action, resource: resource.clone(), quorum: tally.quorum(), nodes }
+        Self { action, resources: resources.clone(), quorum: tally.quorum(), nodes }
     }
 
     /// What the nodes were asked to do.
@@ -70,10 +70,16 @@ impl Report {
         self.action
     }
 
-    /// The resource that it was about.
+    /// The resource that it was about; of [several](Self::resources), the one whose name comes first.
     #[must_use]
     pub const fn resource(&self) -> &Resource {
-        &self.resource
+        self.resources.first()
+    }
+
+    /// All that it was about: one resource, or those of a set.
+    #[must_use]
+    pub const fn resources(&self) -> &ResourceSet {
+        &self.resources
     }
 
     /// How many nodes there are and how many had to agree.

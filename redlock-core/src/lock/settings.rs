@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::quest::Quest;
 use crate::{
-    ConfigError, Drift, Renewal, Resource, Retry, Ttl,
+    ConfigError, Drift, Owner, Renewal, ResourceSet, Retry, Token, Ttl,
     proto::{Schedule, Timing},
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Wishes {
 /// What one attempt is to achieve.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    pub(super) resource: Resource,
+    pub(super) resources: ResourceSet,
     pub(super) ttl: Ttl,
     pub(super) timing: Timing,
     pub(super) node_timeout: Duration,
@@ -42,8 +42,18 @@ pub(super) struct Terms {
     pub(super) schedule: Option<Schedule>,
     pub(super) hold_at_least: Duration,
     pub(super) fencing: bool,
+    pub(super) proof: Proof,
     /// The call that makes the attempt, for those who look on.
     pub(super) quest: Quest,
+}
+
+/// Where the token of an attempt comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Proof {
+    /// A new one for each, with this word on who has it.
+    Fresh(Option<Owner>),
+    /// The caller's, who makes one attempt with it.
+    Given(Token),
 }
 
 impl Settings {
@@ -53,11 +63,25 @@ impl Settings {
     }
 
     /// Checks what belongs together for one lock, before a byte is sent (R4).
-    pub(super) fn terms(&self, resource: Resource, wishes: Wishes) -> Result<Terms, ConfigError> {
+    pub(super) fn terms(
+        &self,
+        resources: ResourceSet,
+        wishes: Wishes,
+    ) -> Result<Terms, ConfigError> {
         let Checked { ttl, timing, node_timeout, schedule } = self.check(wishes)?;
         let Wishes { hold_at_least, fencing, .. } = wishes;
-        let quest = Quest::default();
-        Ok(Terms { resource, ttl, timing, node_timeout, schedule, hold_at_least, fencing, quest })
+        let (proof, quest) = (Proof::Fresh(None), Quest::default());
+        Ok(Terms {
+            resources,
+            ttl,
+            timing,
+            node_timeout,
+            schedule,
+            hold_at_least,
+            fencing,
+            proof,
+            quest,
+        })
     }
 
     pub(super) fn check(&self, wishes: Wishes) -> Result<Checked, ConfigError> {

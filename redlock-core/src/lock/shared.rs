@@ -8,13 +8,14 @@ use super::{
     pulse::Pulse,
     queue::Queues,
     reaper::Reaper,
-    settings::{Settings, Terms, Wishes},
+    settings::{Proof, Settings, Terms, Wishes},
+    watch::Watch,
 };
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
-    ConfigError, Identity, LockNode, Moment, NoRuntime, Quorum, Random, RandomError, Runtime,
-    Token, Ttl, observe::Onlookers, random::chance,
+    ConfigError, Identity, LockNode, Moment, NoRuntime, Owner, Quorum, Random, RandomError,
+    ResourceSet, Runtime, Token, Ttl, node::KeyPrefix, observe::Onlookers, random::chance,
 };
 
 /// What all locks, guards and jobs of one [`Redlock`] share.
@@ -23,6 +24,10 @@ pub(super) struct Shared {
     pub(super) labels: Vec<Arc<str>>,
     pub(super) quorum: Quorum,
     pub(super) settings: Settings,
+    /// Who has the locks, unless a lock says otherwise.
+    pub(super) owner: Option<Owner>,
+    /// What the nodes put before every name.
+    pub(super) prefix: Option<KeyPrefix>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) random: Arc<dyn Random>,
     pub(super) reaper: Reaper,
@@ -33,6 +38,7 @@ pub(super) struct Shared {
     pub(super) fences: Fences,
     pub(super) hearing: Arc<Hearing>,
     pub(super) onlookers: Onlookers,
+    pub(super) watch: Watch,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }
@@ -46,6 +52,15 @@ impl Shared {
     pub(super) fn start(&self, terms: &Terms) -> Result<(), NoRuntime> {
         self.reaper.start()?;
         if terms.schedule.is_some() { self.keeper.start() } else { Ok(()) }
+    }
+
+    /// The token of an attempt.
+    pub(super) fn token(&self, proof: &Proof) -> Result<Token, RandomError> {
+        match proof {
+            Proof::Fresh(None) => self.fresh_token(),
+            Proof::Fresh(Some(owner)) => Ok(self.fresh_token()?.owned_by(owner)),
+            Proof::Given(token) => Ok(token.clone()),
+        }
     }
 
     /// A token that no attempt has had before (R14).
@@ -77,6 +92,17 @@ impl Shared {
         Some(ConfigError::NoFencing { label: node.label().to_owned() })
     }
 
+    /// Whether the resources of a set can be taken together.
+    pub(super) fn together(&self, resources: &ResourceSet) -> Result<(), ConfigError> {
+        if resources.only().is_some() {
+            return Ok(());
+        }
+        match self.nodes.iter().find(|node| node.sets().is_none()) {
+            Some(node) => Err(ConfigError::NoSets { label: node.label().to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     /// How long nodes take to answer.
     pub(super) fn round_trip(&self) -> Duration {
         self.pulse.round_trip()
@@ -90,6 +116,13 @@ impl Shared {
     /// Until when a node is waited for whose backlog is full.
     pub(super) fn soon(&self) -> Moment {
         self.now().after(self.longest_node_timeout().max(Backlog::PATIENCE))
+    }
+
+    /// This node has granted a lock of this ttl.
+    pub(super) fn granted(&self, place: usize, ttl: Ttl) {
+        if let Some(node) = self.nodes.get(place) {
+            self.watch.granted(place, &**node, ttl);
+        }
     }
 
     /// Two nodes that have turned out to be one server, which would have two votes (R10).

@@ -57,8 +57,7 @@ pub trait Sets: fmt::Debug + Send + Sync {
         ttl: Ttl,
     ) -> Result<Vote, NodeError>;
 
-    /// Gives up what this token has of them. Who has subscribed to one that is given up is told in
-    /// the same step, if the node can tell; the listeners are those of all of them together.
+    /// Gives up what this token has of them. Nobody is told.
     ///
     /// # Errors
     ///
@@ -67,7 +66,21 @@ pub trait Sets: fmt::Debug + Send + Sync {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the outcome unknown.
-    async fn release_all(
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError>;
+
+    /// As [`release_all`](Self::release_all); and who has subscribed to one that is given up is
+    /// told in the same step, if the node [can tell](super::Notifications). The listeners are
+    /// those of all of them together.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`release_all`](Self::release_all): a node that may not tell anybody releases all
+    /// the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the outcome unknown.
+    async fn release_all_and_notify(
         &self,
         resources: &ResourceSet,
         token: &Token,

@@ -26,6 +26,8 @@ pub struct Attempt {
     unnumbered: Option<Verdict>,
     /// The time for answers is over.
     is_over: bool,
+    /// Whether a node may have a part of it.
+    in_parts: bool,
 }
 
 /// Where an attempt stands.
@@ -69,6 +71,7 @@ impl Attempt {
             numbering: None,
             unnumbered: None,
             is_over: false,
+            in_parts: false,
         }
     }
 
@@ -76,6 +79,14 @@ impl Attempt {
     #[must_use]
     pub const fn fenced(mut self) -> Self {
         self.numbering = Some(None);
+        self
+    }
+
+    /// The same, for a lock of several keys: a node that has lost one of them refuses to go on, and
+    /// has the others all the same.
+    #[must_use]
+    pub const fn in_parts(mut self) -> Self {
+        self.in_parts = true;
         self
     }
 
@@ -151,11 +162,11 @@ impl Attempt {
     /// Whether a node whose call ended like this may have a key of this attempt.
     ///
     /// A request that was not carried out has set nothing; but one to extend says nothing then of
-    /// the key that was there before.
+    /// the key that was there before, nor does a refusal of it say anything of the other keys.
     #[must_use]
     pub fn may_hold(&self, node: usize, ballot: Ballot) -> bool {
         let had_it = self.before.contains(node);
-        ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)))
+        ballot.may_hold() || (had_it && (self.in_parts || !matches!(ballot, Ballot::Cast(_))))
     }
 
     fn holding(&self) -> NodeSet {
@@ -237,7 +248,8 @@ impl Attempt {
             healing: NodeSet::EMPTY,
         };
         let quorum = self.returned.quorum();
-        Tenure::begin(quorum, self.timing, self.ttl, self.started, votes).numbered(fence)
+        let tenure = Tenure::begin(quorum, self.timing, self.ttl, self.started, votes);
+        tenure.numbered(fence).in_parts(self.in_parts)
     }
 }
 
@@ -397,5 +409,20 @@ mod tests {
         assert_eq!(tenure.outstanding(), set([3]));
         // The node that refused has nothing of it.
         assert_eq!(tenure.end(), Some(set([0, 1, 2])));
+    }
+
+    #[test]
+    fn a_node_that_has_lost_a_part_of_a_lease_may_have_the_others() {
+        let ttl = Ttl::new(Duration::from_millis(1000)).unwrap();
+        let quorum = Quorum::of(3).unwrap();
+        let whole = Attempt::resume(quorum, ttl, Drift::default(), at(0), None);
+        for (mut attempt, release) in [(whole.clone(), 0), (whole.in_parts(), 2)] {
+            attempt.answered(0, NO, at(1));
+            attempt.answered(1, NO, at(1));
+            assert_eq!(attempt.give_up().release.len(), release);
+        }
+        let mut anew = start(3).in_parts();
+        anew.answered(0, NO, at(1));
+        assert!(anew.give_up().release.is_empty(), "it takes all of them or none");
     }
 }

@@ -37,9 +37,7 @@ impl Drift {
     /// What is taken from `ttl`.
     #[must_use]
     pub fn allowance(self, ttl: Ttl) -> Duration {
-        let part = ttl.get().as_nanos().saturating_mul(self.ppb.into()).div_ceil(1_000_000_000);
-        // A part below one of a hundred years is within 64 bits of nanoseconds.
-        Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX)).saturating_add(self.constant)
+        self.of(ttl.get())
     }
 
     /// What is left of `ttl` for the holder to trust; zero if nothing is.
@@ -48,7 +46,19 @@ impl Drift {
         if mutant::is(Mutant::DriftIgnored) {
             return ttl.get();
         }
-        ttl.get().saturating_sub(self.allowance(ttl))
+        self.within(ttl.get())
+    }
+
+    /// What is left, for certain, of a time that another clock says is left; zero if nothing is.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Duration {
+        time.saturating_sub(self.of(time))
+    }
+
+    fn of(self, time: Duration) -> Duration {
+        let part = time.as_nanos().saturating_mul(self.ppb.into()).div_ceil(1_000_000_000);
+        // A part below one of a hundred years is within 64 bits of nanoseconds.
+        Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX)).saturating_add(self.constant)
     }
 }
 

@@ -34,9 +34,54 @@ pub enum ConfigError {
     /// A resource has a name.
     #[error("the resource has an empty name")]
     EmptyResource,
+    /// A lock of no resources would lock nothing.
+    #[error("no resource was given, a lock is of at least one")]
+    NoResources,
+    /// Several resources are to be locked together, and a node cannot take them at once.
+    #[error(
+        "{label} cannot take several resources at once: it is of a kind that cannot, or is kept in \
+         quarantine after restarts"
+    )]
+    NoSets {
+        /// The label of the node.
+        label: String,
+    },
+    /// Several resources are to be locked together with a fencing token, and there is none for all
+    /// of them.
+    #[error(
+        "a lock of {resources} resources cannot have a fencing token: each of them would need its \
+         own, so lock them one by one, or without"
+    )]
+    FencedSet {
+        /// How many resources were given.
+        resources: usize,
+    },
     /// A token that everybody can guess proves nothing.
     #[error("the token is empty")]
     EmptyToken,
+    /// An owner is a short word.
+    #[error("the owner has {given} bytes, between 1 and {most} are possible")]
+    OwnerLength {
+        /// How many were given.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// An owner is shown in tables, logs and shells.
+    #[error("the owner contains {character:?}, only visible ASCII characters are possible")]
+    OwnerCharacter {
+        /// The first that is not possible.
+        character: char,
+    },
+    /// Whatever a store is used for would be reset.
+    #[error("to reset all locks a prefix is needed, it is empty")]
+    EmptyPrefix,
+    /// With it, the hash tags of resources would not be tags any more.
+    #[error("the key prefix {given:?} opens a brace and has no hash tag in it")]
+    KeyPrefix {
+        /// The prefix.
+        given: String,
+    },
     /// Stores count lifetimes in whole milliseconds.
     #[error("the ttl {given:?} is below a millisecond, the shortest that nodes can keep")]
     TtlTooShort {

@@ -126,4 +126,18 @@ mod tests {
         tenure.end();
         assert_eq!(tenure.heal(&extension, set([2]), at(150)), None);
     }
+
+    #[test]
+    fn a_node_that_could_not_be_healed_is_released_if_it_may_have_a_part_of_the_lock() {
+        const OTHER: Ballot = Ballot::Cast(Vote::held_by_another(None));
+        for (in_parts, then) in [(false, Late::Noted), (true, Late::Release)] {
+            let (tenure, extension) = extended();
+            let mut tenure = tenure.in_parts(in_parts);
+            // It had the keys once, so one of them may still be there.
+            tenure.votes.may_hold.insert(2);
+            assert!(tenure.heal(&extension, set([2]), at(120)).is_some());
+            assert_eq!(tenure.end(), Some(set([0, 1])));
+            assert_eq!(tenure.late(2, OTHER), then);
+        }
+    }
 }

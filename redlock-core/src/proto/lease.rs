@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Fence, Moment, Resource, Token, Ttl};
+use super::{Fence, Moment, Resource, ResourceSet, Token, Ttl};
 
 /// A held lock as plain data: what to name and what to show in order to extend or release it.
 ///
@@ -9,7 +9,7 @@ use super::{Fence, Moment, Resource, Token, Ttl};
 /// (`Redlock::adopt`), because its clock cannot know how long the lease travelled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
-    resource: Resource,
+    resources: ResourceSet,
     token: Token,
     ttl: Ttl,
     validity: Duration,
@@ -18,11 +18,12 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease that this resource, token and ttl make, from whatever source: another process,
-    /// another client of the same nodes.
+    /// The lease that this resource, or this set of them, token and ttl make, from whatever source:
+    /// another process, another client of the same nodes.
     #[must_use]
-    pub const fn new(resource: Resource, token: Token, ttl: Ttl) -> Self {
-        Self { resource, token, ttl, validity: Duration::ZERO, until: None, fence: None }
+    pub fn new(resources: impl Into<ResourceSet>, token: Token, ttl: Ttl) -> Self {
+        let resources = resources.into();
+        Self { resources, token, ttl, validity: Duration::ZERO, until: None, fence: None }
     }
 
     /// The same lease, known to be valid for `validity` from `now`, until `until`.
@@ -48,10 +49,16 @@ impl Lease {
         self.fence
     }
 
-    /// What is locked.
+    /// What is locked; of [several](Self::resources), the one whose name comes first.
     #[must_use]
     pub const fn resource(&self) -> &Resource {
-        &self.resource
+        self.resources.first()
+    }
+
+    /// All that is locked: one resource, or those of a set.
+    #[must_use]
+    pub const fn resources(&self) -> &ResourceSet {
+        &self.resources
     }
 
     /// The proof of ownership.
@@ -84,11 +91,12 @@ impl Lease {
 
 #[cfg(feature = "serde")]
 mod plain {
-    //! The written form: resource and token, and the durations in milliseconds.
+    //! The written form: resource and token, and the durations in milliseconds. Several resources
+    //! are written as a list.
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use super::{Duration, Fence, Lease, Resource, Token, Ttl};
+    use super::{Duration, Fence, Lease, Resource, ResourceSet, Token, Ttl};
 
     /// The token is text if it is UTF-8, as those made here are, and a list of bytes otherwise.
     #[derive(Serialize, Deserialize)]
@@ -99,9 +107,16 @@ mod plain {
     }
 
     #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+
+    #[derive(Serialize, Deserialize)]
     #[serde(rename = "Lease")]
     struct Plain {
-        resource: String,
+        resource: Names,
         token: Written,
         ttl_ms: u64,
         #[serde(default)]
@@ -118,7 +133,10 @@ mod plain {
                 Err(_) => Written::Bytes(bytes.to_vec()),
             };
             Plain {
-                resource: self.resource.as_str().to_owned(),
+                resource: match self.resources.only() {
+                    Some(only) => Names::One(only.to_string()),
+                    None => Names::Many(self.resources.iter().map(Resource::to_string).collect()),
+                },
                 token,
                 ttl_ms: self.ttl.as_millis(),
                 validity_ms: u64::try_from(self.validity.as_millis()).unwrap_or(u64::MAX),
@@ -135,12 +153,17 @@ mod plain {
                 Written::Text(text) => text.into_bytes(),
                 Written::Bytes(bytes) => bytes,
             };
-            let resource = Resource::new(plain.resource).map_err(D::Error::custom)?;
+            let names = match plain.resource {
+                Names::One(name) => vec![name],
+                Names::Many(names) => names,
+            };
+            let resources = names.into_iter().map(Resource::new).collect::<Result<Vec<_>, _>>();
+            let resources = resources.and_then(ResourceSet::new).map_err(D::Error::custom)?;
             let token = Token::from_bytes(token).map_err(D::Error::custom)?;
             let ttl = Ttl::new(Duration::from_millis(plain.ttl_ms)).map_err(D::Error::custom)?;
             let validity = Duration::from_millis(plain.validity_ms);
             let fence = plain.fence.map(Fence::new);
-            Ok(Self { validity, fence, ..Self::new(resource, token, ttl) })
+            Ok(Self { validity, fence, ..Self::new(resources, token, ttl) })
         }
     }
 
@@ -167,9 +190,23 @@ mod plain {
         }
 
         #[test]
+        fn a_lease_of_several_resources_survives_it_as_well() {
+            let ttl = Ttl::new(Duration::from_millis(1500)).unwrap();
+            let resource = |name: &str| Resource::new(name).unwrap();
+            let set = ResourceSet::new([resource("b,c"), resource("a")]).unwrap();
+            let lease = Lease::new(set.clone(), Token::from_bytes(*b"t").unwrap(), ttl);
+            let json = serde_json::to_string(&lease).unwrap();
+            assert!(json.contains(r#""resource":["a","b,c"]"#), "{json}");
+            let back: Lease = serde_json::from_str(&json).unwrap();
+            assert_eq!(back.resources(), &set);
+        }
+
+        #[test]
         fn what_could_not_be_a_lease_is_refused() {
             for json in [
                 r#"{"resource":"","token":"t","ttl_ms":10}"#,
+                r#"{"resource":[],"token":"t","ttl_ms":10}"#,
+                r#"{"resource":["a",""],"token":"t","ttl_ms":10}"#,
                 r#"{"resource":"a","token":"","ttl_ms":10}"#,
                 r#"{"resource":"a","token":"t","ttl_ms":0}"#,
                 r#"{"resource":"a","token":"t","ttl_ms":18446744073709551615}"#,

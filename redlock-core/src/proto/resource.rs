@@ -25,6 +25,11 @@ impl Resource {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The resource whose name is this text and then this name.
+    pub(crate) fn after(&self, text: &str) -> Self {
+        Self([text, &self.0].concat().into())
+    }
 }
 
 impl fmt::Debug for Resource {

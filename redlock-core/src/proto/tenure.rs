@@ -22,6 +22,8 @@ pub struct Tenure {
     pub(super) serial: u32,
     /// The fencing token, if the lock has one.
     fence: Option<Fence>,
+    /// Whether a node may have a part of it.
+    in_parts: bool,
 }
 
 /// Which nodes stand where towards a lock.
@@ -89,12 +91,19 @@ impl Tenure {
             phase: Phase::Held,
             serial: 0,
             fence: None,
+            in_parts: false,
         }
     }
 
     /// The same with this fencing token.
     pub(crate) const fn numbered(mut self, fence: Option<Fence>) -> Self {
         self.fence = fence;
+        self
+    }
+
+    /// The same, as a lock of several keys or not: of those a node that refuses may have some.
+    pub(super) const fn in_parts(mut self, in_parts: bool) -> Self {
+        self.in_parts = in_parts;
         self
     }
 
@@ -163,7 +172,9 @@ impl Tenure {
         let healed = self.votes.healing.contains(node);
         self.votes.healing.remove(node);
         let had_it = self.votes.may_hold.contains(node);
-        let may_hold = ballot.may_hold() || (had_it && !matches!(ballot, Ballot::Cast(_)));
+        // A refusal to have all the keys again says nothing of those that are there.
+        let silent = self.in_parts || !matches!(ballot, Ballot::Cast(_));
+        let may_hold = ballot.may_hold() || (had_it && silent);
         if mutant::is(Mutant::StragglerKept) {
             return Late::Noted;
         }

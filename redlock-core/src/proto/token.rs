@@ -1,12 +1,14 @@
 use std::{fmt, sync::Arc};
 
-use super::ConfigError;
+use super::{ConfigError, Owner};
 
 /// The proof of ownership: what a holder shows to extend or release.
 ///
 /// Every attempt has a token of its own ([`Token::from_random`]): reused over attempts, a late
 /// release of an earlier attempt would delete the votes of a later one (requirement R14). Whoever
 /// knows a token can release its lock, so `Debug` shows only its beginning.
+///
+/// It may carry a word on who has it, the [`Owner`]: `<40 digits>@<owner>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(Arc<[u8]>);
 
@@ -37,6 +39,30 @@ impl Token {
         if bytes.is_empty() { Err(ConfigError::EmptyToken) } else { Ok(Self(bytes)) }
     }
 
+    /// This token with a word on who has it, which whoever looks at the lock can
+    /// [read](Self::owner). It is still as random as it was.
+    ///
+    /// To be called on a token made [from random bytes](Self::from_random): of another, nobody
+    /// would know where it ends and the owner begins.
+    #[must_use]
+    pub fn owned_by(&self, owner: &Owner) -> Self {
+        Self(Arc::from([&*self.0, &[AT], owner.as_str().as_bytes()].concat()))
+    }
+
+    /// The word on who has it, if there is one: none in tokens that other clients made, unless they
+    /// are made in the same way.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        let (random, rest) = self.0.split_at_checked(2 * Self::RANDOM_BYTES)?;
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        match rest {
+            [AT, owner @ ..] if random.iter().all(is_digit) && Owner::fits(owner) => {
+                std::str::from_utf8(owner).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// The bytes that nodes store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -48,9 +74,16 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // At most a quarter of the token, so that even a short one stays secret.
         let shown = (self.0.len() / 4).min(6);
-        write!(f, "Token({}…)", self.0.get(..shown).unwrap_or_default().escape_ascii())
+        write!(f, "Token({}…", self.0.get(..shown).unwrap_or_default().escape_ascii())?;
+        match self.owner() {
+            Some(owner) => write!(f, " of {owner})"),
+            None => f.write_str(")"),
+        }
     }
 }
+
+/// What parts the random digits from the owner.
+const AT: u8 = b'@';
 
 /// The hexadecimal digit of a number below 16.
 const fn digit(nibble: u8) -> u8 {
@@ -82,6 +115,39 @@ mod tests {
             format!("{:?}", Token::from_bytes(*b"\0\xffsecret").unwrap()),
             "Token(\\x00\\xff…)"
         );
+    }
+
+    #[test]
+    fn an_owner_rides_behind_the_random_part() {
+        let bare = Token::from_random([0xab; Token::RANDOM_BYTES]);
+        assert_eq!(bare.owner(), None);
+        for name in ["h", "host/1/backup", "me@host"] {
+            let token = bare.owned_by(&Owner::new(name).unwrap());
+            let expected = format!("{}@{name}", "ab".repeat(20));
+            assert_eq!(token.as_bytes(), expected.as_bytes());
+            assert_eq!(token.owner(), Some(name));
+            assert_eq!(format!("{token:?}"), format!("Token(ababab… of {name})"));
+        }
+    }
+
+    #[test]
+    fn tokens_of_others_have_no_owner() {
+        let digits = "0".repeat(40);
+        for text in [
+            "x@host".to_owned(),
+            format!("{digits}@"),
+            format!("{digits}host"),
+            format!("{digits}@a b"),
+            format!("{digits}@{}", "x".repeat(129)),
+            format!("{}@host", "A".repeat(40)),
+            format!("0{digits}@host"),
+            format!("{}@host", "0".repeat(39)),
+        ] {
+            let token = Token::from_bytes(text.as_bytes()).unwrap();
+            assert_eq!(token.owner(), None, "{text}");
+        }
+        let token = Token::from_bytes([digits.as_bytes(), b"@\xff"].concat()).unwrap();
+        assert_eq!(token.owner(), None);
     }
 
     #[test]

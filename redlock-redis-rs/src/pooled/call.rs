@@ -1,14 +1,14 @@
 //! What a node does when it is asked: [`LockNode`] for [`PooledNode`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
-    Notifications, Resource, Sets, Survey, Token, Ttl, Vote,
+    Announced, Cursor, Delivery, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
-use redlock_wire::{Audience, Both, Command, Exchange, Reply, Trouble};
+use redlock_wire::{Audience, Both, Command, Exchange, Lasting, Reply, Trouble};
 use tokio::{runtime::Handle, sync::OwnedMutexGuard, time::timeout};
 
 use super::{
@@ -42,11 +42,15 @@ impl LockNode for PooledNode {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        self.lanes.voting.takes_sets().then_some(self as _)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
     }
 
     async fn acquire(
@@ -107,6 +111,12 @@ impl Notifications for PooledNode {
     }
 }
 
+impl Witness for PooledNode {
+    fn remembers(&self) -> Option<Duration> {
+        self.lanes.voting.remembers()
+    }
+}
+
 #[async_trait]
 impl Fencing for PooledNode {
     async fn acquire_counted(
@@ -128,6 +138,56 @@ impl Fencing for PooledNode {
     ) -> Result<Vote, NodeError> {
         let mut call = self.call(Some(Claim::new(resource, token))).await?;
         self.lanes.voting.raise(&mut call, resource, token, fence).await
+    }
+}
+
+#[async_trait]
+impl Sets for PooledNode {
+    async fn acquire_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        self.lanes.voting.acquire_all(&mut call, resources, token, ttl).await
+    }
+
+    async fn extend_all(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        self.lanes.voting.extend_all(&mut call, resources, token, ttl).await
+    }
+
+    async fn release_all(&self, resources: &ResourceSet, token: &Token) -> Result<Vote, NodeError> {
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        Ok(self.lanes.voting.release_all(&mut call, resources, token, None).await?.vote)
+    }
+
+    async fn release_all_and_notify(
+        &self,
+        resources: &ResourceSet,
+        token: &Token,
+    ) -> Result<Announced, NodeError> {
+        let audience = Some(Audience::Server);
+        let mut call = self.call(Some(Claim::new(resources.first(), token))).await?;
+        self.lanes.voting.release_all(&mut call, resources, token, audience).await
+    }
+}
+
+#[async_trait]
+impl Survey for PooledNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        let mut call = self.call(None).await?;
+        redlock_wire::list(&mut call, prefix, from, Lasting::Foreign, Audience::Server).await
+    }
+
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        redlock_wire::reset(&mut self.call(None).await?, resource, Audience::Server).await
     }
 }
 

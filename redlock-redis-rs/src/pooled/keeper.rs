@@ -66,7 +66,7 @@ async fn open(config: &Config, tenancy: &Tenancy) -> Result<Held, Failed> {
             full: false,
         })?;
         held.lane.settle(held.lane.doubts());
-        lanes.introduced(made, introduced);
+        lanes.introduced(made, &introduced);
     }
     Ok(held)
 }

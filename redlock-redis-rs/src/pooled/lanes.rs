@@ -12,7 +12,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use redlock_core::{Identity, NodeError};
-use redlock_wire::{Audience, Voting};
+use redlock_wire::{Audience, Introduction, Voting};
 use tokio::runtime::{Handle, Id};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     tenancy::Tenancy,
     turns::{Claim, Turns},
 };
-use crate::{error, introduction::Introduced, subscriptions::Subscriptions};
+use crate::{error, subscriptions::Subscriptions};
 
 /// The connections that a node has out of its pool: one that is open to all calls for each
 /// runtime, and those that have been set aside.
@@ -238,14 +238,14 @@ impl Lanes {
         self.state().newest.is_none_or(|newest| made > newest)
     }
 
-    pub(super) fn introduced(&self, made: Instant, introduced: Introduced) {
+    pub(super) fn introduced(&self, made: Instant, introduced: &Introduction) {
         let mut state = self.state();
         if state.newest.is_none_or(|newest| made > newest) {
             state.newest = Some(made);
-            state.identity = introduced.identity;
+            state.identity = introduced.identity();
         }
         drop(state);
-        introduced.tell(&self.voting);
+        self.voting.met(introduced);
     }
 
     /// What became of an attempt to open a lane.

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use redlock_core::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
-    Token, Ttl, Vote,
+    Cursor, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Page, Resource,
+    Sets, Survey, Token, Ttl, Vote, Witness,
 };
+
+use redlock_wire::PythonLock;
 
 use super::PythonLockNode;
 
@@ -32,7 +34,11 @@ impl LockNode for PythonLockNode {
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
-        None
+        Some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.server.witness()
     }
 
     async fn acquire(
@@ -68,5 +74,18 @@ impl LockNode for PythonLockNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         self.named(resource).inspect(&mut self.server.line().await?).await
+    }
+}
+
+/// The locks of Python programs among them, also those that never end.
+#[async_trait]
+impl Survey for PythonLockNode {
+    async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
+        PythonLock::list(&mut self.server.line().await?, prefix, from).await
+    }
+
+    /// Leaves a signal, as [`reset`](PythonLockNode::reset) does.
+    async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
+        Ok(self.named(resource).reset(&mut self.server.line().await?).await?)
     }
 }

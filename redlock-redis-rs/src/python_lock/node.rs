@@ -133,7 +133,8 @@ impl PythonLockNode {
     ///
     /// Dropping the future leaves the outcome unknown.
     pub async fn reset(&self, resource: &Resource) -> Result<Vote, NodeError> {
-        Ok(self.named(resource).reset(&mut self.server.line().await?).await?)
+        let removed = self.named(resource).reset(&mut self.server.line().await?).await?;
+        Ok(removed.map_or_else(Vote::not_held, |_| Vote::granted()))
     }
 
     /// [Resets](Self::reset) every lock that there is on the server, and tells how many there were:
@@ -162,8 +163,8 @@ impl PythonLockNode {
                     continue;
                 };
                 match self.named(&resource).reset(&mut self.server.line().await?).await {
-                    Ok(Vote::Granted { .. }) => reset += 1,
-                    Ok(_) => {}
+                    Ok(Some(_)) => reset += 1,
+                    Ok(None) => {}
                     Err(trouble) if trouble.code() == Some("WRONGTYPE") => {}
                     Err(trouble) => return Err(trouble.into()),
                 }

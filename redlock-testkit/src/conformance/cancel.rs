@@ -9,7 +9,7 @@ use crate::Operation;
 
 /// Drops each call after no poll, after one, and so on until it finishes.
 pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Result<(), Stop> {
-    use Operation::{Acquire, Extend, Inspect, Notify, Raise, Release, Subscribe};
+    use Operation::{Acquire, Extend, Inspect, List, Notify, Raise, Release, Reset, Subscribe};
 
     let (mine, theirs) = (token("mine"), token("theirs"));
     let able = stage.node.notifications();
@@ -17,6 +17,8 @@ pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Resu
     operations.extend(able.iter().flat_map(|_| [Subscribe, Notify]));
     let fencing = stage.node.fencing();
     operations.extend(fencing.map(|_| Raise));
+    let survey = stage.node.survey();
+    operations.extend(survey.iter().flat_map(|_| [List, Reset]));
     for operation in operations {
         for polls in 0..MOST {
             let name = resource(format!("{operation} {polls}"));
@@ -36,6 +38,16 @@ pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Resu
                     (Raise, _) => {
                         if let Some(fencing) = fencing {
                             fencing.raise(&name, &mine, Fence::default()).await?;
+                        }
+                    }
+                    (List, _) => {
+                        if let Some(survey) = survey {
+                            survey.list(name.as_str(), None).await?;
+                        }
+                    }
+                    (Reset, _) => {
+                        if let Some(survey) = survey {
+                            survey.reset(&name).await?;
                         }
                     }
                 }

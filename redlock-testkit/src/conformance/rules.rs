@@ -4,9 +4,9 @@ use futures::future::{self, BoxFuture, Either};
 
 use super::{
     Subject, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect, names,
-    notices, quarantine, release,
+    notices, quarantine, release, set_notices, sets,
     stage::{Stage, Stop},
-    streams,
+    streams, survey,
 };
 
 /// One demand of the contract.
@@ -52,13 +52,18 @@ impl Rule {
     /// Whether this name in a list means this rule: its own, or that of an ability for all that ask
     /// a node which has it.
     pub(super) fn is_meant_by(self, listed: &str) -> bool {
-        let ability = match self.subject {
-            "notices" | "streams" => Some(NOTIFICATIONS),
-            "counting" => Some(FENCING),
-            "quarantine" => Some(QUARANTINE),
-            _ => None,
+        let abilities: &[&str] = match (self.subject, self.name) {
+            ("notices" | "streams", _) => &[NOTIFICATIONS],
+            ("counting", _) => &[FENCING],
+            ("quarantine", _) => &[QUARANTINE],
+            ("sets", _) => &[SETS],
+            ("set_notices", _) => &[SETS, NOTIFICATIONS],
+            (_, "what_lies_beside_locks_is_not_listed") => &[SURVEY, FENCING],
+            (_, "a_reset_tells_who_has_subscribed") => &[SURVEY, NOTIFICATIONS],
+            ("survey", _) => &[SURVEY],
+            _ => &[],
         };
-        listed == self.name || ability == Some(listed)
+        listed == self.name || abilities.contains(&listed)
     }
 }
 
@@ -240,10 +245,56 @@ macro_rules! conformance_rules {
                 "Where something is that no lock made, counting fails and leaves it as it is.";
             a_store_that_is_away_counts_nothing in counting:
                 "A store that cannot be reached makes the calls of fencing fail.";
+            a_listing_tells_what_is_held in survey:
+                "A listing tells each lock that is held, with its token, and no other.";
+            a_listing_tells_what_begins_so in survey:
+                "A listing tells what begins with the prefix, whatever that is made of.";
+            what_lies_beside_locks_is_not_listed in survey:
+                "What a node keeps beside its locks is not listed.";
+            a_foreign_key_is_not_listed in survey:
+                "What no lock made is not listed.";
+            a_page_is_a_piece in survey:
+                "A page looks at a piece of the store, however much there is.";
+            what_stays_is_listed_whatever_comes_and_goes in survey:
+                "What is held from the first page to the last is listed, whatever else changes.";
+            a_reset_frees_and_tells_whose_it_was in survey:
+                "A reset frees the resource, whoever has it, and tells whose it was.";
+            who_was_reset_has_nothing_any_more in survey:
+                "A token whose resource was reset is told that it is not held; no other is touched.";
+            a_reset_tells_who_has_subscribed in survey:
+                "A reset tells who has subscribed.";
+            a_foreign_key_is_not_reset in survey:
+                "Where something is that no lock made, a reset fails and leaves it as it is.";
+            a_store_that_is_away_cannot_be_surveyed in survey:
+                "A store that cannot be reached makes the calls of a survey fail.";
             nothing_is_granted_in_quarantine in quarantine:
                 "A node in quarantine grants nothing, and tells for how much longer.";
             what_outlives_a_quarantine_is_rejected in quarantine:
                 "A ttl beyond the longest that a quarantine is for is rejected.";
+            all_of_a_set_are_taken in sets:
+                "Who acquires several free resources has each of them, as if he had asked for it alone.";
+            a_set_is_taken_whole_or_not_at_all in sets:
+                "If one resource of a set is another's, that is told, and nothing is taken.";
+            a_set_that_is_taken_again_stays_as_it_is in sets:
+                "What of a set is the token's already keeps its end, and the rest is taken.";
+            extending_a_set_lengthens_all_of_it in sets:
+                "An extension of a set makes the lifetime of each at least the ttl, and shortens none.";
+            a_set_with_a_gap_is_not_extended in sets:
+                "A set of which one is gone, or another's, is not extended, and stays as it is.";
+            releasing_a_set_gives_up_what_is_its_own in sets:
+                "A release of a set frees what is the token's of it, and is granted if that is all.";
+            overlapping_sets_exclude_each_other in sets:
+                "Sets that overlap, and single resources, are never had by two at once.";
+            names_of_a_set_are_not_run_together in sets:
+                "Sets are the same only if their names are, one by one.";
+            the_release_of_a_set_tells_of_each in set_notices:
+                "An announced release of a set tells once of each that it frees; a plain one tells nobody.";
+            a_foreign_key_keeps_a_set_from_being_taken in sets:
+                "With something among them that no lock made, a set fails, and that is left alone.";
+            a_dropped_set_is_given_up_by_its_release in sets:
+                "What a dropped acquire of a set takes, a later release gives up.";
+            a_store_that_is_away_takes_no_sets in sets:
+                "A store that cannot be reached makes the calls of sets fail.";
         }
     };
 }
@@ -270,8 +321,14 @@ const NOTIFICATIONS: &str = "notifications";
 /// What a list says that a node lacks which does not count holders.
 const FENCING: &str = "fencing";
 
+/// What a list says that a node lacks whose locks can be neither listed nor reset.
+const SURVEY: &str = "survey";
+
 /// What a list says that a node lacks which cannot be in quarantine.
 const QUARANTINE: &str = "quarantine";
+
+/// What a list says that a node lacks which takes one resource at a time.
+const SETS: &str = "sets";
 
 /// Far more than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -39,6 +39,10 @@ pub struct CallCounts {
     pub notify: u64,
     /// Of [`Fencing::raise`](redlock_core::Fencing::raise).
     pub raise: u64,
+    /// Of [`Survey::list`](redlock_core::Survey::list): pages.
+    pub list: u64,
+    /// Of [`Survey::reset`](redlock_core::Survey::reset).
+    pub reset: u64,
 }
 
 impl CallCounts {
@@ -51,6 +55,8 @@ impl CallCounts {
             Operation::Subscribe => self.subscribe += 1,
             Operation::Notify => self.notify += 1,
             Operation::Raise => self.raise += 1,
+            Operation::List => self.list += 1,
+            Operation::Reset => self.reset += 1,
         }
     }
 
@@ -58,7 +64,7 @@ impl CallCounts {
     #[must_use]
     pub const fn total(self) -> u64 {
         let votes = self.acquire + self.raise + self.extend + self.release;
-        votes + self.inspect + self.subscribe + self.notify
+        votes + self.inspect + self.subscribe + self.notify + self.list + self.reset
     }
 }
 
@@ -98,6 +104,14 @@ impl MemoryNode {
     /// beyond the longest that the quarantine is for are rejected at all times.
     pub fn restart_policy(&self, policy: RestartPolicy) {
         self.state().gate.set(policy);
+    }
+
+    /// From now on the node is one of a server that writes nothing to its disk, and tells for how
+    /// long it [remembers](redlock_core::Witness::remembers): since its last start. Whether it does
+    /// lose anything by a restart is another question: see
+    /// [`crash_and_forget`](Self::crash_and_forget). In quarantine mode it says nothing of the kind.
+    pub fn tell_of_restarts(&self) {
+        self.state().frail = true;
     }
 
     /// The server stops answering, as by `SIGSTOP`, but its machine still accepts requests.
@@ -156,6 +170,16 @@ impl MemoryNode {
 
     pub(crate) fn counts(&self) -> bool {
         self.state().counts
+    }
+
+    /// From now on the node is one that takes resources one at a time only: it has no
+    /// [sets](redlock_core::LockNode::sets).
+    pub fn take_one_at_a_time(&self) {
+        self.state().takes_sets = false;
+    }
+
+    pub(crate) fn takes_sets(&self) -> bool {
+        self.state().takes_sets
     }
 
     /// The clock of the server jumps ahead, so all keys lose that much of their lives.

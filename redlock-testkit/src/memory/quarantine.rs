@@ -20,6 +20,11 @@ impl Gate {
         self.policy = policy;
     }
 
+    /// Whether a restart keeps it from voting.
+    pub(super) fn is_on(&self) -> bool {
+        self.policy != RestartPolicy::Trust
+    }
+
     pub(super) const fn restarted(&mut self, now: ServerTime) {
         self.restarted = Some(now);
     }
@@ -27,8 +32,10 @@ impl Gate {
     /// Whether this may be carried out.
     pub(super) fn admit(&self, command: &Command, now: ServerTime) -> Result<(), Unable> {
         let (ttl, takes) = match command {
-            Command::Acquire(_, _, ttl) | Command::AcquireCounted(_, _, ttl, _) => (*ttl, true),
-            Command::Extend(_, _, ttl) => (*ttl, false),
+            Command::Acquire(_, _, ttl)
+            | Command::AcquireCounted(_, _, ttl, _)
+            | Command::AcquireAll(_, _, ttl) => (*ttl, true),
+            Command::Extend(_, _, ttl) | Command::ExtendAll(_, _, ttl) => (*ttl, false),
             _ => return Ok(()),
         };
         // What lasts longer than the quarantine could outlive it.

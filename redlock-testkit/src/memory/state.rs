@@ -1,6 +1,6 @@
 use std::fmt;
 
-use redlock_core::{Announced, Moment, NodeError, Resource, Token, Vote};
+use redlock_core::{Announced, Moment, NodeError, Resource, ResourceSet, Token, Vote};
 
 use super::{
     CallCounts,
@@ -30,6 +30,11 @@ pub(super) struct State {
     pub(super) gate: Gate,
     /// Whether it can count holders.
     pub(super) counts: bool,
+    /// Whether it can take several resources at once.
+    pub(super) takes_sets: bool,
+    /// Whether it tells how long it has been running.
+    pub(super) frail: bool,
+    started: Moment,
     last: Option<Command>,
 }
 
@@ -61,6 +66,9 @@ impl State {
             calls: CallCounts::default(),
             gate: Gate::default(),
             counts: true,
+            takes_sets: true,
+            frail: false,
+            started: now,
             last: None,
         }
     }
@@ -101,7 +109,25 @@ impl State {
                 let (announced, mail) = self.release_and_notify(resource, token, now);
                 return (Ok(Answer::Announced(announced)), mail);
             }
+            Command::AcquireAll(resources, token, ttl) => {
+                Answer::Vote(store.acquire_all(resources, token, *ttl, now))
+            }
+            Command::ExtendAll(resources, token, ttl) => {
+                Answer::Vote(store.extend_all(resources, token, *ttl, now))
+            }
+            Command::ReleaseAll(resources, token) => {
+                Answer::Vote(store.release_all(resources, token, now).0)
+            }
+            Command::ReleaseAllAndNotify(resources, token) => {
+                let (announced, mail) = self.release_all_and_notify(resources, token, now);
+                return (Ok(Answer::Announced(announced)), mail);
+            }
             Command::Notify(resource) => return self.notify(resource),
+            Command::List(prefix, from) => Answer::Page(store.list(prefix, from.as_ref(), now)),
+            Command::Reset(resource) => {
+                let (token, mail) = self.reset(resource, now);
+                return (Ok(Answer::Reset(token)), mail);
+            }
             Command::Subscribe(resource, subscriber) => {
                 let subscribed = self.board.subscribe(resource, subscriber);
                 return (subscribed.map(|()| Answer::Done).map_err(Unable::from), Vec::new());
@@ -122,6 +148,28 @@ impl State {
         } else {
             (0, Vec::new())
         };
+        (Announced { vote, listeners }, mail)
+    }
+
+    fn reset(&mut self, resource: &Resource, now: ServerTime) -> (Option<Token>, Vec<Mail>) {
+        let token = self.store.reset(resource, now);
+        let told = token.as_ref().map(|_| self.board.post(resource, None));
+        (token, told.map(|(_, mail)| mail).unwrap_or_default())
+    }
+
+    fn release_all_and_notify(
+        &mut self,
+        resources: &ResourceSet,
+        token: &Token,
+        now: ServerTime,
+    ) -> (Announced, Vec<Mail>) {
+        let (vote, released) = self.store.release_all(resources, token, now);
+        let (mut listeners, mut mail) = (0_u32, Vec::new());
+        for resource in released {
+            let (told, more) = self.board.post(resource, Some(token.fingerprint()));
+            listeners = listeners.saturating_add(told);
+            mail.extend(more);
+        }
         (Announced { vote, listeners }, mail)
     }
 
@@ -164,12 +212,17 @@ impl State {
         if self.health == Health::Down {
             self.health = Health::Up;
             self.starts += 1;
+            self.started = now;
             self.gate.restarted(self.clock.read(now));
         }
     }
 
     pub(super) const fn health(&self) -> Health {
         self.health
+    }
+
+    pub(super) const fn started(&self) -> Moment {
+        self.started
     }
 
     pub(super) const fn starts(&self) -> u64 {

@@ -5,6 +5,8 @@ mod counter;
 mod defect;
 mod memory;
 mod node;
+mod sets;
 mod store;
+mod surveyor;
 mod teller;
 mod unseen;

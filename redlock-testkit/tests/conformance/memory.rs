@@ -45,6 +45,9 @@ redlock_testkit::conformance_tests! {
         a_foreign_key_is_never_touched,
         a_foreign_key_is_a_failure,
         a_foreign_key_is_not_counted,
+    a_foreign_key_is_not_listed,
+    a_foreign_key_is_not_reset,
+    a_foreign_key_keeps_a_set_from_being_taken,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,
         no_credentials_are_shown

@@ -11,7 +11,7 @@ use std::{
 
 use redlock_core::{
     FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Refusal,
-    Resource, Sets, Survey, Token, Ttl, Vote, async_trait,
+    Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 use redlock_testkit::MemoryNode;
 
@@ -156,10 +156,14 @@ impl LockNode for Node {
     }
 
     fn sets(&self) -> Option<&dyn Sets> {
-        None
+        Some(self)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {
+        Some(self)
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
         None
     }
 
@@ -370,15 +374,25 @@ impl Drop for Watch<'_> {
 }
 
 /// Has an acquire carried out some time after it was dropped.
-struct Late(Option<(MemoryNode, Resource, Token, Ttl)>);
+pub(crate) struct Late(Option<(MemoryNode, Resource, Token, Ttl)>);
 
 impl Late {
     fn of(node: &Node, resource: &Resource, token: &Token, ttl: Ttl) -> Self {
-        let late = node.has(DroppedAcquiresComeLate);
+        Self::by(node, DroppedAcquiresComeLate, resource, token, ttl)
+    }
+
+    pub(crate) fn by(
+        node: &Node,
+        defect: Defect,
+        resource: &Resource,
+        token: &Token,
+        ttl: Ttl,
+    ) -> Self {
+        let late = node.has(defect);
         Self(late.then(|| (node.store.locks.clone(), resource.clone(), token.clone(), ttl)))
     }
 
-    fn in_time(mut self) {
+    pub(crate) fn in_time(mut self) {
         self.0 = None;
     }
 }

@@ -42,7 +42,7 @@ async fn what_asks_for_notices_is_not_applicable_to_a_node_without_them_and_list
             unable += 1;
         }
     }
-    assert_eq!(unable, 15);
+    assert_eq!(unable, 16);
     assert!(report.is_sound());
 }
 
@@ -61,7 +61,26 @@ async fn what_asks_for_counters_is_not_applicable_to_a_node_without_them_and_lis
             unable += 1;
         }
     }
-    assert_eq!(unable, 15);
+    assert_eq!(unable, 16);
+    assert!(report.is_sound());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_asks_for_sets_is_not_applicable_to_a_node_without_them_and_listed_in_a_word() {
+    let single = || {
+        let node = MemoryNode::named("a");
+        node.take_one_at_a_time();
+        Memory(node)
+    };
+    let report = Report::of("single", async || single()).await;
+    let mut unable = 0;
+    for (_, rule, finding) in report.findings() {
+        if *finding == Finding::NotApplicable("the node takes one resource at a time".into()) {
+            assert_conforms(rule.name(), &single(), &["sets"]).await;
+            unable += 1;
+        }
+    }
+    assert_eq!(unable, 12);
     assert!(report.is_sound());
 }
 

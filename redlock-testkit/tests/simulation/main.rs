@@ -18,6 +18,7 @@ mod holding;
 mod latency;
 mod plan;
 mod run;
+mod sets;
 mod tokens;
 mod waiting;
 mod watch;
@@ -117,6 +118,29 @@ fn whoever_waits_gets_it_in_time_and_in_his_turn() {
     }
 }
 
+/// No resource is had by two, whoever asks for it alone or in which set; and no two who wait for
+/// sets that overlap keep each other waiting for ever.
+#[test]
+fn overlapping_sets_exclude_each_other_and_everybody_gets_his() {
+    let seeds = number_from_environment("SIM_SEEDS").unwrap_or(2_000).min(10_000);
+    let Some(all) = run_all(seeds, ("overlapping_sets", sets::run)) else { return };
+    say(format_args!("{all}"));
+    if seeds >= 1000 {
+        for what in sets::MUST_BE_SEEN {
+            assert!(all.seen.contains_key(what), "no seed ever saw {what:?}");
+        }
+    }
+}
+
+#[test]
+fn nodes_that_forget_are_seen_to_give_a_resource_of_a_set_to_two() {
+    let is_seen = (0..500).any(|seed| {
+        let violation = sets::run_with(seed, sets::Memory::Lost, false).violation;
+        violation.is_some_and(|found| found.contains(TWO_HOLDERS))
+    });
+    assert!(is_seen);
+}
+
 /// Many runs, and what was seen in them.
 struct All {
     seeds: u64,
@@ -196,7 +220,7 @@ fn holding_keeps_each_of_its_promises() {
 
 #[test]
 fn a_seed_replays_bit_for_bit() {
-    for run in [legal, waiting::run] {
+    for run in [legal, waiting::run, sets::run] {
         for seed in 0..100 {
             let (first, again) = (run(seed, false), run(seed, true));
             assert_eq!(first.hash, again.hash, "seed {seed}");

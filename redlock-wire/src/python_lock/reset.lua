@@ -13,4 +13,4 @@ redis.pcall('RPUSH', KEYS[2], '1')
 if redis.pcall('PEXPIRE', KEYS[2], ARGV[1]) ~= 1 then
   redis.pcall('DEL', KEYS[2])
 end
-return value and {ok = 'OK'}
+return value and {value, 0}

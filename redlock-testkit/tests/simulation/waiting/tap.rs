@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
     Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource,
-    Sets, Survey, Token, Ttl, Vote,
+    Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_testkit::SimLink;
 
@@ -46,6 +46,10 @@ impl LockNode for Tap {
 
     fn survey(&self) -> Option<&dyn Survey> {
         None
+    }
+
+    fn witness(&self) -> Option<&dyn Witness> {
+        self.link.witness()
     }
 
     async fn acquire(

@@ -1,0 +1,121 @@
+//! What a node notices of its server: each adapter takes these tests into one of its own, beside
+//! `common`.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use redlock_core::{LockNode, Observer, Redlock, RestartPolicy, Ttl, Warning};
+use redlock_testkit::server::{Options, Server};
+
+use crate::common::{Node, PATIENCE, node, ttl, until, votes};
+
+/// Hears what there is to warn of.
+#[derive(Debug, Default)]
+struct Ear(Mutex<Vec<String>>);
+
+impl Observer for Ear {
+    fn warned(&self, warning: &Warning) {
+        if let Warning::Forgetful { .. } = warning {
+            self.0.lock().unwrap().push(warning.to_string());
+        }
+    }
+}
+
+impl Ear {
+    fn heard(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn redlock(node: &Node, ttl: Ttl) -> (Redlock, Arc<Ear>) {
+    let ear = Arc::new(Ear::default());
+    let observer: Arc<dyn Observer> = Arc::<Ear>::clone(&ear);
+    let builder = Redlock::builder().node(node.clone()).ttl(ttl.get()).observer(observer);
+    (builder.node_timeout(ttl.get() / 2).build().unwrap(), ear)
+}
+
+async fn lock(redlock: &Redlock) {
+    redlock.lock("r").acquire().await.unwrap().release().await;
+}
+
+fn remembers(node: &Node) -> Option<Duration> {
+    node.witness().unwrap().remembers()
+}
+
+#[tokio::test]
+async fn of_a_server_that_forgets_and_was_started_just_now_each_observer_is_warned_once() {
+    let mut server = Server::start().unwrap();
+    let node = node(&server);
+    assert_eq!(remembers(&node), None, "nobody has asked it");
+    let (first, heard_first) = redlock(&node, ttl(3_600_000));
+    lock(&first).await;
+    lock(&first).await;
+    let heard = heard_first.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].starts_with(node.label()), "{heard:?}");
+    assert!(heard[0].contains("may have forgotten locks of 3600s"), "{heard:?}");
+    let (second, heard_second) = redlock(&node, ttl(3_600_000));
+    lock(&second).await;
+    assert_eq!(heard_second.heard().len(), 1);
+    server.restart().unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    lock(&first).await;
+    assert_eq!(heard_first.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_restart_makes_a_server_forget_that_has_been_running_for_long_enough() {
+    let mut server = Server::start().unwrap();
+    let node = node(&server);
+    let (redlock, ear) = redlock(&node, ttl(2_000));
+    assert!(votes(&node).await);
+    until(PATIENCE, || async { remembers(&node).unwrap() > Duration::from_secs(2) }).await;
+    lock(&redlock).await;
+    assert_eq!(ear.heard(), Vec::<String>::new());
+    server.restart().unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    lock(&redlock).await;
+    // A machine may have taken its time.
+    if remembers(&node).unwrap() < Duration::from_secs(2) {
+        assert_eq!(ear.heard().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn who_writes_everything_down_or_waits_or_does_not_say_is_not_warned_of() {
+    let mut persistent = Options::new().persistent().start().unwrap();
+    let rules = ["~*", "&*", "+@all", "-info"];
+    let silent = Options::new().user("poor", "pw", rules).start().unwrap();
+    let plain = Server::start().unwrap();
+    let wary = node(&plain).restart_policy(RestartPolicy::Quarantine { max_ttl: ttl(60_000) });
+    wary.check().await.unwrap_err();
+    assert_eq!(remembers(&wary), None);
+    for node in [node(&persistent), Node::open(&silent.url_of("poor").unwrap()).unwrap()] {
+        let (redlock, ear) = redlock(&node, ttl(60_000));
+        lock(&redlock).await;
+        assert_eq!((remembers(&node), ear.heard()), (None, vec![]));
+    }
+    let node = node(&persistent);
+    let (redlock, ear) = redlock(&node, ttl(60_000));
+    lock(&redlock).await;
+    persistent.restart().unwrap();
+    until(PATIENCE, || votes(&node)).await;
+    lock(&redlock).await;
+    assert_eq!(ear.heard(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn it_costs_nothing_but_a_word_when_connecting() {
+    let server = Server::start().unwrap();
+    let node = node(&server);
+    let (redlock, _) = redlock(&node, ttl(60_000));
+    lock(&redlock).await;
+    let asked = server.calls("info").unwrap();
+    for _ in 0..10 {
+        lock(&redlock).await;
+    }
+    // Asking how often it was asked is asking once more.
+    assert_eq!(server.calls("info").unwrap(), asked + 1);
+}
