@@ -20,8 +20,9 @@ pub use warning::Warning;
 ///
 /// One method for each kind of event, and each does nothing unless it is written: a new kind breaks
 /// nobody. What an event tells are borrowed fields that can only grow in number; whoever wants to
-/// keep something copies it. No event carries a [`Token`](crate::Token), with which a lock could be
-/// released: a lock is told by its [`Fingerprint`](crate::Fingerprint), the same in all of its events.
+/// keep something copies it. A lock of several resources is told as one, by the name that comes first
+/// of theirs. No event carries a [`Token`](crate::Token), with which a lock could be released: a lock is
+/// told by its [`Fingerprint`](crate::Fingerprint), the same in all of its events.
 ///
 /// # What can be relied on
 ///
@@ -129,8 +130,9 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A node failed a call, or has not answered it within the node timeout. Told once for each such
-    /// call, of whatever kind, whoever waits for it by then.
+    /// A node failed a call to take, extend or release a lock, or has not answered it within the
+    /// [node timeout](crate::RedlockBuilder::node_timeout) of the redlock, which is 100 ms unless it is
+    /// set. Told once for each such call, whoever waits for it by then.
     fn node_failed(&self, event: &NodeFailed<'_>) {
         let _ = event;
     }

@@ -120,10 +120,14 @@ impl fmt::Debug for MetricsObserver {
 #[deny(clippy::missing_trait_methods)]
 impl Observer for MetricsObserver {
     fn warned(&self, warning: &Warning) {
-        // There is no other warning yet; one without a node has no metric here.
-        if let Warning::NoNotifications { label, .. } = warning {
-            count_at_node(WARNINGS, [SharedString::from(Arc::clone(label))]);
-        }
+        let (label, kind) = match warning {
+            Warning::NoNotifications { label, .. } => (label, "no_notifications"),
+            Warning::Forgetful { label, .. } => (label, "forgetful"),
+            // One that this version does not know may not even be about a node.
+            _ => return,
+        };
+        let kind = SharedString::const_str(kind);
+        count_at_node(WARNINGS, [SharedString::from(Arc::clone(label)), kind]);
     }
 
     fn attempted(&self, event: &Attempted<'_>) {

@@ -116,7 +116,7 @@ pub(crate) const NODE_FAILURES: Metric = of_node(counter(
 
 pub(crate) const WARNINGS: Metric = of_node(counter(
     "redlock_warnings_total",
-    &["node"],
+    &["node", "kind"],
     "nodes that work less well than they could",
 ));
 

@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// What those who look on are told of one held lock. Nothing, if nobody does.
-pub(super) struct Record(Option<Box<Kept>>);
+pub(super) struct Record(Option<Box<Inner>>);
 
-struct Kept {
+struct Inner {
     shared: Arc<Shared>,
     claim: Arc<Claim>,
     began: Moment,
@@ -34,17 +34,17 @@ impl Record {
         }
         let began = shared.now();
         let (shared, claim) = (Arc::clone(shared), Arc::clone(claim));
-        let kept = Box::new(Kept { shared, claim, began, over: AtomicBool::new(false) });
-        if !terms.quest.acquired(&kept.claim.token, tenure) {
+        let inner = Box::new(Inner { shared, claim, began, over: AtomicBool::new(false) });
+        if !terms.quest.acquired(&inner.claim.token, tenure) {
             let event = Adopted {
-                resource: kept.claim.resources.first(),
-                token: kept.token(),
+                resource: inner.claim.resources.first(),
+                token: inner.token(),
                 validity: tenure.remaining(began),
                 fence: tenure.fence(),
             };
-            kept.shared.onlookers.tell(|observer| observer.adopted(&event));
+            inner.shared.onlookers.tell(|observer| observer.adopted(&event));
         }
-        Self(Some(kept))
+        Self(Some(inner))
     }
 
     /// Whether somebody wants to be told of the end when it comes, and not when it is next looked at.
@@ -60,17 +60,17 @@ impl Record {
         old_end: Moment,
         until: Moment,
     ) {
-        let Some(kept) = &self.0 else { return };
-        let now = kept.shared.now();
+        let Some(inner) = &self.0 else { return };
+        let now = inner.shared.now();
         let event = Extended {
-            resource: kept.claim.resources.first(),
-            token: kept.token(),
+            resource: inner.claim.resources.first(),
+            token: inner.token(),
             by: by(extension, by_holder_until()),
             margin: old_end.since(now),
             validity: until.since(now),
             tally: extension.tally(),
         };
-        kept.shared.onlookers.tell(|observer| observer.extended(&event));
+        inner.shared.onlookers.tell(|observer| observer.extended(&event));
     }
 
     /// An extension has failed; the lock is held until this moment as before.
@@ -80,42 +80,42 @@ impl Record {
         by_holder_until: impl FnOnce() -> Option<Moment>,
         until: Moment,
     ) {
-        let Some(kept) = &self.0 else { return };
+        let Some(inner) = &self.0 else { return };
         let event = NotExtended {
-            resource: kept.claim.resources.first(),
-            token: kept.token(),
+            resource: inner.claim.resources.first(),
+            token: inner.token(),
             by: by(extension, by_holder_until()),
-            margin: until.since(kept.shared.now()),
+            margin: until.since(inner.shared.now()),
             tally: extension.tally(),
         };
-        kept.shared.onlookers.tell(|observer| observer.not_extended(&event));
+        inner.shared.onlookers.tell(|observer| observer.not_extended(&event));
     }
 
     /// A node that was asked to have the key again has answered, and this is to be done about it.
     pub(super) fn healed(&self, node: usize, ballot: Ballot, fate: Fate) -> Fate {
         let granted = matches!(ballot, Ballot::Cast(Vote::Granted { .. }));
-        if let (Some(kept), Fate::Forget, true) = (&self.0, fate, granted)
-            && let Some(label) = kept.shared.labels.get(node)
+        if let (Some(inner), Fate::Forget, true) = (&self.0, fate, granted)
+            && let Some(label) = inner.shared.labels.get(node)
             // One that was handed on has gone on without this process.
-            && !kept.over.load(Ordering::Relaxed)
+            && !inner.over.load(Ordering::Relaxed)
         {
             let event =
-                Healed { resource: kept.claim.resources.first(), token: kept.token(), label };
-            kept.shared.onlookers.tell(|observer| observer.healed(&event));
+                Healed { resource: inner.claim.resources.first(), token: inner.token(), label };
+            inner.shared.onlookers.tell(|observer| observer.healed(&event));
         }
         fate
     }
 
     /// The lock has come to its end, whoever says so: it is told once.
     pub(super) fn ended(&self, ending: Option<Ending>, until: Moment) {
-        let (Some(kept), Some(ending)) = (&self.0, ending) else { return };
-        if kept.over.swap(true, Ordering::Relaxed) {
+        let (Some(inner), Some(ending)) = (&self.0, ending) else { return };
+        if inner.over.swap(true, Ordering::Relaxed) {
             return;
         }
-        let now = kept.shared.now();
-        let (resource, token) = (kept.claim.resources.first(), kept.token());
-        let (held, margin) = (now.since(kept.began), until.since(now));
-        kept.shared.onlookers.tell(|observer| match ending {
+        let now = inner.shared.now();
+        let (resource, token) = (inner.claim.resources.first(), inner.token());
+        let (held, margin) = (now.since(inner.began), until.since(now));
+        inner.shared.onlookers.tell(|observer| match ending {
             Ending::Lost(reason) => observer.lost(&Lost { resource, token, reason, held, margin }),
             Ending::Released => observer.released(&Released { resource, token, held, margin }),
             Ending::GivenAway => observer.handed_on(&HandedOn { resource, token, held, margin }),
@@ -123,7 +123,7 @@ impl Record {
     }
 }
 
-impl Kept {
+impl Inner {
     fn token(&self) -> Fingerprint {
         self.claim.token.fingerprint()
     }

@@ -32,31 +32,38 @@ impl Onlookers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::observe::Warning;
 
-    #[derive(Debug, Default)]
-    struct Counts(AtomicU32);
+    /// Writes its name down, and panics the first time.
+    #[derive(Debug)]
+    struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
 
-    impl Observer for Counts {
+    impl Observer for Named {
         fn warned(&self, _: &Warning) {
-            if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+            let first = {
+                let mut told = self.1.lock().unwrap();
+                told.push(self.0);
+                told.iter().filter(|name| **name == self.0).count() == 1
+            };
+            if first {
                 panic!("an observer with a defect");
             }
         }
     }
 
     #[test]
-    fn each_is_told_each_time_whoever_panics() {
-        let all = [Arc::<Counts>::default(), Arc::default()];
-        let onlookers = Onlookers::new(all.iter().map(|one| Arc::clone(one) as _).collect());
+    fn each_is_told_each_time_in_their_order_whoever_panics() {
+        let told = Arc::<Mutex<_>>::default();
+        let named = |name| Arc::new(Named(name, Arc::clone(&told))) as Arc<dyn Observer>;
+        let onlookers = Onlookers::new(["a", "b"].map(named).into());
         let warning = Warning::NoNotifications { label: Arc::from("a"), error: None };
         assert!(onlookers.are_there());
         onlookers.tell(|observer| observer.warned(&warning));
         onlookers.tell(|observer| observer.warned(&warning));
-        assert_eq!(all.map(|one| one.0.load(Ordering::Relaxed)), [2, 2]);
+        assert_eq!(*told.lock().unwrap(), ["a", "b", "a", "b"]);
         assert!(!Onlookers::new(Vec::new()).are_there());
     }
 }
