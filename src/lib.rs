@@ -12,6 +12,9 @@ pub mod guarantees {}
 #[doc = include_str!("../docs/holding.md")]
 pub mod holding {}
 
+#[doc = include_str!("../docs/operating.md")]
+pub mod operating {}
+
 #[doc = include_str!("../docs/waiting.md")]
 pub mod waiting {}
 
