@@ -17,6 +17,8 @@ pub mod holding {}
 
 #[doc = include_str!("../docs/observing.md")]
 pub mod observing {}
+#[doc = include_str!("../docs/operating.md")]
+pub mod operating {}
 
 #[doc = include_str!("../docs/waiting.md")]
 pub mod waiting {}

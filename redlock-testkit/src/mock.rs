@@ -232,4 +232,25 @@ mod tests {
         let found = node.inspect(&resource).now_or_never().unwrap();
         assert_eq!(found.unwrap(), Inspection::Free);
     }
+
+    #[test]
+    fn its_listings_are_dictated_too() {
+        let mut mock = MockLockNode::new();
+        mock.expect_can_survey().return_const(true);
+        let from = Cursor::new(*b"7");
+        let (expected, next) = (Some(from.clone()), Cursor::new(*b"8"));
+        let page = Page { held: Vec::new(), next: Some(next) };
+        let told = page.clone();
+        mock.expect_list()
+            .withf(move |prefix, from| prefix == "a" && *from == expected)
+            .times(1)
+            .returning(move |_, _| Ok(told.clone()));
+        mock.expect_reset().times(1).returning(|_| Ok(None));
+        let node: Arc<dyn LockNode> = Arc::new(mock);
+        let able = node.survey().unwrap();
+        let listed = able.list("a", Some(&from)).now_or_never().unwrap();
+        assert_eq!(listed.unwrap(), page);
+        let reset = able.reset(&Resource::new("r").unwrap()).now_or_never().unwrap();
+        assert_eq!(reset.unwrap(), None);
+    }
 }

@@ -17,10 +17,10 @@ pub enum Lasting {
 
 /// A page of the locks whose resource begins with this text: [`Survey::list`].
 ///
-/// One script for each: a `SCAN` over [`KEYS_PER_PAGE`] keys or a few more, and what is found is
-/// read in the same step, so that resource, token and lifetime belong together. A lock is a string that ends by itself
-/// and is not longer than [`LONGEST_TOKEN`], under a name that is text; names that begin with
-/// [`RESERVED`] are those of what lies beside locks. The servers of a cluster are not gone through.
+/// One script for each: a `SCAN` over 200 keys or a few more, and what is found is read in the same
+/// step, so that resource, token and lifetime belong together. A lock is a string of at most 1,024
+/// bytes that ends by itself, under a name that is text; names that begin with `redlocks:` are
+/// those of what lies beside locks. The servers of a cluster are not gone through.
 ///
 /// Needs `+scan`, `+getrange` and `+pttl` besides what a lock needs.
 ///

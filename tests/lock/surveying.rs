@@ -71,7 +71,7 @@ async fn nodes_that_fail_are_listed_and_too_many_of_them_leave_it_unknown() {
     nodes.script(2, Operation::Inspect, Fault::Hang);
     let begin = Instant::now();
     assert!(redlock.is_locked("r").await.unwrap());
-    assert_eq!(begin.elapsed(), 0 * MS);
+    assert!(begin.elapsed().is_zero());
     guard.release().await;
 }
 

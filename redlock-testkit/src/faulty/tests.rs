@@ -192,3 +192,24 @@ fn counted_acquires_meet_the_faults_of_acquires_and_raises_their_own() {
     fixture.memory.stop_counting();
     assert!(node.fencing().is_none());
 }
+
+#[test]
+fn a_survey_meets_faults_like_any_call() {
+    let Fixture { sim, node, resource, token, .. } = fixture();
+    let minute = Ttl::new(Duration::from_secs(60)).unwrap();
+    sim.block_on(node.acquire(&resource, &token, minute)).unwrap();
+    let able = node.survey().unwrap();
+
+    node.script(Operation::List, [Fault::LoseRequest, Fault::Refuse]);
+    let lost = sim.block_on(able.list("", None)).unwrap_err();
+    assert_eq!(lost.kind(), FailureKind::Closed);
+    let refused = sim.block_on(able.list("", None)).unwrap_err();
+    assert_eq!(refused.kind(), FailureKind::Rejected);
+    assert_eq!(sim.block_on(able.list("", None)).unwrap().held.len(), 1);
+
+    // It is done, and nobody gets to know.
+    node.script(Operation::Reset, [Fault::LoseReply]);
+    let lost = sim.block_on(able.reset(&resource)).unwrap_err();
+    assert_eq!(lost.kind(), FailureKind::Closed);
+    assert_eq!(sim.block_on(able.reset(&resource)).unwrap(), None);
+}
