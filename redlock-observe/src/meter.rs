@@ -120,14 +120,8 @@ impl fmt::Debug for MetricsObserver {
 #[deny(clippy::missing_trait_methods)]
 impl Observer for MetricsObserver {
     fn warned(&self, warning: &Warning) {
-        let (label, kind) = match warning {
-            Warning::NoNotifications { label, .. } => (label, "no_notifications"),
-            Warning::Forgetful { label, .. } => (label, "forgetful"),
-            // One that this version does not know may not even be about a node.
-            _ => return,
-        };
-        let kind = SharedString::const_str(kind);
-        count_at_node(WARNINGS, [SharedString::from(Arc::clone(label)), kind]);
+        let node = SharedString::from(Arc::clone(warning.node()));
+        count_at_node(WARNINGS, [node, SharedString::const_str(warning.kind())]);
     }
 
     fn attempted(&self, event: &Attempted<'_>) {

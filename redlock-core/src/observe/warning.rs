@@ -45,6 +45,28 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The label of the node that it is about.
+    #[must_use]
+    pub const fn node(&self) -> &Arc<str> {
+        match self {
+            Self::NoNotifications { label, .. }
+            | Self::Forgetful { label, .. }
+            | Self::ClockStepped { label, .. } => label,
+        }
+    }
+
+    /// Which of them it is, as metrics call it: the name of the variant in snake case.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::NoNotifications { .. } => "no_notifications",
+            Self::Forgetful { .. } => "forgetful",
+            Self::ClockStepped { .. } => "clock_stepped",
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
