@@ -36,7 +36,7 @@ pub(super) struct Hold {
     pub(super) node_timeout: Duration,
     pub(super) schedule: Option<Schedule>,
     /// Before that nodes keep the lock even if its holder has released it.
-    keep_until: Moment,
+    keep_until: Option<Moment>,
     /// How much before the end of validity a loss is told, because timers are not exact.
     lead: Duration,
     /// Where the keeper has it.
@@ -81,7 +81,7 @@ impl Hold {
             timing,
             node_timeout,
             schedule,
-            keep_until: started.after(hold_at_least),
+            keep_until: (!hold_at_least.is_zero()).then(|| started.after(hold_at_least)),
             lead: lead(timing.validity(ttl)),
             place: Place::default(),
             record: Record::begin(shared, claim, &tenure, terms),
@@ -122,7 +122,7 @@ impl Hold {
             // It may be larger than the fence, and is the better hint.
             self.shared.fences.seen(self.claim.resources.first(), counter);
         }
-        self.shared.look(node, ballot, self.ttl, self.shared.now());
+        self.shared.look(node, ballot, self.ttl);
         match self.state().tenure.late(node, ballot) {
             Late::Noted => Fate::Forget,
             Late::Release => Fate::Release,
@@ -163,7 +163,7 @@ impl Hold {
             } else {
                 self.shared.settings.grace
             };
-            let start = self.keep_until.max(self.shared.now().after(grace));
+            let start = self.keep_until.max(Some(self.shared.now().after(grace)));
             let undo = self.release_after(start, loss.release, turn);
             self.shared.reaper.take(async move {
                 // An error in any case: nothing is ever sent.
@@ -213,7 +213,7 @@ impl Hold {
     /// How much longer nodes are to keep the lock although its holder has given it up; `None` if
     /// not at all.
     pub(super) fn kept_until(&self) -> Option<Moment> {
-        Some(self.keep_until).filter(|until| *until > self.shared.now())
+        self.keep_until.filter(|until| *until > self.shared.now())
     }
 
     /// Asks these nodes to release, when the shortest hold is over.
@@ -224,7 +224,7 @@ impl Hold {
 
     fn release_after(
         &self,
-        start: Moment,
+        start: Option<Moment>,
         nodes: NodeSet,
         turn: Option<Turn>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
@@ -233,7 +233,7 @@ impl Hold {
         let without = shared.quorum.all().without(nodes);
         let asked = Asked { nodes, without, forgotten, node_timeout: self.node_timeout, turn };
         async move {
-            if start > shared.now() {
+            if let Some(start) = start.filter(|start| *start > shared.now()) {
                 shared.runtime.sleep_until(start).await;
             }
             release_fully(&shared, claim, asked).await;

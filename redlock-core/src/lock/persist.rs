@@ -77,59 +77,63 @@ impl Persistence<'_> {
     {
         let Self { shared, terms, .. } = self;
         let (mut last, mut next) = (None, None);
-        let (mut look, mut is_held_up) = (shared.now().after(LOOK), false);
         let turn = match Turn::enter(&shared.queues, &terms.resources) {
             Entered::Now(turn) => turn,
-            Entered::Behind(mut queued) => loop {
-                terms.quest.waits();
-                let now = shared.now();
-                if next.is_none_or(|next| next <= now) {
-                    next = match pace.last_start() {
-                        Some(last) => Some(last).filter(|last| *last > now),
-                        // A policy without pauses passes no faster than with attempts in between.
-                        None => pace
-                            .next(now, shared.chance())
-                            .map(|next| next.max(now.after(LEAST_PASS))),
+            Entered::Behind(mut queued) => {
+                let (mut look, mut is_held_up) = (shared.now().after(LOOK), false);
+                loop {
+                    terms.quest.waits();
+                    let now = shared.now();
+                    if next.is_none_or(|next| next <= now) {
+                        next = match pace.last_start() {
+                            Some(last) => Some(last).filter(|last| *last > now),
+                            // A policy without pauses passes no faster than with attempts in between.
+                            None => pace
+                                .next(now, shared.chance())
+                                .map(|next| next.max(now.after(LEAST_PASS))),
+                        };
+                    }
+                    let Some(next) = next else {
+                        let last =
+                            last.or_else(|| queued.failure()?.downcast_ref::<Error>().cloned());
+                        return Err(last.unwrap_or_else(|| self.never_asked()));
                     };
-                }
-                let Some(next) = next else {
-                    let last = last.or_else(|| queued.failure()?.downcast_ref::<Error>().cloned());
-                    return Err(last.unwrap_or_else(|| self.never_asked()));
-                };
-                let beside = select(beside(), Timer::new(shared, next.min(look)));
-                let asks = match select(&mut queued, beside).await {
-                    Either::Left((turn, _)) => break turn,
-                    Either::Right((Either::Left(_), _)) => true,
-                    // Whoever has the turn may not be polled, or his release not be carried out,
-                    // so the next in the queue looks for himself now and then.
-                    Either::Right((Either::Right(_), _)) => {
-                        let now = shared.now();
-                        let is_time = now >= look;
-                        if is_time {
-                            let before = is_held_up;
-                            is_held_up = queued.is_held_up(IDLE);
-                            // Twice, for this whole process may have stood still, and whoever has
-                            // the turn goes on like everybody else.
-                            look = now.after(if is_held_up && !before { SHORTLY } else { LOOK });
-                            before && is_held_up
-                        } else {
-                            false
+                    let beside = select(beside(), Timer::new(shared, next.min(look)));
+                    let asks = match select(&mut queued, beside).await {
+                        Either::Left((turn, _)) => break turn,
+                        Either::Right((Either::Left(_), _)) => true,
+                        // Whoever has the turn may not be polled, or his release not be carried out,
+                        // so the next in the queue looks for himself now and then.
+                        Either::Right((Either::Right(_), _)) => {
+                            let now = shared.now();
+                            let is_time = now >= look;
+                            if is_time {
+                                let before = is_held_up;
+                                is_held_up = queued.is_held_up(IDLE);
+                                // Twice, for this whole process may have stood still, and whoever has
+                                // the turn goes on like everybody else.
+                                look =
+                                    now.after(if is_held_up && !before { SHORTLY } else { LOOK });
+                                before && is_held_up
+                            } else {
+                                false
+                            }
+                        }
+                    };
+                    if !asks {
+                        continue;
+                    }
+                    match once(deadline, None).await {
+                        Err(error) if error.is_worth_a_retry() => last = Some(error),
+                        done => {
+                            if done.is_ok() {
+                                queued.took();
+                            }
+                            return done;
                         }
                     }
-                };
-                if !asks {
-                    continue;
                 }
-                match once(deadline, None).await {
-                    Err(error) if error.is_worth_a_retry() => last = Some(error),
-                    done => {
-                        if done.is_ok() {
-                            queued.took();
-                        }
-                        return done;
-                    }
-                }
-            },
+            }
         };
         let (others_first, now) = (turn.not_before(), shared.now());
         // The pause of the policy that has begun in the queue goes on: a turn that comes within it

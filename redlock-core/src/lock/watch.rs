@@ -43,18 +43,18 @@ impl Watch {
         Self { onlookers, seen }
     }
 
-    /// This node has answered, at `now`, who took a lock of this ttl. What is new of it is told.
+    /// This node has answered who took a lock of this ttl, about `now`. What is new of it is told.
     pub(super) fn look(
         &self,
         place: usize,
         node: &dyn LockNode,
         ballot: Ballot,
         ttl: Ttl,
-        now: Moment,
+        now: impl Fn() -> Moment,
     ) {
         let (Some(seen), Some(witness)) = (self.seen.get(place), node.witness()) else { return };
         for step in witness.clock_steps(seen.heard.load(Ordering::Acquire)) {
-            if seen.hear(step, now) {
+            if seen.hear(step, now()) {
                 let label = Arc::from(node.label());
                 let warning = Warning::ClockStepped { label, step };
                 self.onlookers.tell(|observer| observer.warned(&warning));
