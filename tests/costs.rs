@@ -93,7 +93,8 @@ async fn extended(redlock: &Redlock) {
     guard.release().await;
 }
 
-/// The figures are those of the driver before it could be observed in any detail: they may fall.
+/// Allocations are as many as before the driver could be observed in any detail, readings of the
+/// clock fewer: they may fall, and then so do the bounds.
 #[test]
 fn who_is_not_observed_pays_nothing_for_it() {
     let alone = |builder| builder;
@@ -102,10 +103,10 @@ fn who_is_not_observed_pays_nothing_for_it() {
         let holds = cost.allocations <= allocations && cost.readings <= readings;
         assert!(holds, "{cost:?}, and not {bound:?} at most");
     };
-    at_most(cost(alone, taken_and_released), 27, 12);
-    at_most(cost(alone, taken_and_dropped), 37, 14);
-    at_most(cost(alone, taken_in_vain), 49, 16);
-    at_most(cost(alone, extended), 37, 17);
+    at_most(cost(alone, taken_and_released), 27, 8);
+    at_most(cost(alone, taken_and_dropped), 37, 10);
+    at_most(cost(alone, taken_in_vain), 49, 12);
+    at_most(cost(alone, extended), 37, 13);
 }
 
 /// Somebody who looks at nothing.

@@ -135,7 +135,10 @@ impl Persistence<'_> {
                 }
             }
         };
-        let (others_first, now) = (turn.not_before(), shared.now());
+        let others_first = turn.not_before();
+        // Mostly nobody comes first, and nothing depends on the time.
+        let is_to_wait = next.is_some() || others_first > Moment::ORIGIN;
+        let now = if is_to_wait { shared.now() } else { others_first };
         // The pause of the policy that has begun in the queue goes on: a turn that comes within it
         // is reason for an attempt that does not count.
         let mut poll = next.filter(|next| deadline.is_none() && *next > now);

@@ -260,7 +260,7 @@ impl Drop for Inner {
         let quietly = matches!(given_up, Some(GivenUp::Quietly));
         let owed = (quietly || *self.owed.get_mut()) && !*self.taken_beside.get_mut();
         let next = Handover { not_before: courtesy, handovers, owed, ears, failure };
-        next.give(&self.queues, &self.resources);
+        next.give(&self.queues, &self.resources, now);
     }
 }
 
@@ -274,13 +274,13 @@ struct Handover {
 }
 
 impl Handover {
-    fn give(self, queues: &Arc<Queues>, resources: &ResourceSet) {
+    fn give(self, queues: &Arc<Queues>, resources: &ResourceSet, now: Moment) {
         let mut state = queues.state();
         let Some(Place::Taken { turn, behind }) = state.places.get_mut(resources) else {
             return;
         };
         let Some((_, sender)) = behind.pop_first() else {
-            state.leave(resources, self.not_before, queues.hearing.now());
+            state.leave(resources, self.not_before, now);
             drop(state);
             if self.owed && !mutant::is(Mutant::HandoverForgotten) {
                 queues.reaper.take(Arc::clone(&queues.hearing).tell_all(resources.clone()));
@@ -295,7 +295,7 @@ impl Handover {
             behind: AtomicUsize::new(behind.len()),
             owed: AtomicBool::new(self.owed),
             taken_beside: AtomicBool::new(false),
-            stirred: AtomicU64::new(nanos(queues.hearing.now())),
+            stirred: AtomicU64::new(nanos(now)),
             lock: OnceLock::new(),
             rest: Mutex::new(Rest { ears: self.ears, given_up: None, failure: self.failure }),
         });
