@@ -111,7 +111,10 @@ impl fmt::Display for Status {
                     write!(f, " by {owner}")?;
                 }
                 if let Some(remaining) = remaining {
-                    write!(f, " for {remaining:?} more")?;
+                    // Down to what a person reads.
+                    let beyond =
+                        Duration::from_nanos((remaining.subsec_nanos() % 1_000_000).into());
+                    write!(f, " for {:?} more", remaining.saturating_sub(beyond))?;
                 }
                 let by = |inspection: &Inspection| matches!(inspection, Inspection::Held { token: other, .. } if other == token);
                 write!(f, ": so say {} of {nodes} nodes", self.count(by))?;
