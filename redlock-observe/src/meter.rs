@@ -123,6 +123,7 @@ impl Observer for MetricsObserver {
         let (label, kind) = match warning {
             Warning::NoNotifications { label, .. } => (label, "no_notifications"),
             Warning::Forgetful { label, .. } => (label, "forgetful"),
+            Warning::ClockStepped { label, .. } => (label, "clock_stepped"),
             // One that this version does not know may not even be about a node.
             _ => return,
         };
