@@ -302,7 +302,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
             while let Some(answer) = calls.ready() {
                 // The lock is held, so this can only be one more vote, or one less to wait for. One
                 // more counts whatever its clock did: those before it keep everybody else out.
-                self.shared.look(answer.node, answer.ballot(), self.terms.ttl, self.shared.now());
+                self.shared.look(answer.node, answer.ballot(), self.terms.ttl);
                 tenure.late(answer.node, answer.ballot());
                 self.remember_counters(answer.ballot().counter());
             }

@@ -122,7 +122,7 @@ impl Hold {
             // It may be larger than the fence, and is the better hint.
             self.shared.fences.seen(self.claim.resources.first(), counter);
         }
-        self.shared.look(node, ballot, self.ttl, self.shared.now());
+        self.shared.look(node, ballot, self.ttl);
         match self.state().tenure.late(node, ballot) {
             Late::Noted => Fate::Forget,
             Late::Release => Fate::Release,

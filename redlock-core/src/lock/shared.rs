@@ -121,10 +121,10 @@ impl Shared {
         self.now().after(self.longest_node_timeout().max(Backlog::PATIENCE))
     }
 
-    /// This node has answered, at `now`, who took a lock of this ttl.
-    pub(super) fn look(&self, place: usize, ballot: Ballot, ttl: Ttl, now: Moment) {
+    /// This node has answered who took a lock of this ttl.
+    pub(super) fn look(&self, place: usize, ballot: Ballot, ttl: Ttl) {
         if let Some(node) = self.nodes.get(place) {
-            self.watch.look(place, &**node, ballot, ttl, now);
+            self.watch.look(place, &**node, ballot, ttl, || self.now());
         }
     }
 
@@ -136,7 +136,7 @@ impl Shared {
         terms: &Terms,
         now: Moment,
     ) -> Option<NodeError> {
-        self.look(place, ballot, terms.ttl, now);
+        self.look(place, ballot, terms.ttl);
         let Ballot::Cast(Vote::Granted { .. }) = ballot else { return None };
         self.watch.doubt(place, self.labels.get(place)?, terms.timing, terms.ttl, now)
     }

@@ -43,18 +43,20 @@ impl Watch {
         Self { onlookers, seen }
     }
 
-    /// This node has answered, at `now`, who took a lock of this ttl. What is new of it is told.
+    /// This node has answered who took a lock of this ttl. What is new of it is told.
+    ///
+    /// `now` is asked only when its clock was set, which is hardly ever, and then after the answer.
     pub(super) fn look(
         &self,
         place: usize,
         node: &dyn LockNode,
         ballot: Ballot,
         ttl: Ttl,
-        now: Moment,
+        now: impl Fn() -> Moment,
     ) {
         let (Some(seen), Some(witness)) = (self.seen.get(place), node.witness()) else { return };
         for step in witness.clock_steps(seen.heard.load(Ordering::Acquire)) {
-            if seen.hear(step, now) {
+            if seen.hear(step, now()) {
                 let label = Arc::from(node.label());
                 let warning = Warning::ClockStepped { label, step };
                 self.onlookers.tell(|observer| observer.warned(&warning));
@@ -224,7 +226,7 @@ mod tests {
         {
             let (watch, node) = (Watch::new(1, onlookers), Asked::default());
             let granted = Ballot::Cast(Vote::granted());
-            watch.look(0, &node, granted, ttl, Moment::ORIGIN);
+            watch.look(0, &node, granted, ttl, || Moment::ORIGIN);
             assert_eq!(node.0.load(Ordering::Relaxed), expected);
         }
     }
