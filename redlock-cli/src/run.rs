@@ -2,7 +2,7 @@
 
 mod group;
 
-use std::{io, process, sync::Arc, time::Duration};
+use std::{io, iter, process, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use redlocks::{Guard, LossReason, Moment, Owner, Redlock, ReleaseOutcome, Runtime, TokioRuntime};
@@ -71,7 +71,7 @@ impl Job<'_> {
         let guard = self.acquire(redlock).await?;
         // What has arrived by now comes before the command; what comes later goes to it.
         yield_now().await;
-        if let Some(signal) = self.signals.next().now_or_never() {
+        if let Some(signal) = end_by(&mut self.signals) {
             guard.release().await;
             return Err(Outcome::interrupted(signal));
         }
@@ -181,6 +181,11 @@ fn ended(group: &Group) -> Outcome {
     }
 }
 
+/// A signal that has arrived to end a program. What else has arrived is for a command that is there.
+fn end_by(signals: &mut Signals) -> Option<i32> {
+    iter::from_fn(|| signals.next().now_or_never()).find(|signal| ends(*signal))
+}
+
 /// Whether a signal is there to end a program.
 fn ends(signal: i32) -> bool {
     ![Signal::WINCH, Signal::CONT, Signal::TSTP].map(Signal::as_raw).contains(&signal)
@@ -216,6 +221,20 @@ mod tests {
         for (ttl, grace) in [(second, second), (tenth, second), (second, Duration::from_millis(99))]
         {
             assert_eq!(held(ttl, grace).unwrap_err().exit, Exit::USAGE);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_ends_no_program_is_no_reason_not_to_start() {
+        let all = || Signals::ending().unwrap().and(&FORWARDED).unwrap();
+        // Both are told at the same time.
+        let (mut told, mut asked) = (all(), all());
+        for (signal, expected) in
+            [(Signal::WINCH, None), (Signal::CONT, None), (Signal::USR1, Some(Signal::USR1))]
+        {
+            rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+            assert_eq!(told.next().await, signal.as_raw());
+            assert_eq!(end_by(&mut asked), expected.map(Signal::as_raw));
         }
     }
 

@@ -94,6 +94,8 @@ fn what_is_emitted_is_what_the_table_says() {
     assert_eq!(sum("redlock_losses_total", &["expired"]), 1.0);
     assert_eq!(sum("redlock_heals_total", &["b"]), 1.0);
     assert_eq!(sum("redlock_warnings_total", &["a", "no_notifications"]), 1.0);
+    assert_eq!(sum("redlock_warnings_total", &["b", "forgetful"]), 1.0);
+    assert_eq!(sum("redlock_warnings_total", &["c", "clock_stepped"]), 1.0);
     assert_eq!(sum("redlock_extensions_total", &["holder", "extended"]), 1.0);
     assert!(sum("redlock_extensions_total", &["renewal", "failed"]) >= 1.0);
     assert!(sum("redlock_node_failures_total", &["a", "unreachable"]) >= 1.0);

@@ -1,9 +1,8 @@
 //! The port of whatever is asked in [`Command`](crate::command::Command)s.
 
 /// Implements [`LockNode`](redlock_core::LockNode),
-/// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing) and
-/// [`Sets`](redlock_core::Sets) and [`Survey`](redlock_core::Survey) for a way to a
-/// [`MemoryNode`](crate::MemoryNode), which must have three methods:
+/// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing),
+/// [`Sets`](redlock_core::Sets), [`Survey`](redlock_core::Survey) and
 /// [`Witness`](redlock_core::Witness) for a way to a [`MemoryNode`](crate::MemoryNode), which must
 /// have three methods:
 ///

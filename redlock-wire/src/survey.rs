@@ -20,7 +20,7 @@ pub enum Lasting {
 /// One script for each: a `SCAN` over 200 keys or a few more, and what is found is read in the same
 /// step, so that resource, token and lifetime belong together. A lock is a string of at most 1,024
 /// bytes that ends by itself, under a name that is text; names that begin with `redlocks:` are
-/// those of what lies beside locks. The servers of a cluster are not gone through.
+/// those of what lies beside locks, but for `redlocks:compute:`. The servers of a cluster are not gone through.
 ///
 /// Needs `+scan`, `+getrange` and `+pttl` besides what a lock needs.
 ///
@@ -128,7 +128,8 @@ fn page(answer: Reply, prefix: &str) -> Option<Page> {
 /// The lock that this key is, if it is one.
 fn lock(name: Vec<u8>, value: Vec<u8>, left: i64, prefix: &str) -> Option<Held> {
     let name = String::from_utf8(name).ok()?;
-    if !name.starts_with(prefix) || name.starts_with(RESERVED) {
+    let is_lock = name.starts_with(COMPUTING) || !name.starts_with(RESERVED);
+    if !is_lock || !name.starts_with(prefix) {
         return None;
     }
     let remaining = (left >= 0).then(|| Duration::from_millis(left.unsigned_abs()));
@@ -142,6 +143,10 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 /// What the names of all keys begin with that lie beside locks.
 const RESERVED: &str = "redlocks:";
+
+/// What the names of locks begin with all the same: those by which a value is
+/// [computed](redlock_core::Redlock::get_or_compute) once, and which hang like any other.
+const COMPUTING: &str = "redlocks:compute:";
 
 /// How many keys a server looks at for one page: some hundred microseconds of its time.
 const KEYS_PER_PAGE: u64 = 200;
@@ -220,7 +225,12 @@ mod tests {
     fn names_that_are_reserved_are_never_locks() {
         assert_eq!(lock(b"redlocks:epoch".to_vec(), b"v".to_vec(), 5, ""), None);
         assert_eq!(lock(b"redlocks:epoch".to_vec(), b"v".to_vec(), 5, "redlocks:"), None);
+        assert_eq!(lock(b"redlocks:cache:a".to_vec(), b"v".to_vec(), 5, ""), None);
         assert!(lock(b"redlock:a".to_vec(), b"v".to_vec(), 5, "").is_some());
+        for prefix in ["", "redlocks:", "redlocks:compute:"] {
+            let computing = lock(b"redlocks:compute:a".to_vec(), b"v".to_vec(), 5, prefix);
+            assert_eq!(computing, Some(held("redlocks:compute:a", "v", 5)));
+        }
         let lasting = lock(b"a".to_vec(), b"v".to_vec(), -1, "").unwrap();
         assert_eq!(lasting.remaining, None);
     }

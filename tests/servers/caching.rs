@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all};
 use redlock_testkit::server::Server;
 use redlocks::{Cache, Found, Origin, Redlock};
 
@@ -97,4 +97,30 @@ async fn what_is_computed_while_the_nodes_go_away_is_had() {
     // Fresh for all, for nobody need be asked.
     let hit = clients[1].get().await;
     assert!(matches!(hit.origin(), Origin::Cached), "{hit:?}");
+}
+
+/// Who computes for too long is found like any other holder, and reset; values are left alone.
+#[tokio::test]
+async fn whoever_computes_is_listed_and_can_be_reset() {
+    let servers = five();
+    let (clients, computed) = clients(&servers);
+    let Client { redlock, cache, .. } = &clients[0];
+    let other = redlock.get_or_compute(&**cache, "other", 600_000 * MS);
+    other.run(async || Ok::<_, String>("1".to_owned())).await.unwrap();
+    let (found, (listed, removed)) = futures::join!(clients[0].get(), async {
+        while computed.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(5 * MS).await;
+        }
+        let listed: Vec<_> = redlock.list("").unwrap().collect().await;
+        let removed: Vec<_> = redlock.reset_all("redlocks:").unwrap().collect().await;
+        (listed, removed)
+    });
+    for listed in listed.iter().chain(&removed) {
+        assert_eq!(listed.as_ref().unwrap().resource().as_str(), "redlocks:compute:rates");
+    }
+    assert!(listed.len() >= 3 && removed.len() >= 3, "{listed:?} {removed:?}");
+    assert_eq!(found.value(), "1");
+    redlock.settled().await;
+    // Both values are there, or the second was not written because the reset was noticed.
+    assert!((1..=2).contains(&count_keys(&servers)));
 }

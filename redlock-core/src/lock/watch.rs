@@ -43,7 +43,9 @@ impl Watch {
         Self { onlookers, seen }
     }
 
-    /// This node has answered who took a lock of this ttl, about `now`. What is new of it is told.
+    /// This node has answered who took a lock of this ttl. What is new of it is told.
+    ///
+    /// `now` is asked only when its clock was set, which is hardly ever, and then after the answer.
     pub(super) fn look(
         &self,
         place: usize,
@@ -60,7 +62,9 @@ impl Watch {
                 self.onlookers.tell(|observer| observer.warned(&warning));
             }
         }
-        if !matches!(ballot, Ballot::Cast(Vote::Granted { .. })) {
+        // Only to be told of, unlike the steps: and so not looked up for nobody.
+        let is_told = self.onlookers.are_there();
+        if !is_told || !matches!(ballot, Ballot::Cast(Vote::Granted { .. })) {
             return;
         }
         if let Some(remembers) = witness.remembers().filter(|remembers| *remembers < ttl.get()) {
@@ -132,4 +136,98 @@ impl fmt::Debug for Watch {
 )]
 struct Skipped {
     remaining: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{
+        Fencing, Identity, Inspection, Notifications, Observer, Resource, Sets, Survey, Token,
+        Witness,
+    };
+
+    /// Counts how often it is asked how far back it remembers, which is an hour.
+    #[derive(Debug, Default)]
+    struct Asked(AtomicUsize);
+
+    impl Witness for Asked {
+        fn remembers(&self) -> Option<Duration> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Some(Duration::from_secs(3600))
+        }
+
+        fn clock_steps(&self, _: u64) -> Vec<ClockStep> {
+            Vec::new()
+        }
+    }
+
+    #[async_trait]
+    impl LockNode for Asked {
+        fn label(&self) -> &str {
+            "a"
+        }
+
+        fn identity(&self) -> Option<Identity> {
+            None
+        }
+
+        fn notifications(&self) -> Option<&dyn Notifications> {
+            None
+        }
+
+        fn fencing(&self) -> Option<&dyn Fencing> {
+            None
+        }
+
+        fn sets(&self) -> Option<&dyn Sets> {
+            None
+        }
+
+        fn survey(&self) -> Option<&dyn Survey> {
+            None
+        }
+
+        fn witness(&self) -> Option<&dyn Witness> {
+            Some(self)
+        }
+
+        async fn acquire(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+            Ok(Vote::granted())
+        }
+
+        async fn extend(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {
+            Ok(Vote::granted())
+        }
+
+        async fn release(&self, _: &Resource, _: &Token) -> Result<Vote, NodeError> {
+            Ok(Vote::granted())
+        }
+
+        async fn inspect(&self, _: &Resource) -> Result<Inspection, NodeError> {
+            Ok(Inspection::Free)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Blind;
+
+    impl Observer for Blind {}
+
+    /// An adapter reads its clock for that, under a lock, at each grant.
+    #[test]
+    fn what_a_node_remembers_is_asked_only_where_somebody_is_told() {
+        let ttl = Ttl::new(Duration::from_secs(1)).unwrap();
+        for (onlookers, expected) in
+            [(Onlookers::default(), 0), (Onlookers::new(vec![Arc::new(Blind)]), 1)]
+        {
+            let (watch, node) = (Watch::new(1, onlookers), Asked::default());
+            let granted = Ballot::Cast(Vote::granted());
+            watch.look(0, &node, granted, ttl, || Moment::ORIGIN);
+            assert_eq!(node.0.load(Ordering::Relaxed), expected);
+        }
+    }
 }

@@ -19,6 +19,9 @@ pub(crate) fn told_to(observer: Arc<dyn Observer>) -> Token {
 async fn story(observer: Arc<dyn Observer>) -> Token {
     let nodes = ["a", "b", "c"].map(MemoryNode::named);
     nodes[0].mute();
+    nodes[1].tell_of_restarts();
+    nodes[2].notice_clock_steps();
+    nodes[2].step_clock_back(MS);
     let builder = Redlock::builder().nodes(nodes.clone()).observer(observer);
     let redlock = builder.ttl(SECOND).node_timeout(50 * MS).build().unwrap();
     let name = Resource::new("job:42").unwrap();
