@@ -2,16 +2,16 @@ use std::{sync::Arc, time::Duration};
 
 use redlock_core::{Error, Renewal, Retry};
 
-use super::{Guard, ReentrantGuard, thread::Thread};
+use crate::{Guard, ReentrantGuard, thread::Thread};
 
-/// [`Lock`](crate::Lock), for code that is not async: a resource and how to lock it.
+/// [`Lock`](redlock_core::Lock), for code that is not async: a resource and how to lock it.
 #[derive(Clone, Debug)]
 pub struct Lock {
     lock: redlock_core::Lock,
     thread: Arc<Thread>,
 }
 
-/// [`Reentrant`](crate::Reentrant), for code that is not async: an owner who may take his lock again
+/// [`Reentrant`](redlock_core::Reentrant), for code that is not async: an owner who may take his lock again
 /// while he has it. Threads that share it, or clones of it, are that owner together.
 #[derive(Clone, Debug)]
 pub struct Reentrant {
@@ -24,7 +24,7 @@ macro_rules! settings {
     ($($set:ident: $value:ty),*) => {
         impl Lock {
             $(
-                #[doc = concat!("As [`Lock::", stringify!($set), "`](crate::Lock::", stringify!($set), ").")]
+                #[doc = concat!("As [`Lock::", stringify!($set), "`](redlock_core::Lock::", stringify!($set), ").")]
                 #[must_use]
                 pub fn $set(self, $set: $value) -> Self {
                     Self { lock: self.lock.$set($set), thread: self.thread }
@@ -39,7 +39,7 @@ macro_rules! acquire {
     ($lock:ident gives $guard:ident: $($acquire:ident($($patience:ident)?)),*) => {
         impl $lock {
             $(
-                #[doc = concat!("As [`", stringify!($acquire), "`](crate::", stringify!($lock), "::", stringify!($acquire), ").")]
+                #[doc = concat!("As [`", stringify!($acquire), "`](redlock_core::", stringify!($lock), "::", stringify!($acquire), ").")]
                 ///
                 /// # Errors
                 ///
@@ -61,7 +61,7 @@ acquire!(Lock gives Guard: try_acquire(), acquire(), acquire_within(patience));
 acquire!(Reentrant gives ReentrantGuard: try_acquire(), acquire(), acquire_within(patience));
 
 impl Lock {
-    pub(super) fn new(lock: redlock_core::Lock, thread: &Arc<Thread>) -> Self {
+    pub(crate) fn new(lock: redlock_core::Lock, thread: &Arc<Thread>) -> Self {
         Self { lock, thread: Arc::clone(thread) }
     }
 
@@ -87,7 +87,7 @@ impl Lock {
         Ok(value)
     }
 
-    /// An owner who may acquire this lock again while he has it: [`Lock::reentrant`](crate::Lock::reentrant).
+    /// An owner who may acquire this lock again while he has it: [`Lock::reentrant`](redlock_core::Lock::reentrant).
     #[must_use]
     pub fn reentrant(&self) -> Reentrant {
         Reentrant { lock: self.lock.reentrant(), thread: Arc::clone(&self.thread) }
