@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, Token};
+use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, ResourceSet, Token};
 
 use crate::{LossSignal, thread::Thread};
 
@@ -66,7 +66,7 @@ macro_rules! guard {
         }
 
         reads! { $guard:
-            resource -> &Resource, token -> &Token, lease -> Lease, fencing_token -> Option<Fence>,
+            resource -> &Resource, resources -> &ResourceSet, token -> &Token, owner -> Option<&str>, lease -> Lease, fencing_token -> Option<Fence>,
             is_valid -> bool, remaining -> Duration, margin -> usize, check -> Result<(), Error>
         }
 

@@ -33,4 +33,18 @@ impl LossSignal {
     pub fn reason(&self) -> Option<LossReason> {
         self.signal.reason()
     }
+
+    /// Whether the lock is held at this instant:
+    /// [`LossSignal::is_valid`](redlock_core::LossSignal::is_valid).
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.signal.is_valid()
+    }
+
+    /// How much longer the lock is held, if nothing extends it:
+    /// [`LossSignal::remaining`](redlock_core::LossSignal::remaining).
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.signal.remaining()
+    }
 }

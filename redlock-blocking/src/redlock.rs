@@ -27,6 +27,10 @@ impl Redlock {
         Ok(Self { thread: Arc::new(thread) })
     }
 
+    pub(crate) const fn thread(&self) -> &Arc<Thread> {
+        &self.thread
+    }
+
     /// The lock of a resource: [`Redlock::lock`](redlock_core::Redlock::lock).
     pub fn lock<R>(&self, resource: R) -> Lock
     where
@@ -34,6 +38,15 @@ impl Redlock {
         R::Error: Into<ConfigError>,
     {
         Lock::new(self.thread.redlock.lock(resource), &self.thread)
+    }
+
+    /// The lock of several resources together: [`Redlock::lock_all`](redlock_core::Redlock::lock_all).
+    pub fn lock_all<R>(&self, resources: impl IntoIterator<Item = R>) -> Lock
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<ConfigError>,
+    {
+        Lock::new(self.thread.redlock.lock_all(resources), &self.thread)
     }
 
     /// Releases a lease that no guard here keeps: [`Redlock::release`](redlock_core::Redlock::release).
