@@ -36,11 +36,7 @@ pub mod writing_an_adapter {}
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
-#[cfg(feature = "redis-rs")]
-mod connect;
 
-#[cfg(feature = "redis-rs")]
-pub use connect::{ConnectError, connect};
 pub use redlock_core::*;
 /// Nodes over the `fred` client.
 #[cfg(feature = "fred")]
@@ -50,6 +46,8 @@ pub use redlock_observe::*;
 /// Nodes over the `redis` crate.
 #[cfg(feature = "redis-rs")]
 pub use redlock_redis_rs as redis_rs;
+#[cfg(feature = "redis-rs")]
+pub use redlock_redis_rs::{ConnectError, connect};
 /// In-memory and fault-injecting nodes, for tests that take milliseconds.
 #[cfg(feature = "testkit")]
 pub use redlock_testkit as testkit;

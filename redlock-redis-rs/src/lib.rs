@@ -111,6 +111,7 @@ mod cache;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
+mod connect;
 mod connection;
 mod dial;
 mod error;
@@ -141,4 +142,8 @@ pub use redlock_wire::{Durability, UrlError, UrlProblem};
 pub use self::pooled::PooledNode;
 #[cfg(feature = "python-redis-lock")]
 pub use self::python_lock::PythonLockNode;
-pub use self::{cache::RedisCache, node::RedisNode};
+pub use self::{
+    cache::RedisCache,
+    connect::{ConnectError, connect},
+    node::RedisNode,
+};

@@ -3,10 +3,14 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use futures::future::{Either, select};
+use futures::{
+    StreamExt,
+    future::{Either, select},
+};
+use redlock_testkit::MemoryCache;
 use redlocks::{
-    Error, Guard, Lease, Lock, LossReason, Redlock, Reentrant, ReentrantGuard, Release, Renewal,
-    Retry, Token,
+    ComputeError, Error, Found, Guard, Lease, Listed, Lock, LossReason, Redlock, Reentrant,
+    ReentrantGuard, Release, Renewal, Reset, ResourceSet, Retry, Status, Token,
 };
 
 use crate::client;
@@ -16,6 +20,31 @@ impl client::Client for Redlock {
 
     fn lock(&self, resource: &str) -> Lock {
         Self::lock(self, resource)
+    }
+    fn lock_all(&self, resources: &[&str]) -> Lock {
+        Self::lock_all(self, resources.iter().copied())
+    }
+    async fn inspect(&self, resource: &str) -> Result<Status, Error> {
+        self.inspect(resource).await
+    }
+    async fn is_locked(&self, resource: &str) -> Result<bool, Error> {
+        self.is_locked(resource).await
+    }
+    async fn reset(&self, resource: &str) -> Result<Reset, Error> {
+        self.reset(resource).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        Ok(Self::list(self, prefix)?.map(Result::unwrap).collect().await)
+    }
+    async fn reset_all(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        Ok(Self::reset_all(self, prefix)?.map(Result::unwrap).collect().await)
+    }
+    async fn get_or_compute(
+        &self,
+        cache: &MemoryCache,
+        compute: impl FnOnce() -> Result<String, &'static str>,
+    ) -> Result<Found<String>, ComputeError<&'static str>> {
+        self.get_or_compute(cache, "k", client::LONG).run(async || compute()).await
     }
     async fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
         self.adopt(lease).await
@@ -57,6 +86,9 @@ impl client::Lock for Lock {
     fn hold_at_least(self, hold_at_least: Duration) -> Self {
         self.hold_at_least(hold_at_least)
     }
+    fn owner(self, owner: &str) -> Self {
+        self.owner(owner)
+    }
     fn retry(self, retry: Retry) -> Self {
         self.retry(retry)
     }
@@ -68,6 +100,9 @@ impl client::Lock for Lock {
     }
     async fn try_acquire(&self) -> Result<Guard, Error> {
         self.try_acquire().await
+    }
+    async fn try_acquire_as(&self, token: Token) -> Result<Guard, Error> {
+        self.try_acquire_as(token).await
     }
     async fn acquire(&self) -> Result<Guard, Error> {
         self.acquire().await
@@ -101,6 +136,12 @@ impl client::Owner for Reentrant {
 macro_rules! held {
     ($guard:ty) => {
         impl client::Held for $guard {
+            fn resources(&self) -> &ResourceSet {
+                Guard::resources(self)
+            }
+            fn owner(&self) -> Option<&str> {
+                Guard::owner(self)
+            }
             fn lease(&self) -> Lease {
                 Guard::lease(self)
             }
@@ -118,6 +159,9 @@ macro_rules! held {
             }
             fn reason(&self) -> Option<LossReason> {
                 self.loss().reason()
+            }
+            fn signal(&self) -> (bool, Duration) {
+                (self.loss().is_valid(), self.loss().remaining())
             }
             async fn lost(&self, limit: Duration) -> Option<LossReason> {
                 within(limit, Guard::lost(self)).await

@@ -2,8 +2,10 @@
 
 use std::{thread, time::Duration};
 
+use redlock_testkit::MemoryCache;
 use redlocks::{
-    Error, Lease, LossReason, Release, Renewal, Retry, Token,
+    ComputeError, Error, Found, Lease, Listed, LossReason, Release, Renewal, Reset, ResourceSet,
+    Retry, Status, Token,
     blocking::{Guard, Lock, Redlock, Reentrant, ReentrantGuard},
 };
 
@@ -14,6 +16,31 @@ impl client::Client for Redlock {
 
     fn lock(&self, resource: &str) -> Lock {
         Self::lock(self, resource)
+    }
+    fn lock_all(&self, resources: &[&str]) -> Lock {
+        Self::lock_all(self, resources.iter().copied())
+    }
+    async fn inspect(&self, resource: &str) -> Result<Status, Error> {
+        self.inspect(resource)
+    }
+    async fn is_locked(&self, resource: &str) -> Result<bool, Error> {
+        self.is_locked(resource)
+    }
+    async fn reset(&self, resource: &str) -> Result<Reset, Error> {
+        self.reset(resource)
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        Ok(Self::list(self, prefix)?.map(Result::unwrap).collect())
+    }
+    async fn reset_all(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
+        Ok(Self::reset_all(self, prefix)?.map(Result::unwrap).collect())
+    }
+    async fn get_or_compute(
+        &self,
+        cache: &MemoryCache,
+        compute: impl FnOnce() -> Result<String, &'static str>,
+    ) -> Result<Found<String>, ComputeError<&'static str>> {
+        self.get_or_compute(cache, "k", client::LONG).run(compute)
     }
     async fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
         self.adopt(lease)
@@ -54,6 +81,9 @@ impl client::Lock for Lock {
     fn hold_at_least(self, hold_at_least: Duration) -> Self {
         self.hold_at_least(hold_at_least)
     }
+    fn owner(self, owner: &str) -> Self {
+        self.owner(owner)
+    }
     fn retry(self, retry: Retry) -> Self {
         self.retry(retry)
     }
@@ -65,6 +95,9 @@ impl client::Lock for Lock {
     }
     async fn try_acquire(&self) -> Result<Guard, Error> {
         self.try_acquire()
+    }
+    async fn try_acquire_as(&self, token: Token) -> Result<Guard, Error> {
+        self.try_acquire_as(token)
     }
     async fn acquire(&self) -> Result<Guard, Error> {
         self.acquire()
@@ -97,6 +130,12 @@ impl client::Owner for Reentrant {
 macro_rules! held {
     ($guard:ty) => {
         impl client::Held for $guard {
+            fn resources(&self) -> &ResourceSet {
+                self.resources()
+            }
+            fn owner(&self) -> Option<&str> {
+                self.owner()
+            }
             fn lease(&self) -> Lease {
                 self.lease()
             }
@@ -114,6 +153,9 @@ macro_rules! held {
             }
             fn reason(&self) -> Option<LossReason> {
                 self.loss().reason()
+            }
+            fn signal(&self) -> (bool, Duration) {
+                (self.loss().is_valid(), self.loss().remaining())
             }
             async fn lost(&self, limit: Duration) -> Option<LossReason> {
                 self.lost(limit).unwrap()

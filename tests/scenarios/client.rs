@@ -2,10 +2,10 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use redlock_testkit::MemoryNode;
+use redlock_testkit::{MemoryCache, MemoryNode};
 use redlocks::{
-    Error, Lease, LockNode, LossReason, Redlock, RedlockBuilder, Release, Renewal, Retry, Runtime,
-    Token, TokioRuntime,
+    ComputeError, Error, Found, Lease, Listed, LockNode, LossReason, Redlock, RedlockBuilder,
+    Release, Renewal, Reset, ResourceSet, Retry, Runtime, Status, Token, TokioRuntime,
 };
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -19,6 +19,19 @@ pub(crate) trait Client {
     type Lock: Lock;
 
     fn lock(&self, resource: &str) -> Self::Lock;
+    fn lock_all(&self, resources: &[&str]) -> Self::Lock;
+    async fn inspect(&self, resource: &str) -> Result<Status, Error>;
+    async fn is_locked(&self, resource: &str) -> Result<bool, Error>;
+    async fn reset(&self, resource: &str) -> Result<Reset, Error>;
+    /// All of it, of nodes that do not fail.
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
+    async fn reset_all(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
+    /// Fresh for as long as the test takes.
+    async fn get_or_compute(
+        &self,
+        cache: &MemoryCache,
+        compute: impl FnOnce() -> Result<String, &'static str>,
+    ) -> Result<Found<String>, ComputeError<&'static str>>;
     async fn adopt(&self, lease: &Lease) -> Result<GuardOf<Self>, Error>;
     async fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error>;
     async fn release(&self, lease: &Lease) -> Release;
@@ -38,10 +51,12 @@ pub(crate) trait Lock: Clone {
     fn renewal(self, renewal: Renewal) -> Self;
     fn max_hold(self, max_hold: Duration) -> Self;
     fn hold_at_least(self, hold_at_least: Duration) -> Self;
+    fn owner(self, owner: &str) -> Self;
     fn retry(self, retry: Retry) -> Self;
     fn wait(self, patience: Duration) -> Self;
     fn reentrant(&self) -> Self::Owner;
     async fn try_acquire(&self) -> Result<Self::Guard, Error>;
+    async fn try_acquire_as(&self, token: Token) -> Result<Self::Guard, Error>;
     async fn acquire(&self) -> Result<Self::Guard, Error>;
     async fn acquire_within(&self, patience: Duration) -> Result<Self::Guard, Error>;
     /// Runs a body that takes this long and tells the token of its lock.
@@ -58,12 +73,16 @@ pub(crate) trait Owner: Clone {
 
 /// What can be asked of both kinds of guard.
 pub(crate) trait Held {
+    fn resources(&self) -> &ResourceSet;
+    fn owner(&self) -> Option<&str>;
     fn lease(&self) -> Lease;
     fn is_valid(&self) -> bool;
     fn remaining(&self) -> Duration;
     fn margin(&self) -> usize;
     fn check(&self) -> Result<(), Error>;
     fn reason(&self) -> Option<LossReason>;
+    /// Whether it is held and how much longer, by the signal for others.
+    fn signal(&self) -> (bool, Duration);
     /// `None` if it has not been lost by the limit.
     async fn lost(&self, limit: Duration) -> Option<LossReason>;
     /// The same, by the signal for others.

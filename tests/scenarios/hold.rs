@@ -8,6 +8,8 @@ pub(crate) async fn an_extension_prolongs_and_never_shortens<C: Client>(nodes: &
     let mut guard = client.lock("r").renewal(Renewal::off()).acquire().await.unwrap();
     guard.extend(LONG).await.unwrap();
     assert!(guard.remaining() > 2 * SECOND);
+    let (held, remaining) = guard.signal();
+    assert!(held && remaining > 2 * SECOND && remaining <= LONG);
     guard.extend(SECOND).await.unwrap();
     assert!(guard.remaining() > 2 * SECOND);
     assert!(nodes.all().all(|node| node.keys()[0].remaining > 2 * SECOND));
@@ -46,6 +48,7 @@ pub(crate) async fn without_renewal_the_lock_ends_by_itself<C: Client>(nodes: &N
     let mut guard = lock.acquire().await.unwrap();
     assert_eq!(guard.lost(LONG).await, Some(LossReason::Expired));
     assert!(guard.remaining().is_zero());
+    assert_eq!(guard.signal(), (false, std::time::Duration::ZERO));
     let calls = nodes.node(0).calls().extend;
     assert!(matches!(guard.extend(SECOND).await, Err(Error::Lost { .. })));
     assert_eq!(nodes.node(0).calls().extend, calls, "an expired lock is not extended");

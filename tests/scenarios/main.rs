@@ -11,9 +11,12 @@
 mod asynchronous;
 mod blocking;
 mod client;
+mod compute;
 mod end;
 mod hold;
 mod owner;
+mod several;
+mod survey;
 mod take;
 mod threads;
 
@@ -25,6 +28,7 @@ play! {
     take::patience_that_ends_and_patience_that_is_rewarded
     take::every_failure_has_its_own_error
     take::settings_that_cannot_be_are_told_before_a_node_is_asked
+    take::a_token_of_ones_own
     hold::an_extension_prolongs_and_never_shortens
     hold::renewal_keeps_the_lock_beyond_its_ttl
     hold::a_loss_is_told_with_its_reason
@@ -40,4 +44,13 @@ play! {
     owner::guards_are_counted
     owner::a_lost_hold_is_not_revived
     owner::two_owners_compete
+    several::a_set_is_had_and_given_up_as_one
+    several::an_owner_of_a_set_has_it_again
+    survey::who_has_a_lock_is_seen
+    survey::a_name_that_is_none_is_told
+    survey::a_reset_takes_the_lock_away
+    survey::what_is_held_is_listed
+    survey::what_begins_so_is_reset
+    compute::the_first_computes_and_the_next_finds_it
+    compute::a_failure_is_told_and_the_next_has_his_try
 }

@@ -1,6 +1,6 @@
 //! Acquiring, and being refused.
 
-use redlocks::{ConfigError, Error, Renewal, Retry};
+use redlocks::{ConfigError, Error, Renewal, Retry, Token};
 
 use crate::client::{Client, Guard, Held, LONG, Lock, MS, Nodes, SECOND};
 
@@ -91,4 +91,15 @@ pub(crate) async fn settings_that_cannot_be_are_told_before_a_node_is_asked<C: C
     let error = client.lock("").try_acquire().await.err().unwrap();
     assert!(matches!(error, Error::Config(ConfigError::EmptyResource)), "{error}");
     assert_eq!(nodes.count_calls(), 0);
+}
+
+pub(crate) async fn a_token_of_ones_own<C: Client>(_: &Nodes, client: &C) {
+    let token = Token::from_bytes(*b"0123456789abcdef-order-42").unwrap();
+    let lock = client.lock("r").ttl(LONG);
+    let guard = lock.try_acquire_as(token.clone()).await.unwrap();
+    assert_eq!(guard.lease().token(), &token);
+    let other = Token::from_bytes(*b"0123456789abcdef-order-43").unwrap();
+    let error = lock.try_acquire_as(other).await.err().unwrap();
+    assert!(matches!(error, Error::Contended(_)), "{error}");
+    assert!(guard.release().await.is_released());
 }

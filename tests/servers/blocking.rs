@@ -2,13 +2,16 @@
 
 #![cfg(feature = "blocking")]
 
-use std::thread;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use redlock_testkit::server::Server;
 use redlocks::{
     Error, Redlock, Renewal,
     blocking::{self, StartError},
-    redis_rs::RedisNode,
+    redis_rs::{RedisCache, RedisNode},
 };
 
 use crate::support::{MS, count_keys, five};
@@ -40,4 +43,50 @@ fn a_url_that_cannot_be_one_is_told_at_once_and_not_shown() {
     assert!(!error.to_string().contains("secret"), "{error}");
     let twice = blocking::connect(["redis://127.0.0.1:1", "redis://127.0.0.1:1"]).unwrap_err();
     assert!(matches!(twice, StartError::Config(_)), "{twice}");
+}
+
+#[test]
+fn several_are_had_together_looked_at_and_taken_away() {
+    let servers = five();
+    let redlock = blocking::connect(servers.iter().map(Server::url)).unwrap();
+    // Not renewed before the test is over.
+    let lock = redlock.lock_all(["a:1", "a:2", "b"]).owner("host-1").ttl(60_000 * MS);
+    let guard = lock.acquire().unwrap();
+    assert!(redlock.settled(10_000 * MS).unwrap());
+    assert_eq!(redlock.inspect("a:2").unwrap().owner(), Some("host-1"));
+    let listed: Vec<_> = redlock.list("a:").unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(listed.len(), 10);
+    assert!(listed.iter().all(|one| one.token() == guard.token()));
+    servers[4].stop();
+    let told: Vec<_> = redlock.reset_all("a:").unwrap().collect();
+    servers[4].cont();
+    assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 8);
+    assert_eq!(told.iter().filter(|told| told.is_err()).count(), 1);
+    assert!(!redlock.is_locked("a:1").unwrap() && redlock.is_locked("b").unwrap());
+    drop(guard);
+    assert!(!redlock.is_locked("b").unwrap());
+}
+
+/// The connection of the cache lives on the background thread, while this one computes.
+#[test]
+fn a_value_on_a_server_is_computed_by_one_thread() {
+    let servers = five();
+    let redlock = blocking::connect(servers.iter().map(Server::url)).unwrap();
+    let cache = RedisCache::open(&servers[0].url()).unwrap();
+    let computed = AtomicUsize::new(0);
+    let get = || {
+        let asked = redlock.get_or_compute(&cache, "k", 60_000 * MS);
+        asked.run(|| {
+            thread::sleep(50 * MS);
+            computed.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Error>("value".to_owned())
+        })
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(get)).collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap().unwrap().value(), "value");
+        }
+    });
+    assert_eq!(computed.into_inner(), 1);
 }

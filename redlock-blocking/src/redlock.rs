@@ -3,9 +3,9 @@ use std::{sync::Arc, time::Duration};
 use redlock_core::{ConfigError, Error, Lease, Quorum, RedlockBuilder, Release, Resource};
 use tokio::time::timeout;
 
-use super::{Guard, Lock, StartError, thread::Thread};
+use crate::{Guard, Lock, StartError, thread::Thread};
 
-/// [`Redlock`](crate::Redlock), for code that is not async. Cheap to clone and to share between
+/// [`Redlock`](redlock_core::Redlock), for code that is not async. Cheap to clone and to share between
 /// threads; all clones use one background thread.
 #[derive(Clone, Debug)]
 pub struct Redlock {
@@ -22,12 +22,16 @@ impl Redlock {
         Self::over(builder.build()?)
     }
 
-    pub(super) fn over(redlock: redlock_core::Redlock) -> Result<Self, StartError> {
+    pub(crate) fn over(redlock: redlock_core::Redlock) -> Result<Self, StartError> {
         let thread = Thread::start(redlock).map_err(StartError::Thread)?;
         Ok(Self { thread: Arc::new(thread) })
     }
 
-    /// The lock of a resource: [`Redlock::lock`](crate::Redlock::lock).
+    pub(crate) const fn thread(&self) -> &Arc<Thread> {
+        &self.thread
+    }
+
+    /// The lock of a resource: [`Redlock::lock`](redlock_core::Redlock::lock).
     pub fn lock<R>(&self, resource: R) -> Lock
     where
         R: TryInto<Resource>,
@@ -36,7 +40,16 @@ impl Redlock {
         Lock::new(self.thread.redlock.lock(resource), &self.thread)
     }
 
-    /// Releases a lease that no guard here keeps: [`Redlock::release`](crate::Redlock::release).
+    /// The lock of several resources together: [`Redlock::lock_all`](redlock_core::Redlock::lock_all).
+    pub fn lock_all<R>(&self, resources: impl IntoIterator<Item = R>) -> Lock
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<ConfigError>,
+    {
+        Lock::new(self.thread.redlock.lock_all(resources), &self.thread)
+    }
+
+    /// Releases a lease that no guard here keeps: [`Redlock::release`](redlock_core::Redlock::release).
     ///
     /// # Errors
     ///
@@ -45,20 +58,20 @@ impl Redlock {
         self.thread.wait(self.thread.redlock.release(lease))
     }
 
-    /// Extends a lease that no guard here keeps: [`Redlock::extend`](crate::Redlock::extend).
+    /// Extends a lease that no guard here keeps: [`Redlock::extend`](redlock_core::Redlock::extend).
     ///
     /// # Errors
     ///
-    /// Those of [`Redlock::extend`](crate::Redlock::extend), and [`Error::InsideRuntime`].
+    /// Those of [`Redlock::extend`](redlock_core::Redlock::extend), and [`Error::InsideRuntime`].
     pub fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
         self.thread.wait(self.thread.redlock.extend(lease, ttl))?
     }
 
-    /// Goes on with a lease: [`Redlock::adopt`](crate::Redlock::adopt).
+    /// Goes on with a lease: [`Redlock::adopt`](redlock_core::Redlock::adopt).
     ///
     /// # Errors
     ///
-    /// Those of [`Redlock::adopt`](crate::Redlock::adopt), and [`Error::InsideRuntime`].
+    /// Those of [`Redlock::adopt`](redlock_core::Redlock::adopt), and [`Error::InsideRuntime`].
     pub fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
         let guard = self.thread.wait(self.thread.redlock.adopt(lease))??;
         Ok(Guard::new(guard, &self.thread))
@@ -76,7 +89,7 @@ impl Redlock {
     }
 
     /// Waits until the clean-up that is under way in the background has ended, at most for `limit`.
-    /// Returns whether it has: [`Redlock::settled`](crate::Redlock::settled).
+    /// Returns whether it has: [`Redlock::settled`](redlock_core::Redlock::settled).
     ///
     /// # Errors
     ///

@@ -3,9 +3,9 @@ use std::{sync::Arc, time::Duration};
 use redlock_core::{Error, LossReason};
 use tokio::time::timeout;
 
-use super::thread::Thread;
+use crate::thread::Thread;
 
-/// [`LossSignal`](crate::LossSignal), for code that is not async: tells the loss of a lock to other
+/// [`LossSignal`](redlock_core::LossSignal), for code that is not async: tells the loss of a lock to other
 /// threads than the one that has its guard.
 #[derive(Clone, Debug)]
 pub struct LossSignal {
@@ -14,7 +14,7 @@ pub struct LossSignal {
 }
 
 impl LossSignal {
-    pub(super) fn new(signal: redlock_core::LossSignal, thread: &Arc<Thread>) -> Self {
+    pub(crate) fn new(signal: redlock_core::LossSignal, thread: &Arc<Thread>) -> Self {
         Self { signal, thread: Arc::clone(thread) }
     }
 
@@ -32,5 +32,19 @@ impl LossSignal {
     #[must_use]
     pub fn reason(&self) -> Option<LossReason> {
         self.signal.reason()
+    }
+
+    /// Whether the lock is held at this instant:
+    /// [`LossSignal::is_valid`](redlock_core::LossSignal::is_valid).
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.signal.is_valid()
+    }
+
+    /// How much longer the lock is held, if nothing extends it:
+    /// [`LossSignal::remaining`](redlock_core::LossSignal::remaining).
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.signal.remaining()
     }
 }

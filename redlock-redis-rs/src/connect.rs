@@ -1,11 +1,14 @@
 use redlock_core::{ConfigError, Redlock};
-use redlock_redis_rs::{RedisNode, UrlError};
+
+use crate::{RedisNode, UrlError};
 
 /// A redlock over the Redis servers at these URLs, with the default settings; with no URL, over the
 /// one at `redis://127.0.0.1:6379/0`.
 ///
 /// Nothing is connected yet: a server that is down costs its vote, and has it again when it is
 /// back. For other settings, give the nodes of [`RedisNode::open_all`] to [`Redlock::builder`].
+///
+/// The runtime is tokio's, by the feature `tokio` of `redlock-core`, which the facade switches on.
 ///
 /// # Errors
 ///
@@ -19,9 +22,9 @@ pub fn connect<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Redlo
     Ok(Redlock::builder().nodes(nodes).build()?)
 }
 
-/// Why [`connect`] could not make a redlock. No server was asked.
+/// Why [`connect`] could not make a redlock. No server was asked. There is nothing else it could be,
+/// so this is complete.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConnectError {
     /// A URL cannot be used.
     #[error(transparent)]

@@ -1,15 +1,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, Token};
+use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, ResourceSet, Token};
 
-use super::{LossSignal, thread::Thread};
+use crate::{LossSignal, thread::Thread};
 
 /// What is asked of a guard without waiting, by the names of the async API.
 macro_rules! reads {
     ($guard:ident: $($name:ident -> $answer:ty),*) => {
         impl $guard {
             $(
-                #[doc = concat!("As [`Guard::", stringify!($name), "`](crate::Guard::", stringify!($name), ").")]
+                #[doc = concat!("As [`Guard::", stringify!($name), "`](redlock_core::Guard::", stringify!($name), ").")]
                 #[must_use = "asking changes nothing"]
                 pub fn $name(&self) -> $answer {
                     self.held().$name()
@@ -31,7 +31,7 @@ macro_rules! guard {
         }
 
         impl $guard {
-            pub(super) fn new(held: $held, thread: &Arc<Thread>) -> Self {
+            pub(crate) fn new(held: $held, thread: &Arc<Thread>) -> Self {
                 Self { held: Some(held), thread: Arc::clone(thread) }
             }
 
@@ -55,7 +55,7 @@ macro_rules! guard {
             ///
             /// # Errors
             ///
-            /// Those of [`Guard::extend`](crate::Guard::extend), and [`Error::InsideRuntime`].
+            /// Those of [`Guard::extend`](redlock_core::Guard::extend), and [`Error::InsideRuntime`].
             pub fn extend(&mut self, ttl: Duration) -> Result<(), Error> {
                 self.thread.wait(self.held.as_mut().expect(HELD).extend(ttl))?
             }
@@ -66,7 +66,7 @@ macro_rules! guard {
         }
 
         reads! { $guard:
-            resource -> &Resource, token -> &Token, lease -> Lease, fencing_token -> Option<Fence>,
+            resource -> &Resource, resources -> &ResourceSet, token -> &Token, owner -> Option<&str>, lease -> Lease, fencing_token -> Option<Fence>,
             is_valid -> bool, remaining -> Duration, margin -> usize, check -> Result<(), Error>
         }
 
@@ -89,21 +89,21 @@ macro_rules! guard {
 }
 
 guard! {
-    /// [`Guard`](crate::Guard), for code that is not async: a held lock.
+    /// [`Guard`](redlock_core::Guard), for code that is not async: a held lock.
     ///
-    /// Dropped, on whatever thread, it releases and waits for that, as told
-    /// [here](super#what-is-different).
+    /// Dropped, on whatever thread, it releases and waits for that: for the answer of a quorum, at
+    /// most for a second. Inside an async runtime it does not wait.
     Guard around redlock_core::Guard
 }
 
 guard! {
-    /// [`ReentrantGuard`](crate::ReentrantGuard), for code that is not async. The last guard of its
+    /// [`ReentrantGuard`](redlock_core::ReentrantGuard), for code that is not async. The last guard of its
     /// owner that is dropped releases, and waits for that.
     ReentrantGuard around redlock_core::ReentrantGuard
 }
 
 impl Guard {
-    /// Gives the lock up and says what came of it: [`Guard::release`](crate::Guard::release).
+    /// Gives the lock up and says what came of it: [`Guard::release`](redlock_core::Guard::release).
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Guard {
         self.thread.wait(self.held.take().expect(HELD).release())
     }
 
-    /// Takes the lock out of its guard: [`Guard::into_lease`](crate::Guard::into_lease).
+    /// Takes the lock out of its guard: [`Guard::into_lease`](redlock_core::Guard::into_lease).
     #[must_use = "without its lease the lock stays until its ttl is over"]
     pub fn into_lease(mut self) -> Lease {
         self.held.take().expect(HELD).into_lease()

@@ -19,8 +19,8 @@ use tokio::{
 /// A redlock and its background thread: a runtime on which everything lives that goes on while
 /// users are busy. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Thread {
-    pub(super) redlock: Redlock,
+pub(crate) struct Thread {
+    pub(crate) redlock: Redlock,
     runtime: Handle,
     /// Dropped, it ends the thread, which then waits for the clean-up.
     end: Option<oneshot::Sender<()>>,
@@ -29,7 +29,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    pub(super) fn start(redlock: Redlock) -> io::Result<Self> {
+    pub(crate) fn start(redlock: Redlock) -> io::Result<Self> {
         let (started, start) = mpsc::channel();
         let (alive, ended) = mpsc::channel::<()>();
         let (end, is_over) = oneshot::channel::<()>();
@@ -56,7 +56,7 @@ impl Thread {
     }
 
     /// Waits for `work` here; its connections and timers are driven by the background thread.
-    pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         if is_inside_runtime() {
             return Err(Error::InsideRuntime);
         }
@@ -67,7 +67,7 @@ impl Thread {
     /// is dropped instead, before it has begun, which must be enough.
     ///
     /// Neither polls anything here nor panics, so it can be used while a panic unwinds.
-    pub(super) fn wait_a_while(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn wait_a_while(&self, work: impl Future<Output = ()> + Send + 'static) {
         if is_inside_runtime() {
             return;
         }

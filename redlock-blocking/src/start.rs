@@ -1,6 +1,8 @@
 use std::io;
 
 use redlock_core::ConfigError;
+#[cfg(feature = "redis-rs")]
+use redlock_redis_rs::ConnectError;
 
 /// Why there is no blocking redlock. No node was asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,24 +20,24 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// [`connect`](crate::connect), for code that is not async.
+/// [`connect`](redlock_redis_rs::connect), for code that is not async.
 ///
 /// # Errors
 ///
-/// Those of [`connect`](crate::connect), and [`StartError::Thread`].
+/// Those of [`connect`](redlock_redis_rs::connect), and [`StartError::Thread`].
 #[cfg(feature = "redis-rs")]
 pub fn connect<U: AsRef<str>>(
     urls: impl IntoIterator<Item = U>,
-) -> Result<super::Redlock, StartError> {
-    super::Redlock::over(crate::connect(urls)?)
+) -> Result<crate::Redlock, StartError> {
+    crate::Redlock::over(redlock_redis_rs::connect(urls)?)
 }
 
 #[cfg(feature = "redis-rs")]
-impl From<crate::ConnectError> for StartError {
-    fn from(error: crate::ConnectError) -> Self {
+impl From<ConnectError> for StartError {
+    fn from(error: ConnectError) -> Self {
         match error {
-            crate::ConnectError::Url(error) => Self::Url(error),
-            crate::ConnectError::Config(error) => Self::Config(error),
+            ConnectError::Url(error) => Self::Url(error),
+            ConnectError::Config(error) => Self::Config(error),
         }
     }
 }

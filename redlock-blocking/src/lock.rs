@@ -1,17 +1,18 @@
 use std::{sync::Arc, time::Duration};
 
-use redlock_core::{Error, Renewal, Retry};
+use redlock_core::{ConfigError, Error, Owner, Renewal, Retry, Token};
 
-use super::{Guard, ReentrantGuard, thread::Thread};
+use crate::{Guard, ReentrantGuard, settings::settings, thread::Thread};
 
-/// [`Lock`](crate::Lock), for code that is not async: a resource and how to lock it.
+/// [`Lock`](redlock_core::Lock), for code that is not async: a resource, or several,
+/// and how to lock it.
 #[derive(Clone, Debug)]
 pub struct Lock {
     lock: redlock_core::Lock,
     thread: Arc<Thread>,
 }
 
-/// [`Reentrant`](crate::Reentrant), for code that is not async: an owner who may take his lock again
+/// [`Reentrant`](redlock_core::Reentrant), for code that is not async: an owner who may take his lock again
 /// while he has it. Threads that share it, or clones of it, are that owner together.
 #[derive(Clone, Debug)]
 pub struct Reentrant {
@@ -19,33 +20,18 @@ pub struct Reentrant {
     thread: Arc<Thread>,
 }
 
-/// The settings of a lock, by the names of the async API.
-macro_rules! settings {
-    ($($set:ident: $value:ty),*) => {
-        impl Lock {
-            $(
-                #[doc = concat!("As [`Lock::", stringify!($set), "`](crate::Lock::", stringify!($set), ").")]
-                #[must_use]
-                pub fn $set(self, $set: $value) -> Self {
-                    Self { lock: self.lock.$set($set), thread: self.thread }
-                }
-            )*
-        }
-    };
-}
-
 /// How to acquire, by the names of the async API.
 macro_rules! acquire {
-    ($lock:ident gives $guard:ident: $($acquire:ident($($patience:ident)?)),*) => {
+    ($lock:ident gives $guard:ident: $($acquire:ident($($given:ident: $what:ty)?)),*) => {
         impl $lock {
             $(
-                #[doc = concat!("As [`", stringify!($acquire), "`](crate::", stringify!($lock), "::", stringify!($acquire), ").")]
+                #[doc = concat!("As [`", stringify!($acquire), "`](redlock_core::", stringify!($lock), "::", stringify!($acquire), ").")]
                 ///
                 /// # Errors
                 ///
                 /// Those of the async call, and [`Error::InsideRuntime`].
-                pub fn $acquire(&self, $($patience: Duration)?) -> Result<$guard, Error> {
-                    let guard = self.thread.wait(self.lock.$acquire($($patience)?))??;
+                pub fn $acquire(&self, $($given: $what)?) -> Result<$guard, Error> {
+                    let guard = self.thread.wait(self.lock.$acquire($($given)?))??;
                     Ok($guard::new(guard, &self.thread))
                 }
             )*
@@ -53,16 +39,34 @@ macro_rules! acquire {
     };
 }
 
-settings! {
+settings! { Lock around lock:
     ttl: Duration, renewal: Renewal, max_hold: Duration, hold_at_least: Duration, retry: Retry,
     wait: Duration, fencing: bool
 }
-acquire!(Lock gives Guard: try_acquire(), acquire(), acquire_within(patience));
-acquire!(Reentrant gives ReentrantGuard: try_acquire(), acquire(), acquire_within(patience));
+acquire! { Lock gives Guard:
+    try_acquire(), try_acquire_as(token: Token), acquire(), acquire_within(patience: Duration)
+}
+acquire! { Reentrant gives ReentrantGuard:
+    try_acquire(), acquire(), acquire_within(patience: Duration)
+}
 
 impl Lock {
-    pub(super) fn new(lock: redlock_core::Lock, thread: &Arc<Thread>) -> Self {
+    pub(crate) fn new(lock: redlock_core::Lock, thread: &Arc<Thread>) -> Self {
         Self { lock, thread: Arc::clone(thread) }
+    }
+
+    pub(crate) fn into_async(self) -> redlock_core::Lock {
+        self.lock
+    }
+
+    /// With this word on who has the lock: [`Lock::owner`](redlock_core::Lock::owner).
+    #[must_use]
+    pub fn owner<O>(self, owner: O) -> Self
+    where
+        O: TryInto<Owner>,
+        O::Error: Into<ConfigError>,
+    {
+        Self { lock: self.lock.owner(owner), thread: self.thread }
     }
 
     /// Acquires, runs `body`, and releases, whatever happens inside.
@@ -87,7 +91,7 @@ impl Lock {
         Ok(value)
     }
 
-    /// An owner who may acquire this lock again while he has it: [`Lock::reentrant`](crate::Lock::reentrant).
+    /// An owner who may acquire this lock again while he has it: [`Lock::reentrant`](redlock_core::Lock::reentrant).
     #[must_use]
     pub fn reentrant(&self) -> Reentrant {
         Reentrant { lock: self.lock.reentrant(), thread: Arc::clone(&self.thread) }
