@@ -42,7 +42,7 @@ async fn what_asks_for_notices_is_not_applicable_to_a_node_without_them_and_list
             unable += 1;
         }
     }
-    assert_eq!(unable, 16);
+    assert_eq!(unable, 17);
     assert!(report.is_sound());
 }
 
