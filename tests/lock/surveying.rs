@@ -245,3 +245,63 @@ fn without_a_runtime_nothing_is_asked() {
     let inspected = futures::executor::block_on(redlock.inspect("r"));
     assert!(matches!(inspected, Err(Error::NoRuntime(_))));
 }
+
+/// A renewal in between would have the nodes that were first set the key again, and then those that
+/// were last find a quorum of them.
+#[tokio::test(start_paused = true)]
+async fn a_reset_that_nodes_carry_out_one_after_the_other_is_a_loss_all_the_same() {
+    let nodes = Nodes::new(3);
+    let builder = nodes.builder().ttl(8 * SECOND).node_timeout(2 * SECOND);
+    let redlock = builder.renewal(Renewal::off()).build().unwrap();
+    let mut guard = redlock.lock("r").acquire().await.unwrap();
+    redlock.settled().await;
+    nodes.script(1, Operation::Reset, Fault::DelayRequest(500 * MS));
+    nodes.script(2, Operation::Reset, Fault::DelayRequest(1000 * MS));
+    let mut extended = 0;
+    let extending = async {
+        while guard.extend(8 * SECOND).await.is_ok() {
+            extended += 1;
+            tokio::time::sleep(100 * MS).await;
+        }
+    };
+    let (reset, lost) =
+        futures::join!(redlock.reset("r"), tokio::time::timeout(3 * SECOND, extending));
+    let reset = reset.unwrap();
+    assert_eq!((reset.removed(), reset.is_complete()), (3, true));
+    assert!(lost.is_ok(), "extended {extended} times");
+    assert!(extended > 5 && !guard.is_valid());
+    redlock.settled().await;
+    assert_eq!(nodes.count_keys(), 0);
+}
+
+/// The next holder has come by the time at which the old one is looked for again.
+#[tokio::test(start_paused = true)]
+async fn a_reset_takes_nothing_from_whoever_comes_next() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.builder().ttl(60 * SECOND).node_timeout(2 * SECOND).build().unwrap();
+    let _guard = redlock.lock("r").acquire().await.unwrap();
+    redlock.settled().await;
+    nodes.script(2, Operation::Reset, Fault::DelayReply(SECOND));
+    let next = async {
+        tokio::time::sleep(100 * MS).await;
+        nodes.redlock().lock("r").ttl(60 * SECOND).acquire().await.unwrap()
+    };
+    let (reset, next) = futures::join!(redlock.reset("r"), next);
+    assert!(reset.unwrap().is_complete());
+    assert_eq!(nodes.tokens("r"), vec![Some(next.token().clone()); 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_of_one_resource_is_the_loss_of_its_set_under_a_prefix() {
+    let nodes = Nodes::new(3);
+    let builder = nodes.builder().ttl(60 * SECOND).node_timeout(50 * MS).key_prefix("{app}:");
+    let redlock = builder.build().unwrap();
+    let guard = redlock.lock_all(["a", "b", "c"]).acquire().await.unwrap();
+    redlock.settled().await;
+    assert_eq!(redlock.reset("b").await.unwrap().removed(), 3);
+    let begin = Instant::now();
+    assert_eq!(guard.lost().await, LossReason::QuorumLost);
+    assert!(begin.elapsed() < 21 * SECOND, "{:?}", begin.elapsed());
+    redlock.settled().await;
+    assert_eq!(nodes.count_keys(), 0, "what was left of it is given up");
+}

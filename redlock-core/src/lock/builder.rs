@@ -180,6 +180,8 @@ impl RedlockBuilder {
     /// fencing tokens. It may have a hash tag, `{app}:`, which puts all locks of a cluster in one slot;
     /// otherwise the tags of resources go on working. A brace that opens without a tag is refused.
     ///
+    /// It is for locks only: the keys of a [cache](crate::Cache) are as they are given.
+    ///
     /// Costs an allocation for each node and call.
     pub fn key_prefix(mut self, prefix: impl Into<Arc<str>>) -> Self {
         self.prefix = KeyPrefix::new(prefix.into());

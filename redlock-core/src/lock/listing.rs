@@ -52,7 +52,9 @@ impl Redlock {
     ///
     /// What [`reset`](Self::reset) says of one lock holds for each. A lock that changes hands
     /// meanwhile is taken away from whoever has it when its turn comes, and one that comes
-    /// meanwhile may be left. As with [`list`](Self::list), memory is bounded, and the stream goes
+    /// meanwhile may be left. So may one whose holder lives and renews it, for the nodes come to it
+    /// at different times and he has the first of them set it again: for him there is
+    /// [`reset`](Self::reset). As with [`list`](Self::list), memory is bounded, and the stream goes
     /// on after an error.
     ///
     /// # Errors
