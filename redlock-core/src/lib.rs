@@ -17,8 +17,8 @@ pub use lock::{
     Release, Report, Reset, Status, Stored,
 };
 pub use node::{
-    Announced, ClockStep, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications,
-    Page, Sets, StepDirection, Survey, Witness,
+    Accord, Announced, ClockStep, Cursor, Fencing, Held, Identity, LockNode, NodeError,
+    Notifications, Page, Sets, StepDirection, Survey, Witness,
 };
 pub use observe::{
     Acquired, Adopted, AttemptOutcome, Attempted, Contended, Extended, ExtendedBy, Freed, GaveUp,
