@@ -177,7 +177,8 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
 
     /// The node as one that keeps what its clients agree on, if it can.
     ///
-    /// Without that, clients of this node cannot be compared.
+    /// Without that on every node, [asking for an agreement](crate::RedlockBuilder::agreement) is an
+    /// error.
     fn accord(&self) -> Option<&dyn Accord>;
 
     /// Takes the resource for this token if it is free or already this token's.
