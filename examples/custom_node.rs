@@ -18,7 +18,7 @@ use std::{
 
 use futures::channel::oneshot;
 use redlocks::{
-    Delivery, Error, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError,
+    Accord, Delivery, Error, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError,
     Notifications, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 use rusqlite::{
@@ -111,6 +111,10 @@ impl LockNode for SqliteNode {
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        None
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         None
     }
 

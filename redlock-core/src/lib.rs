@@ -12,13 +12,13 @@ mod runtime;
 pub use async_trait::async_trait;
 pub use cache::{Cache, CacheError, Cacheable, Cached};
 pub use lock::{
-    Action, ComputeError, Error, Found, GetOrCompute, Guard, Listed, Lock, LossSignal, NodeReport,
-    NodeReset, NodeStatus, Origin, Outage, Redlock, RedlockBuilder, Reentrant, ReentrantGuard,
-    Release, Report, Reset, Status, Stored,
+    Action, Agreement, ComputeError, Error, Found, GetOrCompute, Guard, Listed, Lock, LossSignal,
+    NodeReport, NodeReset, NodeStatus, Origin, Outage, Redlock, RedlockBuilder, Reentrant,
+    ReentrantGuard, Release, Report, Reset, Status, Stored,
 };
 pub use node::{
-    Announced, ClockStep, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications,
-    Page, Sets, StepDirection, Survey, Witness,
+    Accord, Announced, ClockStep, Cursor, Fencing, Held, Identity, LockNode, NodeError,
+    Notifications, Page, Sets, StepDirection, Survey, Witness,
 };
 pub use observe::{
     Acquired, Adopted, AttemptOutcome, Attempted, Contended, Extended, ExtendedBy, Freed, GaveUp,

@@ -6,6 +6,7 @@
 //! [`Reaper`](reaper::Reaper) of its `Redlock`, which finishes and undoes it.
 
 mod aftermath;
+mod agreement;
 mod alarm;
 mod attempt;
 mod backlog;
@@ -45,6 +46,7 @@ mod signal;
 mod status;
 mod watch;
 
+pub use agreement::Agreement;
 pub use builder::RedlockBuilder;
 pub use compute::GetOrCompute;
 pub use error::Error;

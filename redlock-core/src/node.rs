@@ -1,5 +1,6 @@
 //! The port to a store: [`LockNode`], its contract, and what goes over it.
 
+mod accord;
 mod fencing;
 mod notifications;
 mod prefixed;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 pub(crate) use self::prefixed::KeyPrefix;
 pub use self::{
+    accord::Accord,
     fencing::Fencing,
     notifications::{Announced, Notifications},
     sets::Sets,
@@ -55,7 +57,7 @@ use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, 
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use redlock_core::{
-///     Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
+///     Accord, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
 ///     Ttl, Vote, Witness, async_trait,
 /// };
 ///
@@ -90,6 +92,10 @@ use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, 
 ///     }
 ///
 ///     fn witness(&self) -> Option<&dyn Witness> {
+///         None
+///     }
+///
+///     fn accord(&self) -> Option<&dyn Accord> {
 ///         None
 ///     }
 ///
@@ -168,6 +174,12 @@ pub trait LockNode: fmt::Debug + Send + Sync + 'static {
     /// Without that, nobody is warned of a store that forgets, nor of one whose clock was set, and
     /// the votes of the latter are counted.
     fn witness(&self) -> Option<&dyn Witness>;
+
+    /// The node as one that keeps what its clients agree on, if it can.
+    ///
+    /// Without that on every node, [asking for an agreement](crate::RedlockBuilder::agreement) is an
+    /// error.
+    fn accord(&self) -> Option<&dyn Accord>;
 
     /// Takes the resource for this token if it is free or already this token's.
     ///

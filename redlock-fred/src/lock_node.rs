@@ -9,8 +9,8 @@ use fred::{
 };
 use futures::future;
 use redlock_core::{
-    Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
+    Accord, Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode,
+    NodeError, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_wire::{Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
 
@@ -50,6 +50,10 @@ impl LockNode for FredNode {
         Some(self)
     }
 
+    fn accord(&self) -> Option<&dyn Accord> {
+        Some(self)
+    }
+
     async fn acquire(
         &self,
         resource: &Resource,
@@ -77,6 +81,13 @@ impl LockNode for FredNode {
 
     async fn inspect(&self, resource: &Resource) -> Result<Inspection, NodeError> {
         redlock_wire::inspect(&mut self.line(resource).await?, resource).await
+    }
+}
+
+#[async_trait]
+impl Accord for FredNode {
+    async fn agree(&self, name: &Resource, terms: &str) -> Result<String, NodeError> {
+        redlock_wire::agree(&mut self.line(name).await?, name, terms).await
     }
 }
 

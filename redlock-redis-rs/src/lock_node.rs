@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notice, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
+    Accord, Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode,
+    NodeError, Notice, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
+    Witness,
 };
 use redlock_wire::{Both, Command, Exchange, Lasting, Reply, Trouble};
 
@@ -43,6 +44,10 @@ impl LockNode for RedisNode {
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         Some(self)
     }
 
@@ -98,6 +103,13 @@ impl Notifications for RedisNode {
             // Not asked: such a node tells nobody that it has notifications.
             None => Err(crate::error::deaf(&self.link.config.label)),
         }
+    }
+}
+
+#[async_trait]
+impl Accord for RedisNode {
+    async fn agree(&self, name: &Resource, terms: &str) -> Result<String, NodeError> {
+        redlock_wire::agree(&mut self.line().await?, name, terms).await
     }
 }
 

@@ -18,8 +18,8 @@ mod broken {
 
     use async_trait::async_trait;
     use redlock_core::{
-        Delivery, Fencing, Identity, Inspection, NodeError, Notifications, Resource, Sets, Survey,
-        Token, Ttl, Vote, Witness,
+        Accord, Delivery, Fencing, Identity, Inspection, NodeError, Notifications, Resource, Sets,
+        Survey, Token, Ttl, Vote, Witness,
     };
     use redlock_testkit::outages::{Outage, run};
 
@@ -70,6 +70,10 @@ mod broken {
 
         fn witness(&self) -> Option<&dyn Witness> {
             self.0.witness()
+        }
+
+        fn accord(&self) -> Option<&dyn Accord> {
+            None
         }
 
         async fn acquire(

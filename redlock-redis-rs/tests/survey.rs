@@ -16,8 +16,8 @@ use std::{
 
 use futures::StreamExt;
 use redlock_core::{
-    Cursor, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Page, Redlock,
-    Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
+    Accord, Cursor, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Page,
+    Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 use redlock_redis_rs::RedisNode;
 use redlock_testkit::server::Servers;
@@ -59,6 +59,10 @@ impl LockNode for Counted {
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        None
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         None
     }
 

@@ -34,6 +34,8 @@ pub enum Operation {
     List,
     /// [`Survey::reset`](redlock_core::Survey::reset)
     Reset,
+    /// [`Accord::agree`](redlock_core::Accord::agree)
+    Agree,
 }
 
 impl fmt::Display for Operation {
@@ -48,6 +50,7 @@ impl fmt::Display for Operation {
             Self::Raise => "raise",
             Self::List => "list",
             Self::Reset => "reset",
+            Self::Agree => "agree",
         })
     }
 }
@@ -66,6 +69,8 @@ pub(crate) enum Command {
     Notify(Resource),
     List(Arc<str>, Option<Cursor>),
     Reset(Resource),
+    /// Terms under a name.
+    Agree(Resource, Arc<str>),
     AcquireAll(ResourceSet, Token, Ttl),
     ExtendAll(ResourceSet, Token, Ttl),
     ReleaseAll(ResourceSet, Token),
@@ -89,6 +94,7 @@ impl Command {
             Self::Notify(..) => Operation::Notify,
             Self::List(..) => Operation::List,
             Self::Reset(..) => Operation::Reset,
+            Self::Agree(..) => Operation::Agree,
         }
     }
 }
@@ -102,6 +108,8 @@ pub(crate) enum Answer {
     Page(Page),
     /// Whose it was.
     Reset(Option<Token>),
+    /// What is agreed on.
+    Terms(Arc<str>),
     /// It has done what it was asked, and there is no more to say.
     Done,
 }
@@ -136,6 +144,14 @@ impl Answer {
         match self {
             Self::Page(page) => page,
             other => unreachable!("a page was asked for, and {other:?} is none"),
+        }
+    }
+
+    /// What [`Command::Agree`] is answered with.
+    pub(crate) fn terms(self) -> String {
+        match self {
+            Self::Terms(terms) => terms.as_ref().to_owned(),
+            other => unreachable!("terms were asked for, and {other:?} are none"),
         }
     }
 

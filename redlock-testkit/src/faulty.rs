@@ -14,9 +14,9 @@ use futures::{
     stream::BoxStream,
 };
 use redlock_core::{
-    Announced, Cursor, Delivery, FailureKind, Fence, Fencing, Identity, Inspection, LockNode,
-    NodeError, Notice, Notifications, Page, Resource, ResourceSet, Runtime, Sets, Survey, Token,
-    Ttl, Vote, Witness,
+    Accord, Announced, Cursor, Delivery, FailureKind, Fence, Fencing, Identity, Inspection,
+    LockNode, NodeError, Notice, Notifications, Page, Resource, ResourceSet, Runtime, Sets, Survey,
+    Token, Ttl, Vote, Witness,
 };
 
 use self::fault::Plan;
@@ -186,6 +186,10 @@ impl<N: LockNode> LockNode for FaultyNode<N> {
         self.inner.witness()
     }
 
+    fn accord(&self) -> Option<&dyn Accord> {
+        self.inner.accord().map(|_| self as _)
+    }
+
     async fn acquire(
         &self,
         resource: &Resource,
@@ -319,6 +323,20 @@ impl<N: LockNode> Survey for FaultyNode<N> {
             None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
         };
         self.call(Operation::Reset, resource, refusal, work).await
+    }
+}
+
+/// The ability of the node behind.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<N: LockNode> Accord for FaultyNode<N> {
+    async fn agree(&self, name: &Resource, terms: &str) -> Result<String, NodeError> {
+        let refusal = Err(self.refused(FailureKind::Rejected));
+        let work = || match self.inner.accord() {
+            Some(able) => able.agree(name, terms),
+            None => ready(Err(self.refused(FailureKind::Unsupported))).boxed(),
+        };
+        self.call(Operation::Agree, name, refusal, work).await
     }
 }
 

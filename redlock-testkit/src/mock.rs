@@ -6,16 +6,16 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
+    Accord, Announced, Cursor, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notice,
     Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the abilities [`Notifications`], [`Fencing`], [`Sets`] and [`Survey`] is what
+    /// Whether it has the abilities [`Notifications`], [`Fencing`], [`Sets`], [`Survey`] and [`Accord`] is what
     /// `expect_can_notify`, `expect_can_count`, `expect_can_take_sets` (asked only for locks of several
-    /// resources) and `expect_can_survey` say; the calls of those are expected like those of
+    /// resources), `expect_can_survey` and `expect_can_agree` (asked only for an agreement) say; the calls of those are expected like those of
     /// [`LockNode`].
     ///
     /// ```
@@ -46,6 +46,8 @@ mockall::mock! {
         pub fn can_survey(&self) -> bool;
         /// Whether [`LockNode::sets`] gives this very node.
         pub fn can_take_sets(&self) -> bool;
+        /// Whether [`LockNode::accord`] gives this very node.
+        pub fn can_agree(&self) -> bool;
         pub fn label(&self) -> &str;
         pub fn identity(&self) -> Option<Identity>;
         pub async fn acquire(
@@ -97,6 +99,11 @@ mockall::mock! {
             token: &Token,
             fence: Fence,
         ) -> Result<Vote, NodeError>;
+    }
+
+    #[async_trait]
+    impl Accord for LockNode {
+        async fn agree(&self, name: &Resource, terms: &str) -> Result<String, NodeError>;
     }
 
     #[async_trait]
@@ -155,6 +162,10 @@ impl LockNode for MockLockNode {
 
     fn witness(&self) -> Option<&dyn Witness> {
         None
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
+        self.can_agree().then_some(self)
     }
 
     async fn acquire(
@@ -231,6 +242,17 @@ mod tests {
         assert_eq!(stream.count().now_or_never(), Some(1));
         let found = node.inspect(&resource).now_or_never().unwrap();
         assert_eq!(found.unwrap(), Inspection::Free);
+    }
+
+    #[test]
+    fn what_it_has_agreed_on_is_dictated_too() {
+        let mut mock = MockLockNode::new();
+        mock.expect_can_agree().return_const(true);
+        mock.expect_agree().times(1).returning(|_, _| Ok("others".to_owned()));
+        let node: Arc<dyn LockNode> = Arc::new(mock);
+        let name = Resource::new("jobs").unwrap();
+        let there = node.accord().unwrap().agree(&name, "mine").now_or_never().unwrap();
+        assert_eq!(there.unwrap(), "others");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 /// Implements [`LockNode`](redlock_core::LockNode),
 /// [`Notifications`](redlock_core::Notifications), [`Fencing`](redlock_core::Fencing),
-/// [`Sets`](redlock_core::Sets), [`Survey`](redlock_core::Survey) and
-/// [`Witness`](redlock_core::Witness) for a way to a [`MemoryNode`](crate::MemoryNode), which must
-/// have three methods:
+/// [`Sets`](redlock_core::Sets), [`Survey`](redlock_core::Survey),
+/// [`Witness`](redlock_core::Witness) and [`Accord`](redlock_core::Accord) for a way to a
+/// [`MemoryNode`](crate::MemoryNode), which must have three methods:
 ///
 /// * `memory(&self) -> &MemoryNode`: where it leads to;
 /// * `async call(&self, Command) -> Result<Answer, NodeError>`: how to go there;
@@ -44,6 +44,10 @@ macro_rules! asked_in_commands {
             }
 
             fn witness(&self) -> Option<&dyn redlock_core::Witness> {
+                Some(self)
+            }
+
+            fn accord(&self) -> Option<&dyn redlock_core::Accord> {
                 Some(self)
             }
 
@@ -174,6 +178,19 @@ macro_rules! asked_in_commands {
             ) -> Result<Option<redlock_core::Token>, redlock_core::NodeError> {
                 let command = Command::Reset(resource.clone());
                 self.call(command).await.map(Answer::reset)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait::async_trait]
+        impl redlock_core::Accord for $node {
+            async fn agree(
+                &self,
+                name: &redlock_core::Resource,
+                terms: &str,
+            ) -> Result<String, redlock_core::NodeError> {
+                let command = Command::Agree(name.clone(), terms.into());
+                self.call(command).await.map(Answer::terms)
             }
         }
 

@@ -3,7 +3,7 @@
 mod counters;
 mod sets;
 
-use std::{collections::BTreeMap, ops::Bound, time::Duration};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
 
 use redlock_core::{Cursor, Fence, Held, Inspection, Page, Resource, Token, Ttl, Vote};
 
@@ -20,6 +20,8 @@ use crate::clock::ServerTime;
 pub(crate) struct Store {
     keys: BTreeMap<Resource, Entry>,
     counters: Counters,
+    /// What clients agree on, under the names of the agreements.
+    terms: BTreeMap<Resource, Arc<str>>,
 }
 
 /// There is no number left for another holder.
@@ -55,10 +57,24 @@ impl Store {
         self.keys.remove(resource);
     }
 
-    /// Keys and counters.
+    /// Keys, counters, and what was agreed on.
     pub(crate) fn clear(&mut self) {
         self.keys.clear();
         self.counters.clear();
+        self.terms.clear();
+    }
+
+    /// Writes these terms down unless there are some; what is there now.
+    pub(crate) fn agree(&mut self, name: &Resource, terms: &Arc<str>) -> Arc<str> {
+        Arc::clone(self.terms.entry(name.clone()).or_insert_with(|| Arc::clone(terms)))
+    }
+
+    pub(crate) fn terms(&self, name: &Resource) -> Option<&Arc<str>> {
+        self.terms.get(name)
+    }
+
+    pub(crate) fn forget_terms(&mut self, name: &Resource) {
+        self.terms.remove(name);
     }
 
     /// For how long a counter is kept that nobody asks for; for ever, if this is `None`.

@@ -158,6 +158,12 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// With what a script stores that is no token.
+    pub(crate) const fn value(mut self, value: &'a [u8]) -> Self {
+        self.value = Some(Word::Bytes(value));
+        self
+    }
+
     pub(crate) const fn millis(mut self, millis: u64) -> Self {
         self.millis = Some(millis);
         self
@@ -337,6 +343,9 @@ mod tests {
         let wait = Command::wait(&resource, &[2, 50]);
         assert_eq!((spoken(wait), wait.key()), ("WAIT 2 50".to_owned(), &resource));
         assert_eq!(spoken(Command::wait_aof(&resource, &[1, 0, 50])), "WAITAOF 1 0 50");
+
+        let agree = Command::script(Script::AGREE, &resource).value(b"v");
+        assert_eq!(spoken(agree), format!("EVALSHA {} 1 r v", Script::AGREE.sha1()));
 
         let pattern = Resource::new("a*").unwrap();
         let page = Command::page(Script::LIST, &pattern, &[5, 200]);

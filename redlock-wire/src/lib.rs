@@ -6,6 +6,7 @@
 //! * [`Exchange`]: what an adapter writes for its client: send one [`Command`], read its [`Reply`].
 //! * [`acquire`], [`extend`], [`release`], [`inspect`]: what is said on it for the calls of a lock.
 //! * [`list`], [`reset`]: for those who operate locks.
+//! * [`agree`]: what all clients of a server are to have the same, under an [`agreement_key`].
 //! * [`Voting`]: the same with what one node remembers: votes that are counted, for fencing tokens.
 //! * [`release_and_notify`], [`notify`]: how those who wait are told, on the [`Channel`] of a resource,
 //!   by a server that has [`Switchboard`] bring it to them: many subscribers, one connection.
@@ -17,6 +18,7 @@
 //! * [`Introduction`]: who the server is, and what it tells of itself; [`Unfit`]: why it must not vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
+mod agreement;
 mod ask;
 mod cache;
 mod channel;
@@ -45,6 +47,7 @@ mod url_error;
 mod voting;
 
 pub use self::{
+    agreement::{agree, agreement_key},
     ask::{Audience, acquire, extend, inspect, notify, release, release_and_notify},
     cache::{cache_key, read_cached, write_cached},
     channel::Channel,

@@ -139,6 +139,11 @@ impl Script {
     pub const RESET: Self =
         Self { body: include_str!("reset.lua"), sha1: "87349720e603f48b2cda986c8754db9fc5f8be54" };
 
+    /// Sets the key to `ARGV[1]` if there is none, without an end, and answers what is there now, and
+    /// a 0. Sent when it is first needed.
+    pub const AGREE: Self =
+        Self { body: include_str!("agree.lua"), sha1: "f804e985508d280d537df398a7e35a60c90c4562" };
+
     /// Those for who operates locks, sent when they are first needed.
     pub const OPERATING: [Self; 2] = [Self::LIST, Self::RESET];
 
@@ -177,7 +182,13 @@ mod tests {
 
     #[test]
     fn the_digests_are_those_of_the_bodies() {
-        let scripts = [&Script::ALL[..], &Script::COUNTING, &Script::OF_SETS, &Script::OPERATING];
+        let scripts = [
+            &Script::ALL[..],
+            &Script::COUNTING,
+            &Script::OF_SETS,
+            &Script::OPERATING,
+            &[Script::AGREE],
+        ];
         for script in scripts.into_iter().flatten() {
             let digest = sha1_smol::Sha1::from(script.body()).digest().to_string();
             assert_eq!(digest, script.sha1(), "{}", script.body());
@@ -186,7 +197,13 @@ mod tests {
 
     #[test]
     fn no_script_has_a_shebang() {
-        let scripts = [&Script::ALL[..], &Script::COUNTING, &Script::OF_SETS, &Script::OPERATING];
+        let scripts = [
+            &Script::ALL[..],
+            &Script::COUNTING,
+            &Script::OF_SETS,
+            &Script::OPERATING,
+            &[Script::AGREE],
+        ];
         for script in scripts.into_iter().flatten() {
             assert!(!script.body().starts_with("#!"));
         }

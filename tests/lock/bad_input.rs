@@ -6,8 +6,8 @@ use crate::support::{MS, Nodes, SECOND};
 use async_trait::async_trait;
 use redlock_testkit::MemoryNode;
 use redlocks::{
-    ConfigError, Drift, Error, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
-    Random, RandomError, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness,
+    Accord, ConfigError, Drift, Error, Fencing, Identity, Inspection, LockNode, NodeError,
+    Notifications, Random, RandomError, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 fn told(error: &ConfigError, sentence: &str) {
@@ -112,6 +112,10 @@ impl LockNode for Alias {
 
     fn witness(&self) -> Option<&dyn Witness> {
         self.0.witness()
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
+        None
     }
 
     async fn acquire(&self, r: &Resource, t: &Token, ttl: Ttl) -> Result<Vote, NodeError> {

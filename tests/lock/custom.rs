@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use redlock_testkit::{MemoryNode, Operation};
 use redlocks::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
-    Token, Ttl, Vote, Witness,
+    Accord, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
+    Survey, Token, Ttl, Vote, Witness,
 };
 
 pub(crate) type Answer = BoxFuture<'static, Result<Vote, NodeError>>;
@@ -59,6 +59,10 @@ impl<F: Fn(Operation, Answer) -> Answer + Send + Sync + 'static> LockNode for Cu
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        None
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         None
     }
 

@@ -12,8 +12,8 @@ use futures::{
 };
 use redlock_testkit::MemoryNode;
 use redlocks::{
-    Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Redlock,
-    Renewal, Resource, Retry, Sets, Survey, Token, Ttl, Vote, Witness,
+    Accord, Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
+    Redlock, Renewal, Resource, Retry, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use tokio::time::sleep;
 
@@ -95,6 +95,10 @@ impl LockNode for Flapping {
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        None
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         None
     }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is the failure of the test")]
 
+mod agreement;
 mod bad_input;
 mod caching;
 mod cancelled;

@@ -14,8 +14,8 @@ use redlock_testkit::{
     server::{Direction, Flow, Proxy, Server, Servers},
 };
 use redlocks::{
-    Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Redlock, Renewal,
-    Resource, Runtime, Sets, Survey, Token, TokioRuntime, Ttl, Vote, Witness, async_trait,
+    Accord, Fence, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Redlock,
+    Renewal, Resource, Runtime, Sets, Survey, Token, TokioRuntime, Ttl, Vote, Witness, async_trait,
     redis_rs::RedisNode,
 };
 
@@ -75,6 +75,10 @@ impl LockNode for Echo {
 
     fn witness(&self) -> Option<&dyn Witness> {
         self.node.witness()
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
+        None
     }
 
     async fn acquire(&self, name: &Resource, token: &Token, ttl: Ttl) -> Result<Vote, NodeError> {

@@ -1,6 +1,6 @@
 use redlocks::{
-    Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey,
-    Token, Ttl, Vote, Witness, async_trait,
+    Accord, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
+    Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 
 /// A node without notifications, whatever it could do.
@@ -41,6 +41,10 @@ impl<N: LockNode> LockNode for Deaf<N> {
 
     fn witness(&self) -> Option<&dyn Witness> {
         self.0.witness()
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
+        None
     }
 
     async fn acquire(

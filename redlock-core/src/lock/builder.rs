@@ -1,9 +1,19 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backlog::Backlog, ears::Hearing, fences::Fences, followers::Followers, keeper::Keeper,
-    pulse::Pulse, queue::Queues, reaper::Reaper, redlock::Redlock, settings::Settings,
-    shared::Shared, watch::Watch,
+    agreement::{Agreed, Agreement},
+    backlog::Backlog,
+    ears::Hearing,
+    fences::Fences,
+    followers::Followers,
+    keeper::Keeper,
+    pulse::Pulse,
+    queue::Queues,
+    reaper::Reaper,
+    redlock::Redlock,
+    settings::Settings,
+    shared::Shared,
+    watch::Watch,
 };
 use crate::{
     ConfigError, Drift, LockNode, Observer, OsRandom, Owner, Quorum, Random, Renewal, Retry,
@@ -25,6 +35,7 @@ use crate::{
 /// | [`handovers`](Self::handovers) | 4 |
 /// | [`owner`](Self::owner) | none |
 /// | [`key_prefix`](Self::key_prefix) | none |
+/// | [`agreement`](Self::agreement) | none |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct RedlockBuilder {
@@ -35,6 +46,7 @@ pub struct RedlockBuilder {
     observers: Vec<Arc<dyn Observer>>,
     owner: Result<Option<Owner>, ConfigError>,
     prefix: Result<Option<KeyPrefix>, ConfigError>,
+    agreement: Option<Agreement>,
 }
 
 impl Redlock {
@@ -54,6 +66,7 @@ impl RedlockBuilder {
             observers: Vec::new(),
             owner: Ok(None),
             prefix: Ok(None),
+            agreement: None,
         }
     }
 
@@ -188,6 +201,22 @@ impl RedlockBuilder {
         self
     }
 
+    /// What every client of these nodes is to have the same: a node counts only for those who were
+    /// given what the first of them was.
+    ///
+    /// Asked of each node before its first vote counts, and again when its
+    /// [identity](LockNode::identity) has changed, which it does where servers restart. A node that
+    /// has something else [fails](crate::FailureKind::Rejected), and its error tells both; it is
+    /// asked anew at each vote, so that no client need be restarted when it is put right. Every node
+    /// must be able to [keep it](crate::Accord).
+    ///
+    /// An agreement of the same name with another [key prefix](Self::key_prefix) is another one.
+    pub fn agreement(mut self, agreement: Agreement) -> Self {
+        self.settings.max_ttl = agreement.longest();
+        self.agreement = Some(agreement);
+        self
+    }
+
     /// Who is told what happens around the locks; nobody, if nothing is said. Called again it adds
     /// one more, and all are told, in the order in which they were given.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -212,9 +241,9 @@ impl RedlockBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] if there are no nodes, too many, two with one label, or settings that
-    /// cannot go together.
+    /// cannot go together, or ask for what a node cannot do.
     pub fn build(self) -> Result<Redlock, ConfigError> {
-        let Self { nodes, settings, runtime, random, observers, owner, prefix } = self;
+        let Self { nodes, settings, runtime, random, observers, owner, prefix, agreement } = self;
         let (quorum, owner, prefix) = (Quorum::of(nodes.len())?, owner?, prefix?);
         let nodes = match &prefix {
             None => nodes,
@@ -227,6 +256,7 @@ impl RedlockBuilder {
             }
         }
         settings.check(settings.wishes)?;
+        let agreed = agreement.map(|agreement| Agreed::new(agreement, &nodes)).transpose()?;
         let runtime = runtime.map_or_else(default_runtime, Ok)?;
         let reaper = Reaper::new(Arc::clone(&runtime));
         let (pulse, onlookers) = (Arc::<Pulse>::default(), Onlookers::new(observers));
@@ -257,6 +287,7 @@ impl RedlockBuilder {
             hearing,
             onlookers,
             watch,
+            agreed: agreed.map(Arc::new),
             #[cfg(feature = "mutants")]
             reused: std::sync::OnceLock::new(),
         };

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{alarm::Alarm, shared::Shared};
+use super::{agreement::Agreed, alarm::Alarm, shared::Shared};
 use crate::{
     Announced, Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, ResourceSet, Token, Ttl,
     Vote,
@@ -36,6 +36,13 @@ pub(super) enum Ask {
     Release,
     /// And those who wait are told, if the node can.
     ReleaseAndTell,
+}
+
+impl Ask {
+    /// Whether a yes to it makes or keeps somebody the holder.
+    const fn takes_or_keeps(self) -> bool {
+        matches!(self, Self::Acquire(_) | Self::AcquireCounted(..) | Self::Extend(_))
+    }
 }
 
 /// What a node's call returned.
@@ -82,7 +89,7 @@ pub(super) fn ask(
 ) -> Calls<impl Future<Output = Answer> + Send + 'static + use<>> {
     let in_flight = nodes.iter().filter_map(|node| {
         let alarm = Alarm::set(shared, claim.resources.first(), node);
-        Some(call(shared.nodes.get(node)?, node, claim, what, alarm))
+        Some(call(shared.nodes.get(node)?, node, claim, what, shared.agreed.clone(), alarm))
     });
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
 }
@@ -99,45 +106,38 @@ pub(super) fn ask_boxed(
     for node in nodes.iter() {
         if let Some(asked) = shared.nodes.get(node) {
             let alarm = Alarm::set(shared, claim.resources.first(), node);
-            calls.in_flight.push(call(asked, node, claim, what, alarm).boxed());
+            let agreed = shared.agreed.clone();
+            calls.in_flight.push(call(asked, node, claim, what, agreed, alarm).boxed());
         }
     }
     calls
 }
 
 /// One call to one node. A node that panics has failed like any other: it costs its vote, and what
-/// it may have done is undone.
+/// it may have done is undone. One that must agree to something is asked to before its vote counts.
 pub(super) fn call(
     node: &Arc<dyn LockNode>,
     place: usize,
     claim: &Arc<Claim>,
     what: Ask,
+    agreed: Option<Arc<Agreed>>,
     mut alarm: Alarm,
 ) -> impl Future<Output = Answer> + Send + 'static + use<> {
     let (node, claim) = (Arc::clone(node), Arc::clone(claim));
     async move {
-        let mut listeners = 0;
         let asked = async {
-            let Claim { resources, token } = &*claim;
-            let Some(resource) = resources.only() else {
-                let announced = call_for_all(&*node, resources, token, what).await?;
-                listeners = announced.listeners;
-                return Ok(announced.vote);
-            };
-            match (what, node.notifications()) {
-                (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await,
-                (Ask::AcquireCounted(ttl, hint), _) => {
-                    fencing(&*node)?.acquire_counted(resource, token, ttl, hint).await
-                }
-                (Ask::Raise(fence), _) => fencing(&*node)?.raise(resource, token, fence).await,
-                (Ask::Extend(ttl), _) => node.extend(resource, token, ttl).await,
-                (Ask::ReleaseAndTell, Some(node)) => {
-                    let announced = node.release_and_notify(resource, token).await?;
-                    listeners = announced.listeners;
-                    Ok(announced.vote)
-                }
-                (Ask::ReleaseAndTell | Ask::Release, _) => node.release(resource, token).await,
+            let agreed = agreed.as_ref().filter(|_| what.takes_or_keeps());
+            if let Some(asking) = agreed.and_then(|agreed| agreed.ask(place, &*node)) {
+                asking.await?;
             }
+            let announced = carry_out(&*node, &claim, what).await?;
+            // It may have become another in between, which has not been asked.
+            if let Vote::Granted { .. } = announced.vote
+                && let Some(asking) = agreed.and_then(|agreed| agreed.ask(place, &*node))
+            {
+                asking.await.map_err(|error| error.with_delivery(Delivery::Unknown))?;
+            }
+            Ok(announced)
         };
         // Nothing of the node's is looked at after a panic but its label.
         let result = {
@@ -154,8 +154,29 @@ pub(super) fn call(
             };
             std::future::poll_fn(poll).await
         };
-        Answer { node: place, result, listeners }
+        let listeners = result.as_ref().map_or(0, |announced| announced.listeners);
+        Answer { node: place, result: result.map(|announced| announced.vote), listeners }
     }
+}
+
+async fn carry_out(node: &dyn LockNode, claim: &Claim, what: Ask) -> Result<Announced, NodeError> {
+    let Claim { resources, token } = claim;
+    let Some(resource) = resources.only() else {
+        return call_for_all(node, resources, token, what).await;
+    };
+    let vote = match (what, node.notifications()) {
+        (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await?,
+        (Ask::AcquireCounted(ttl, hint), _) => {
+            fencing(node)?.acquire_counted(resource, token, ttl, hint).await?
+        }
+        (Ask::Raise(fence), _) => fencing(node)?.raise(resource, token, fence).await?,
+        (Ask::Extend(ttl), _) => node.extend(resource, token, ttl).await?,
+        (Ask::ReleaseAndTell, Some(node)) => {
+            return node.release_and_notify(resource, token).await;
+        }
+        (Ask::ReleaseAndTell | Ask::Release, _) => node.release(resource, token).await?,
+    };
+    Ok(Announced { vote, listeners: 0 })
 }
 
 /// The same for several resources at once, which no node does otherwise than for all of them.

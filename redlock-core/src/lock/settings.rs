@@ -17,6 +17,8 @@ pub(super) struct Settings {
     pub(super) node_timeout: Option<Duration>,
     /// How often in a row a lock goes to the next of this process without others being told.
     pub(super) handovers: u32,
+    /// The longest that nodes may keep a lock, if that was agreed on.
+    pub(super) max_ttl: Option<Duration>,
 }
 
 /// What can be set for each lock by itself.
@@ -99,6 +101,10 @@ impl Settings {
         if ttl.get().saturating_add(grace) > most {
             return Err(ConfigError::GraceTooLong { grace, ttl: ttl.get(), most });
         }
+        let kept = ttl.get().saturating_add(grace);
+        if let Some(max_ttl) = self.max_ttl.filter(|max_ttl| kept > *max_ttl) {
+            return Err(ConfigError::TtlAboveAgreed { ttl: ttl.get(), grace, max_ttl });
+        }
         let max_hold = wishes.max_hold.unwrap_or_else(|| DAY.max(ttl.get()));
         if max_hold < ttl.get() {
             return Err(ConfigError::MaxHoldBelowTtl { max_hold, ttl: ttl.get() });
@@ -137,6 +143,7 @@ impl Default for Settings {
             grace: Duration::ZERO,
             node_timeout: None,
             handovers: DEFAULT_HANDOVERS,
+            max_ttl: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    agreement::Agreed,
     backlog::Backlog,
     ears::Hearing,
     fences::Fences,
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) hearing: Arc<Hearing>,
     pub(super) onlookers: Onlookers,
     pub(super) watch: Watch,
+    /// What nodes must agree to before they count, if anything.
+    pub(super) agreed: Option<Arc<Agreed>>,
     #[cfg(feature = "mutants")]
     pub(super) reused: std::sync::OnceLock<Token>,
 }

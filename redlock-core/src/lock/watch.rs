@@ -146,8 +146,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Fencing, Identity, Inspection, Notifications, Observer, Resource, Sets, Survey, Token,
-        Witness,
+        Accord, Fencing, Identity, Inspection, Notifications, Observer, Resource, Sets, Survey,
+        Token, Witness,
     };
 
     /// Counts how often it is asked how far back it remembers, which is an hour.
@@ -193,6 +193,10 @@ mod tests {
 
         fn witness(&self) -> Option<&dyn Witness> {
             Some(self)
+        }
+
+        fn accord(&self) -> Option<&dyn Accord> {
+            None
         }
 
         async fn acquire(&self, _: &Resource, _: &Token, _: Ttl) -> Result<Vote, NodeError> {

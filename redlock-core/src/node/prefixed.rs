@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use super::{
-    Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page, Sets,
-    Survey, Witness,
+    Accord, Announced, Cursor, Fencing, Held, Identity, LockNode, NodeError, Notifications, Page,
+    Sets, Survey, Witness,
 };
 use crate::proto::{
     ConfigError, Delivery, FailureKind, Fence, Inspection, Notice, Resource, ResourceSet, Token,
@@ -103,6 +103,10 @@ impl LockNode for Prefixed {
 
     fn witness(&self) -> Option<&dyn Witness> {
         self.node.witness()
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
+        self.node.accord().map(|_| self as _)
     }
 
     async fn acquire(
@@ -240,6 +244,16 @@ impl Survey for Prefixed {
 
     async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
         self.able_to_survey()?.reset(&self.prefix.add(resource)).await
+    }
+}
+
+/// Who shares servers under different prefixes agrees under different names.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Accord for Prefixed {
+    async fn agree(&self, name: &Resource, terms: &str) -> Result<String, NodeError> {
+        let able = self.node.accord().ok_or_else(|| self.unable())?;
+        able.agree(&self.prefix.add(name), terms).await
     }
 }
 

@@ -181,6 +181,25 @@ pub enum ConfigError {
         /// The label of the node.
         label: String,
     },
+    /// All clients are to agree on their settings, and a node cannot keep what they agree on.
+    #[error("{label} cannot keep what its clients agree on, so they cannot be compared")]
+    NoAccord {
+        /// The label of the node.
+        label: String,
+    },
+    /// All clients are to agree on the longest that nodes keep a lock.
+    #[error(
+        "the ttl {ttl:?} and the grace {grace:?} are together above {max_ttl:?}, the longest that \
+         was agreed on"
+    )]
+    TtlAboveAgreed {
+        /// The ttl asked for.
+        ttl: Duration,
+        /// The grace asked for.
+        grace: Duration,
+        /// The longest of the agreement.
+        max_ttl: Duration,
+    },
     /// A node that gets no time to answer never votes.
     #[error("the node timeout is zero, no node could answer in time")]
     ZeroNodeTimeout,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
 use redlock_core::{
-    Announced, ClockStep, Cursor, Delivery, Fence, Fencing, Identity, Inspection, LockNode,
+    Accord, Announced, ClockStep, Cursor, Delivery, Fence, Fencing, Identity, Inspection, LockNode,
     NodeError, Notice, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote,
     Witness,
 };
@@ -51,6 +51,10 @@ impl LockNode for PooledNode {
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        Some(self)
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         Some(self)
     }
 
@@ -109,6 +113,13 @@ impl Notifications for PooledNode {
             // Not asked: such a node tells nobody that it has notifications.
             None => Err(error::deaf(&self.lanes.config.label)),
         }
+    }
+}
+
+#[async_trait]
+impl Accord for PooledNode {
+    async fn agree(&self, name: &Resource, terms: &str) -> Result<String, NodeError> {
+        redlock_wire::agree(&mut self.call(None).await?, name, terms).await
     }
 }
 

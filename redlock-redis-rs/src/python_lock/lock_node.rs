@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use redlock_core::{
-    Cursor, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Page, Resource,
-    Sets, Survey, Token, Ttl, Vote, Witness,
+    Accord, Cursor, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Page,
+    Resource, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 
 use redlock_wire::PythonLock;
@@ -39,6 +39,11 @@ impl LockNode for PythonLockNode {
 
     fn witness(&self) -> Option<&dyn Witness> {
         self.server.witness()
+    }
+
+    /// A holder in Python does not look at it.
+    fn accord(&self) -> Option<&dyn Accord> {
+        None
     }
 
     async fn acquire(

@@ -9,7 +9,9 @@ use crate::Operation;
 
 /// Drops each call after no poll, after one, and so on until it finishes.
 pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Result<(), Stop> {
-    use Operation::{Acquire, Extend, Inspect, List, Notify, Raise, Release, Reset, Subscribe};
+    use Operation::{
+        Acquire, Agree, Extend, Inspect, List, Notify, Raise, Release, Reset, Subscribe,
+    };
 
     let (mine, theirs) = (token("mine"), token("theirs"));
     let able = stage.node.notifications();
@@ -19,6 +21,8 @@ pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Resu
     operations.extend(fencing.map(|_| Raise));
     let survey = stage.node.survey();
     operations.extend(survey.iter().flat_map(|_| [List, Reset]));
+    let accord = stage.node.accord();
+    operations.extend(accord.map(|_| Agree));
     for operation in operations {
         for polls in 0..MOST {
             let name = resource(format!("{operation} {polls}"));
@@ -43,6 +47,11 @@ pub(super) async fn a_call_may_be_dropped_at_any_poll(stage: &Stage<'_>) -> Resu
                     (List, _) => {
                         if let Some(survey) = survey {
                             survey.list(name.as_str(), None).await?;
+                        }
+                    }
+                    (Agree, _) => {
+                        if let Some(accord) = accord {
+                            accord.agree(&name, "terms").await?;
                         }
                     }
                     (Reset, _) => {

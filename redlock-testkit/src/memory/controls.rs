@@ -43,6 +43,8 @@ pub struct CallCounts {
     pub list: u64,
     /// Of [`Survey::reset`](redlock_core::Survey::reset).
     pub reset: u64,
+    /// Of [`Accord::agree`](redlock_core::Accord::agree).
+    pub agree: u64,
 }
 
 impl CallCounts {
@@ -57,6 +59,7 @@ impl CallCounts {
             Operation::Raise => self.raise += 1,
             Operation::List => self.list += 1,
             Operation::Reset => self.reset += 1,
+            Operation::Agree => self.agree += 1,
         }
     }
 
@@ -64,7 +67,8 @@ impl CallCounts {
     #[must_use]
     pub const fn total(self) -> u64 {
         let votes = self.acquire + self.raise + self.extend + self.release;
-        votes + self.inspect + self.subscribe + self.notify + self.list + self.reset
+        let told = self.inspect + self.list + self.subscribe + self.notify;
+        votes + told + self.reset + self.agree
     }
 }
 
@@ -82,7 +86,8 @@ impl MemoryNode {
         notices::end(ended);
     }
 
-    /// The server stops, and everything that it knew is lost, counters too. This breaks what a lock
+    /// The server stops, and everything that it knew is lost, counters and
+    /// [agreements](Self::agreement) too. This breaks what a lock
     /// relies on.
     pub fn crash_and_forget(&self) {
         self.crash();
@@ -140,6 +145,17 @@ impl MemoryNode {
     /// The key of this resource disappears, whoever has it: an eviction, an operator's `DEL`.
     pub fn evict(&self, resource: &Resource) {
         self.state().store.remove(resource);
+    }
+
+    /// What is [agreed on](redlock_core::Accord) under this name.
+    #[must_use]
+    pub fn agreement(&self, name: &Resource) -> Option<String> {
+        self.state().store.terms(name).map(|terms| terms.as_ref().to_owned())
+    }
+
+    /// What is agreed on under this name is deleted, as by an operator who changes it.
+    pub fn forget_agreement(&self, name: &Resource) {
+        self.state().store.forget_terms(name);
     }
 
     /// What the counter of this resource shows, if there is one.

@@ -135,6 +135,7 @@ impl State {
                 let (token, mail) = self.reset(resource, now);
                 return (Ok(Answer::Reset(token)), mail);
             }
+            Command::Agree(name, terms) => Answer::Terms(store.agree(name, terms)),
             Command::Subscribe(resource, subscriber) => {
                 let subscribed = self.board.subscribe(resource, subscriber);
                 return (subscribed.map(|()| Answer::Done).map_err(Unable::from), Vec::new());

@@ -10,8 +10,8 @@ use std::{
 };
 
 use redlock_core::{
-    FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Refusal,
-    Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
+    Accord, FailureKind, Fencing, Identity, Inspection, LockNode, NodeError, Notifications,
+    Refusal, Resource, Sets, Survey, Token, Ttl, Vote, Witness, async_trait,
 };
 use redlock_testkit::MemoryNode;
 
@@ -164,6 +164,10 @@ impl LockNode for Node {
     }
 
     fn witness(&self) -> Option<&dyn Witness> {
+        None
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
         None
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use redlock_core::{
-    Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications, Resource,
-    Sets, Survey, Token, Ttl, Vote, Witness,
+    Accord, Announced, Fencing, Identity, Inspection, LockNode, NodeError, Notice, Notifications,
+    Resource, Sets, Survey, Token, Ttl, Vote, Witness,
 };
 use redlock_testkit::SimLink;
 
@@ -50,6 +50,10 @@ impl LockNode for Tap {
 
     fn witness(&self) -> Option<&dyn Witness> {
         self.link.witness()
+    }
+
+    fn accord(&self) -> Option<&dyn Accord> {
+        None
     }
 
     async fn acquire(
