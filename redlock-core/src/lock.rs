@@ -22,6 +22,7 @@ mod found;
 mod guard;
 mod handle;
 mod hold;
+mod in_flight;
 mod inquiry;
 mod inspect;
 mod keeper;

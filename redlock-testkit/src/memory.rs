@@ -23,7 +23,7 @@ use redlock_core::{
 pub use self::controls::{CallCounts, Key};
 use self::{
     board::Mail,
-    state::{Health, State},
+    state::{Done, Health, State},
 };
 use crate::{
     command::{Answer, Command},
@@ -127,16 +127,17 @@ impl MemoryNode {
         command: Command,
         reply: impl FnOnce(Result<Answer, NodeError>) + Send + 'static,
     ) {
-        match self.try_execute(&command) {
-            Some(result) => reply(result),
-            None => self.state().wait(command, Box::new(reply)),
+        match self.try_execute(command) {
+            Ok(result) => reply(result),
+            Err(command) => self.state().wait(command, Box::new(reply)),
         }
     }
 
     async fn call(&self, command: Command) -> Result<Answer, NodeError> {
-        if let Some(result) = self.try_execute(&command) {
-            return result;
-        }
+        let command = match self.try_execute(command) {
+            Ok(result) => return result,
+            Err(command) => command,
+        };
         let (sender, answer) = oneshot::channel();
         // A caller that has gone needs no answer.
         self.submit(command, move |result| drop(sender.send(result)));
@@ -147,21 +148,30 @@ impl MemoryNode {
         }
     }
 
-    /// `None` if the node hangs.
-    fn try_execute(&self, command: &Command) -> Option<Result<Answer, NodeError>> {
-        let health = self.state().health();
-        match health {
-            Health::Up => Some(self.execute(command)),
-            Health::Hung => None,
-            Health::Down => {
-                Some(Err(self.fails(FailureKind::Unreachable).with_delivery(Delivery::NotSent)))
+    /// The command itself, if the node hangs.
+    fn try_execute(&self, command: Command) -> Result<Result<Answer, NodeError>, Command> {
+        let now = self.now();
+        let done = {
+            let mut state = self.state();
+            match state.health() {
+                Health::Up => state.execute(command, now),
+                Health::Hung => return Err(command),
+                Health::Down => {
+                    let error = self.fails(FailureKind::Unreachable);
+                    return Ok(Err(error.with_delivery(Delivery::NotSent)));
+                }
             }
-        }
+        };
+        Ok(self.deliver(done))
     }
 
-    fn execute(&self, command: &Command) -> Result<Answer, NodeError> {
+    fn execute(&self, command: Command) -> Result<Answer, NodeError> {
         let now = self.now();
-        let (result, mail) = self.state().execute(command, now);
+        let done = self.state().execute(command, now);
+        self.deliver(done)
+    }
+
+    fn deliver(&self, (result, mail): Done) -> Result<Answer, NodeError> {
         mail.into_iter().for_each(Mail::deliver);
         result.map_err(|unable| unable.into_error(Arc::clone(&self.0.label)))
     }

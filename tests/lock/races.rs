@@ -222,7 +222,8 @@ async fn whatever_races_nothing_is_lost_and_nothing_is_left() {
     redlock.settled().await;
     assert_eq!(nodes.count_keys(), 0);
     let extended = nodes.memory(0).calls().extend;
-    assert!(extended > 2400, "{extended} extensions are no race");
+    // 1400 are those of the holders and of who adopts; how many more depends on the machine.
+    assert!(extended > 1600, "{extended} extensions are no race");
     sleep(50 * MS).await;
     assert_eq!(nodes.memory(0).calls().extend, extended, "renewed after the release");
     drop(redlock);

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -8,16 +8,17 @@ use futures::{
 
 use super::{
     alarm::Alarm,
-    calls::{Answer, Ask, Claim, Timer, call},
+    calls::{Ask, Claim, Timer, call},
+    in_flight::InFlight,
     shared::Shared,
 };
 use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
 
 /// Calls that nobody waits for any more: finishes them, and undoes what they turn out to have done.
-pub(super) struct Aftermath<F> {
+pub(super) struct Aftermath {
     pub(super) shared: Arc<Shared>,
     pub(super) claim: Arc<Claim>,
-    pub(super) calls: FuturesUnordered<F>,
+    pub(super) calls: InFlight,
     /// The nodes of the calls.
     pub(super) outstanding: NodeSet,
     /// When to stop waiting for them: by then a node has forgotten what reached it in time.
@@ -35,7 +36,7 @@ pub(super) enum Fate {
     Release,
 }
 
-impl<F: Future<Output = Answer>> Aftermath<F> {
+impl Aftermath {
     /// Waits for each call and asks `fate` what to do about its node. A release follows the call
     /// that it undoes and so cannot overtake it (DESIGN §5.4).
     ///
@@ -55,7 +56,7 @@ impl<F: Future<Output = Answer>> Aftermath<F> {
         };
         std::future::poll_fn(|cx| {
             let returned = loop {
-                match calls.poll_next_unpin(cx) {
+                match calls.poll_next(cx) {
                     Poll::Ready(Some(answer)) => {
                         outstanding.remove(answer.node);
                         waiting.retain(|(node, _)| *node != answer.node);

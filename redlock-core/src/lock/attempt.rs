@@ -1,22 +1,19 @@
 use std::{
-    future::Future,
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures::{
-    future::{BoxFuture, Either, select},
-    stream::FuturesUnordered,
-};
+use futures::future::{Either, select};
 
 use super::{
     aftermath::{Aftermath, Fate, OrReaper, undo_all},
-    calls::{Answer, Ask, Calls, Claim, Event, Timer, ask, ask_boxed},
+    calls::{Answer, Ask, Calls, Claim, Event, Timer, ask},
     error::Error,
     guard::Guard,
     hold::Hold,
+    in_flight::InFlight,
     quest::Try,
     queue::Turn,
     report::{Action, Report},
@@ -119,21 +116,21 @@ pub(super) async fn adopt(
 }
 
 /// One attempt under way. Dropped, it leaves what is in flight to the reaper.
-struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
-    shared: Arc<Shared>,
+struct Pursuit<'a> {
+    shared: &'a Arc<Shared>,
     claim: Arc<Claim>,
     attempt: Attempt,
     what: Ask,
-    terms: Terms,
+    terms: &'a Terms,
     /// How long the nodes have to answer.
     patience: Duration,
     /// Whether giving up means to release what the nodes have.
     undo: bool,
     /// `None` once they have been handed on.
-    calls: Option<Calls<F>>,
+    calls: Option<Calls>,
     errors: Vec<(usize, NodeError)>,
     /// The calls to raise counts.
-    raises: Option<Calls<BoxFuture<'static, Answer>>>,
+    raises: Option<Calls>,
     /// For the lock that may come of it.
     turn: Option<Turn>,
     /// What it was numbered before, if it is had already.
@@ -142,26 +139,26 @@ struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
     told: Try,
 }
 
-fn pursue(
-    shared: &Arc<Shared>,
+fn pursue<'a>(
+    shared: &'a Arc<Shared>,
     claim: Claim,
     attempt: Attempt,
     what: Ask,
-    terms: &Terms,
+    terms: &'a Terms,
     deadline: Option<Moment>,
-) -> Pursuit<impl Future<Output = Answer> + Send + 'static + use<>> {
+) -> Pursuit<'a> {
     let claim = Arc::new(claim);
     let started = attempt.started();
     let enough = started.after(terms.node_timeout);
     let stop = deadline.map_or(enough, |deadline| deadline.min(enough));
     Pursuit {
         calls: Some(ask(shared, shared.quorum.all(), &claim, what, stop)),
-        shared: Arc::clone(shared),
+        shared,
         claim,
         attempt,
         undo: matches!(what, Ask::Acquire(_) | Ask::AcquireCounted(..)),
         what,
-        terms: terms.clone(),
+        terms,
         patience: stop.since(started),
         errors: Vec::new(),
         raises: None,
@@ -178,7 +175,7 @@ enum Happened {
     Over,
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
+impl Pursuit<'_> {
     /// Counts the answers until the attempt is decided. Returns at the answer that decides, not at
     /// the slowest node's (R24).
     async fn decide(&mut self) -> Result<Guard, Verdict> {
@@ -237,7 +234,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     /// Asks these nodes to raise their count, in what is left of the time.
     fn raise(&mut self, nodes: NodeSet, fence: Fence) {
         let stop = self.attempt.started().after(self.patience);
-        let more = ask_boxed(&self.shared, nodes, &self.claim, Ask::Raise(fence), stop);
+        let more = ask(self.shared, nodes, &self.claim, Ask::Raise(fence), stop);
         match &mut self.raises {
             Some(raises) => raises.join(more),
             none => *none = Some(more),
@@ -257,8 +254,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     async fn hear_out(&mut self, now: Moment) {
         let soon = now.after(self.shared.round_trip());
         let mut timer =
-            Timer::new(&self.shared, soon.min(self.attempt.started().after(self.patience)));
-        while Obstacle::is_open(&self.attempt.tally()) {
+            Timer::new(self.shared, soon.min(self.attempt.started().after(self.patience)));
+        while Obstacle::is_open(self.attempt.tally()) {
             let Some(calls) = &mut self.calls else { return };
             let Either::Left((Event::Answered(answer), _)) =
                 select(pin!(calls.next()), &mut timer).await
@@ -271,7 +268,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
 
     /// What an answer to whoever takes a lock counts for.
     fn weigh(&self, answer: Answer, now: Moment) -> Answer {
-        match self.shared.doubt(answer.node, answer.ballot(), &self.terms, now) {
+        match self.shared.doubt(answer.node, answer.ballot(), self.terms, now) {
             Some(error) => Answer { result: Err(error), ..answer },
             None => answer,
         }
@@ -312,7 +309,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         let started = self.attempt.started();
         self.told.granted(&self.claim.token, &self.attempt);
         let turn = self.turn.take();
-        let hold = Hold::begin(&self.shared, &self.claim, tenure, &self.terms, started, turn);
+        let hold = Hold::begin(self.shared, &self.claim, tenure, self.terms, started, turn);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
             let aftermath = self.aftermath(calls, outstanding, give_up);
             let hold = Arc::clone(&hold);
@@ -331,15 +328,15 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
     fn error(&self, verdict: Verdict) -> Error {
         let tally = self.attempt.tally();
         let report = Report::new(
-            &self.shared,
+            self.shared,
             match self.what {
                 Ask::Acquire(_) | Ask::AcquireCounted(..) | Ask::Raise(_) => Action::Acquire,
                 Ask::Extend(_) => Action::Extend,
                 Ask::Release | Ask::ReleaseAndTell => Action::Release,
             },
             &self.claim.resources,
-            &tally,
-            &self.errors,
+            tally.clone(),
+            self.errors.clone(),
             self.patience,
         );
         let lost = tally.refused().len() >= self.shared.quorum.blocking();
@@ -365,16 +362,16 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         if certain.is_empty() {
             return;
         }
-        let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+        let (shared, claim) = (Arc::clone(self.shared), Arc::clone(&self.claim));
         let undoing = undo_all(shared, claim, certain, self.attempt.forgotten(), clean_up());
         let enough = self.shared.now().after(node_timeout);
         let stop = deadline.map_or(enough, |deadline| deadline.min(enough));
-        OrReaper::new(&self.shared, Box::pin(undoing)).until(stop).await;
+        OrReaper::new(self.shared, Box::pin(undoing)).until(stop).await;
     }
 
     fn undo_in_background(&self, nodes: NodeSet) {
         if !nodes.is_empty() {
-            let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+            let (shared, claim) = (Arc::clone(self.shared), Arc::clone(&self.claim));
             let forgotten = self.attempt.forgotten();
             self.shared.reaper.take(undo_all(shared, claim, nodes, forgotten, clean_up()));
         }
@@ -405,19 +402,14 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         if undo { orders.release } else { NodeSet::EMPTY }
     }
 
-    fn aftermath(
-        &self,
-        calls: FuturesUnordered<F>,
-        outstanding: NodeSet,
-        give_up: Moment,
-    ) -> Aftermath<F> {
-        let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
+    fn aftermath(&self, calls: InFlight, outstanding: NodeSet, give_up: Moment) -> Aftermath {
+        let (shared, claim) = (Arc::clone(self.shared), Arc::clone(&self.claim));
         let lifetime = self.terms.timing.kept(self.terms.ttl);
         Aftermath { shared, claim, calls, outstanding, give_up, lifetime, release: clean_up() }
     }
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Drop for Pursuit<F> {
+impl Drop for Pursuit<'_> {
     /// The caller has gone, or panicked: undo everything in the background (R21, R26).
     fn drop(&mut self) {
         if mutant::is(Mutant::CancelledKept) {

@@ -249,7 +249,7 @@ impl RedlockBuilder {
             None => nodes,
             Some(prefix) => nodes.into_iter().map(|node| prefix.before(node)).collect(),
         };
-        let labels: Vec<Arc<str>> = nodes.iter().map(|node| Arc::from(node.label())).collect();
+        let labels: Arc<[Arc<str>]> = nodes.iter().map(|node| Arc::from(node.label())).collect();
         for (place, label) in labels.iter().enumerate() {
             if labels[..place].contains(label) {
                 return Err(ConfigError::DuplicateNode { label: label.to_string() });

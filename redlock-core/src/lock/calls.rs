@@ -6,9 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{FutureExt, future::BoxFuture};
 
-use super::{agreement::Agreed, alarm::Alarm, shared::Shared};
+use super::{agreement::Agreed, alarm::Alarm, in_flight::InFlight, shared::Shared};
 use crate::{
     Announced, Delivery, FailureKind, Fence, Fencing, LockNode, NodeError, ResourceSet, Token, Ttl,
     Vote,
@@ -66,8 +66,8 @@ impl Answer {
 /// Calls to several nodes, under way at the same time, and the moment at which to stop waiting.
 ///
 /// They own what they need, so that they can be finished by somebody else.
-pub(super) struct Calls<F> {
-    in_flight: FuturesUnordered<F>,
+pub(super) struct Calls {
+    in_flight: InFlight,
     timer: Timer,
 }
 
@@ -86,31 +86,13 @@ pub(super) fn ask(
     claim: &Arc<Claim>,
     what: Ask,
     deadline: Moment,
-) -> Calls<impl Future<Output = Answer> + Send + 'static + use<>> {
+) -> Calls {
     let in_flight = nodes.iter().filter_map(|node| {
         let alarm = Alarm::set(shared, claim.resources.first(), node);
-        Some(call(shared.nodes.get(node)?, node, claim, what, shared.agreed.clone(), alarm))
+        let (asked, agreed) = (shared.nodes.get(node)?, shared.agreed.clone());
+        Some(call(asked, node, claim, what, agreed, alarm).boxed())
     });
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
-}
-
-/// [`ask`], where that is rare enough for boxes.
-pub(super) fn ask_boxed(
-    shared: &Arc<Shared>,
-    nodes: NodeSet,
-    claim: &Arc<Claim>,
-    what: Ask,
-    deadline: Moment,
-) -> Calls<BoxFuture<'static, Answer>> {
-    let calls = Calls { in_flight: FuturesUnordered::new(), timer: Timer::new(shared, deadline) };
-    for node in nodes.iter() {
-        if let Some(asked) = shared.nodes.get(node) {
-            let alarm = Alarm::set(shared, claim.resources.first(), node);
-            let agreed = shared.agreed.clone();
-            calls.in_flight.push(call(asked, node, claim, what, agreed, alarm).boxed());
-        }
-    }
-    calls
 }
 
 /// One call to one node. A node that panics has failed like any other: it costs its vote, and what
@@ -164,17 +146,18 @@ async fn carry_out(node: &dyn LockNode, claim: &Claim, what: Ask) -> Result<Anno
     let Some(resource) = resources.only() else {
         return call_for_all(node, resources, token, what).await;
     };
-    let vote = match (what, node.notifications()) {
-        (Ask::Acquire(ttl), _) => node.acquire(resource, token, ttl).await?,
-        (Ask::AcquireCounted(ttl, hint), _) => {
+    let vote = match what {
+        Ask::Acquire(ttl) => node.acquire(resource, token, ttl).await?,
+        Ask::AcquireCounted(ttl, hint) => {
             fencing(node)?.acquire_counted(resource, token, ttl, hint).await?
         }
-        (Ask::Raise(fence), _) => fencing(node)?.raise(resource, token, fence).await?,
-        (Ask::Extend(ttl), _) => node.extend(resource, token, ttl).await?,
-        (Ask::ReleaseAndTell, Some(node)) => {
-            return node.release_and_notify(resource, token).await;
-        }
-        (Ask::ReleaseAndTell | Ask::Release, _) => node.release(resource, token).await?,
+        Ask::Raise(fence) => fencing(node)?.raise(resource, token, fence).await?,
+        Ask::Extend(ttl) => node.extend(resource, token, ttl).await?,
+        Ask::ReleaseAndTell => match node.notifications() {
+            Some(node) => return node.release_and_notify(resource, token).await,
+            None => node.release(resource, token).await?,
+        },
+        Ask::Release => node.release(resource, token).await?,
     };
     Ok(Announced { vote, listeners: 0 })
 }
@@ -207,7 +190,7 @@ fn unsupported(node: &dyn LockNode) -> NodeError {
     NodeError::new(node.label(), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
 }
 
-impl<F: Future<Output = Answer>> Calls<F> {
+impl Calls {
     pub(super) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }
@@ -223,27 +206,25 @@ impl<F: Future<Output = Answer>> Calls<F> {
 
     /// An answer that can be had without waiting.
     pub(super) fn ready(&mut self) -> Option<Answer> {
-        self.in_flight.next().now_or_never().flatten()
+        self.in_flight.ready()
     }
 
     /// The calls that have not returned, for somebody else to finish.
-    pub(super) fn into_unfinished(self) -> FuturesUnordered<F> {
+    pub(super) fn into_unfinished(self) -> InFlight {
         self.in_flight
     }
 
+    /// More calls, whose time is that of these.
+    pub(super) fn join(&mut self, others: Self) {
+        self.in_flight.extend(others.in_flight);
+    }
+
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        match self.in_flight.poll_next_unpin(cx) {
+        match self.in_flight.poll_next(cx) {
             Poll::Ready(Some(answer)) => Poll::Ready(Event::Answered(answer)),
             Poll::Ready(None) => Poll::Ready(Event::Over),
             Poll::Pending => self.timer.poll_unpin(cx).map(|()| Event::Over),
         }
-    }
-}
-
-impl Calls<BoxFuture<'static, Answer>> {
-    /// More calls, whose time is that of these.
-    pub(super) fn join(&mut self, others: Self) {
-        self.in_flight.extend(others.in_flight);
     }
 }
 

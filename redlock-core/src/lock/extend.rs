@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     aftermath::{Aftermath, Fate},
@@ -58,9 +58,10 @@ pub(super) async fn extend(
         if step != ExtensionStep::Open {
             calls.drain();
         }
-        let report = |tally| {
+        let report = |tally: &Tally| {
             let patience = deadline.since(started);
-            Report::new(shared, Action::Extend, resources, tally, &calls.errors, patience)
+            let (tally, errors) = (tally.clone(), calls.errors.clone());
+            Report::new(shared, Action::Extend, resources, tally, errors, patience)
         };
         match step {
             ExtensionStep::Open => {}
@@ -142,9 +143,9 @@ fn heal(hold: &Arc<Hold>, extension: &Extension, gone: NodeSet) {
 
 /// Calls that are finished even if nobody waits for them: a node whose command was never sent would
 /// forget the lock before the others.
-struct Finish<F: Future<Output = Answer> + Send + 'static> {
+struct Finish {
     hold: Arc<Hold>,
-    calls: Option<Calls<F>>,
+    calls: Option<Calls>,
     /// The nodes of the calls that have not returned.
     outstanding: NodeSet,
     /// What the others said, also when it came too late for the extension.
@@ -154,7 +155,7 @@ struct Finish<F: Future<Output = Answer> + Send + 'static> {
     carried: Option<Extension>,
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Finish<F> {
+impl Finish {
     fn note(&mut self, answer: Answer) {
         self.outstanding.remove(answer.node);
         self.returned.enter(answer.node, answer.ballot());
@@ -170,7 +171,7 @@ impl<F: Future<Output = Answer> + Send + 'static> Finish<F> {
     }
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Drop for Finish<F> {
+impl Drop for Finish {
     /// Polls nothing: the runtime may have ended, and its timers panic then.
     fn drop(&mut self) {
         let Some(calls) = self.calls.take().map(Calls::into_unfinished) else {

@@ -199,8 +199,9 @@ impl Guard {
     ///
     /// Dropped at any point, the rest is done in the background.
     pub async fn release(self) -> Release {
-        let ended = self.hold.end();
-        if self.hold.kept_until().is_some() {
+        let now = self.hold.shared.now();
+        let ended = self.hold.end(now);
+        if self.hold.kept_until(now).is_some() {
             // If it was lost before, that has been seen to.
             if let Some(nodes) = ended {
                 self.hold.release_in_background(nodes);
@@ -218,6 +219,7 @@ impl Guard {
             Asked {
                 nodes,
                 without: all.without(tenure.may_hold()).without(tenure.outstanding()),
+                began: now,
                 forgotten: tenure.forgotten(),
                 node_timeout: self.hold.node_timeout,
                 turn,
@@ -269,7 +271,10 @@ impl Drop for Guard {
         if mutant::is(Mutant::RenewedUnguarded) {
             return std::mem::forget(Arc::clone(&self.hold));
         }
-        let nodes = self.hold.end();
+        if self.hold.has_ended() {
+            return;
+        }
+        let nodes = self.hold.end(self.hold.shared.now());
         if let Some(nodes) = nodes
             && !mutant::is(Mutant::DroppedKept)
         {

@@ -89,7 +89,7 @@ impl Hold {
                 tenure,
                 ttl,
                 extending: None,
-                renew_at: schedule.map(|schedule| schedule.next(started, shared.chance())),
+                renew_at: schedule.map(|schedule| schedule.next(started, chance(claim))),
                 signal: Signal::default(),
                 turn: turn.clone(),
             }),
@@ -182,8 +182,7 @@ impl Hold {
 
     /// Its holder gives the lock up. Returns the nodes to be released; `None` if that has been
     /// done.
-    pub(super) fn end(&self) -> Option<NodeSet> {
-        let now = self.shared.now();
+    pub(super) fn end(&self, now: Moment) -> Option<NodeSet> {
         let mut state = self.state();
         // Too late to be a release is told as what it is to those who look on.
         let nodes = match state.tenure.expire(now, Duration::ZERO) {
@@ -192,6 +191,11 @@ impl Hold {
         };
         self.close(state);
         nodes
+    }
+
+    /// Whether it has come to its end, as far as anybody has noticed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().tenure.ending().is_some()
     }
 
     /// Somebody else goes on with the lock.
@@ -212,8 +216,8 @@ impl Hold {
 
     /// How much longer nodes are to keep the lock although its holder has given it up; `None` if
     /// not at all.
-    pub(super) fn kept_until(&self) -> Option<Moment> {
-        self.keep_until.filter(|until| *until > self.shared.now())
+    pub(super) fn kept_until(&self, now: Moment) -> Option<Moment> {
+        self.keep_until.filter(|until| *until > now)
     }
 
     /// Asks these nodes to release, when the shortest hold is over.
@@ -231,11 +235,13 @@ impl Hold {
         let forgotten = self.state().tenure.forgotten();
         let (shared, claim) = (Arc::clone(&self.shared), Arc::clone(&self.claim));
         let without = shared.quorum.all().without(nodes);
-        let asked = Asked { nodes, without, forgotten, node_timeout: self.node_timeout, turn };
+        let node_timeout = self.node_timeout;
         async move {
             if let Some(start) = start.filter(|start| *start > shared.now()) {
                 shared.runtime.sleep_until(start).await;
             }
+            let began = shared.now();
+            let asked = Asked { nodes, without, began, forgotten, node_timeout, turn };
             release_fully(&shared, claim, asked).await;
         }
     }
@@ -263,6 +269,14 @@ impl Watched for Hold {
     fn watch(self: Arc<Self>) {
         self.keep();
     }
+}
+
+/// Where in its jitter the first renewal falls: by the token, which is random already, so that the
+/// system need not be asked for more. To know it helps nobody to guess the token.
+fn chance(claim: &Claim) -> u32 {
+    let bits = claim.token.fingerprint().bits();
+    // Both halves of a hash are as good as each other.
+    u32::try_from(bits >> 32).unwrap_or_default()
 }
 
 /// How much before the end of validity a loss is told: timers count in milliseconds, and on a busy

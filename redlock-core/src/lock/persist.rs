@@ -172,7 +172,7 @@ impl Persistence<'_> {
     fn never_asked(&self) -> Error {
         let tally = Tally::unasked(self.shared.quorum);
         let (action, resources) = (Action::Acquire, &self.terms.resources);
-        let report = Report::new(self.shared, action, resources, &tally, &[], Duration::ZERO);
+        let report = Report::new(self.shared, action, resources, tally, Vec::new(), Duration::ZERO);
         Error::Contended(Box::new(report))
     }
 }
@@ -221,7 +221,7 @@ impl<'a> Contender<'a> {
         };
         self.turn.used();
         let tally = report.tally();
-        self.splits = if Obstacle::of(&tally) == Obstacle::Split { self.splits + 1 } else { 0 };
+        self.splits = if Obstacle::of(tally) == Obstacle::Split { self.splits + 1 } else { 0 };
         let enough = shared.quorum.blocking();
         let ears = match &mut self.ears {
             Some(ears) => ears,
@@ -253,7 +253,7 @@ impl<'a> Contender<'a> {
             past: self.past,
             random: shared.chance(),
         };
-        let mut wait = Wait::after(&tally, outlook);
+        let mut wait = Wait::after(tally, outlook);
         self.turn.rests_until(wait.due());
         let mut heard = hears;
         while wait.due() > shared.now() {

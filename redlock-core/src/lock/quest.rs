@@ -191,12 +191,12 @@ impl Try {
             token: token.fingerprint(),
             number,
             outcome,
-            tally: &tally,
+            tally,
             took: inner.runtime.now().since(attempt.started()),
         };
         inner.onlookers.tell(|observer| observer.attempted(&event));
         if outcome == AttemptOutcome::Contended {
-            let holder = match Obstacle::of(&tally) {
+            let holder = match Obstacle::of(tally) {
                 Obstacle::Held(holder) => Some(holder),
                 _ => None,
             };

@@ -86,6 +86,7 @@ struct Inner {
     /// Somebody of this process has taken the lock without a turn, so it is owed to nobody.
     taken_beside: AtomicBool,
     /// When whoever has the turn does something again, or has last done something, in nanoseconds.
+    /// Zero while nobody has been behind, who alone wants to know.
     stirred: AtomicU64,
     /// The lock that has come of it.
     lock: OnceLock<Weak<dyn Watched>>,
@@ -146,6 +147,9 @@ impl Turn {
         drop(state);
         if let Some(turn) = before {
             turn.behind.fetch_add(1, Ordering::Relaxed);
+            let (now, order) = (nanos(queues.hearing.now()), Ordering::Relaxed);
+            // Otherwise he has said so himself, or somebody else has come before.
+            let _ = turn.stirred.compare_exchange(0, now, order, order);
             // Nobody looks at the end of a lock that is not renewed, and its guard may be forgotten.
             turn.watch();
         }
@@ -250,17 +254,20 @@ impl Inner {
 impl Drop for Inner {
     /// The next one's turn. Whoever has stopped waiting is passed over.
     fn drop(&mut self) {
-        let Rest { ears, given_up, failure } = mem::take(&mut *self.rest());
-        let now = self.queues.hearing.now();
-        let (handovers, courtesy) = match given_up {
-            Some(GivenUp::Quietly) => (self.handovers.saturating_add(1), now),
-            Some(GivenUp::Told(listeners)) => (0, now.after(self.queues.courtesy(listeners))),
+        let rest = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Rest { ears, given_up, failure } = mem::take(rest);
+        let (handovers, not_before) = match given_up {
+            Some(GivenUp::Quietly) => (self.handovers.saturating_add(1), Moment::ORIGIN),
+            Some(GivenUp::Told(0)) => (0, Moment::ORIGIN),
+            Some(GivenUp::Told(listeners)) => {
+                (0, self.queues.hearing.now().after(self.queues.courtesy(listeners)))
+            }
             None => (self.handovers, self.not_before),
         };
         let quietly = matches!(given_up, Some(GivenUp::Quietly));
         let owed = (quietly || *self.owed.get_mut()) && !*self.taken_beside.get_mut();
-        let next = Handover { not_before: courtesy, handovers, owed, ears, failure };
-        next.give(&self.queues, &self.resources, now);
+        let next = Handover { not_before, handovers, owed, ears, failure };
+        next.give(&self.queues, &self.resources);
     }
 }
 
@@ -274,13 +281,13 @@ struct Handover {
 }
 
 impl Handover {
-    fn give(self, queues: &Arc<Queues>, resources: &ResourceSet, now: Moment) {
+    fn give(self, queues: &Arc<Queues>, resources: &ResourceSet) {
         let mut state = queues.state();
         let Some(Place::Taken { turn, behind }) = state.places.get_mut(resources) else {
             return;
         };
         let Some((_, sender)) = behind.pop_first() else {
-            state.leave(resources, self.not_before, now);
+            state.leave(resources, self.not_before, || queues.hearing.now());
             drop(state);
             if self.owed && !mutant::is(Mutant::HandoverForgotten) {
                 queues.reaper.take(Arc::clone(&queues.hearing).tell_all(resources.clone()));
@@ -295,7 +302,7 @@ impl Handover {
             behind: AtomicUsize::new(behind.len()),
             owed: AtomicBool::new(self.owed),
             taken_beside: AtomicBool::new(false),
-            stirred: AtomicU64::new(nanos(now)),
+            stirred: AtomicU64::new(nanos(queues.hearing.now())),
             lock: OnceLock::new(),
             rest: Mutex::new(Rest { ears: self.ears, given_up: None, failure: self.failure }),
         });
@@ -325,7 +332,7 @@ impl State {
             behind: AtomicUsize::new(0),
             owed: AtomicBool::new(false),
             taken_beside: AtomicBool::new(false),
-            stirred: AtomicU64::new(nanos(queues.hearing.now())),
+            stirred: AtomicU64::new(0),
             lock: OnceLock::new(),
             rest: Mutex::default(),
         });
@@ -337,7 +344,13 @@ impl State {
     }
 
     /// Nobody has it and nobody asks for it.
-    fn leave(&mut self, resources: &ResourceSet, courtesy: Moment, now: Moment) {
+    fn leave(&mut self, resources: &ResourceSet, courtesy: Moment, now: impl FnOnce() -> Moment) {
+        if courtesy == Moment::ORIGIN && self.lingering.is_empty() {
+            // Mostly nobody comes first, and nothing depends on the time.
+            self.places.remove(resources);
+            return;
+        }
+        let now = now();
         let later = self.lingering.split_off(&(now, 0));
         for forgotten in mem::replace(&mut self.lingering, later).into_values() {
             self.places.remove(&forgotten);
@@ -365,13 +378,8 @@ impl Queues {
 
     /// How long others need who were told that a lock is free, and come first.
     fn courtesy(&self, listeners: u32) -> Duration {
-        match listeners {
-            0 => Duration::ZERO,
-            some => {
-                let round_trips = some.saturating_add(2);
-                MOST_COURTESY.min(self.pulse.round_trip().saturating_mul(round_trips))
-            }
-        }
+        let round_trips = listeners.saturating_add(2);
+        MOST_COURTESY.min(self.pulse.round_trip().saturating_mul(round_trips))
     }
 
     /// No invariant spans a panic here: each use is a few statements that cannot panic. Nothing is

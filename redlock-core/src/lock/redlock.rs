@@ -78,10 +78,12 @@ impl Redlock {
     pub async fn release(&self, lease: &Lease) -> Release {
         let claim = Claim { resources: lease.resources().clone(), token: lease.token().clone() };
         let timing = Timing::new(self.shared.settings.drift).grace(self.shared.settings.grace);
+        let began = self.shared.now();
         let asked = Asked {
             nodes: self.shared.quorum.all(),
             without: NodeSet::EMPTY,
-            forgotten: self.shared.now().after(timing.kept(lease.ttl())),
+            began,
+            forgotten: began.after(timing.kept(lease.ttl())),
             node_timeout: self.shared.settings.node_timeout(lease.ttl()),
             turn: None,
         };

@@ -183,7 +183,8 @@ impl Reentrant {
             Either::Right(_) => {
                 let nothing = Tally::new(shared.quorum);
                 let (action, patience) = (Action::Acquire, deadline.since(begun));
-                let report = Report::new(shared, action, &terms.resources, &nothing, &[], patience);
+                let report =
+                    Report::new(shared, action, &terms.resources, nothing, Vec::new(), patience);
                 Err(Error::Unavailable(Box::new(report)))
             }
         }

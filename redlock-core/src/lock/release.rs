@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::future::join;
 
@@ -31,7 +31,7 @@ impl Release {
     pub(super) fn kept(shared: &Shared, claim: &Claim) -> Self {
         let tally = Tally::new(shared.quorum);
         let (action, resources) = (Action::Release, &claim.resources);
-        let report = Report::new(shared, action, resources, &tally, &[], Duration::ZERO);
+        let report = Report::new(shared, action, resources, tally, Vec::new(), Duration::ZERO);
         Self { outcome: ReleaseOutcome::Kept, report }
     }
 
@@ -77,6 +77,8 @@ pub(super) struct Asked {
     pub(super) nodes: NodeSet,
     /// Nodes that certainly have nothing of the lock and need not be asked.
     pub(super) without: NodeSet,
+    /// From when on they have the time to answer.
+    pub(super) began: Moment,
     /// When every node has forgotten the lock by itself.
     pub(super) forgotten: Moment,
     pub(super) node_timeout: Duration,
@@ -89,16 +91,17 @@ pub(super) struct Asked {
 /// What has not answered by then, or failed, is asked on by the reaper until it must have
 /// forgotten; so is everything when the future is dropped.
 pub(super) async fn release(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Asked) -> Release {
-    let node_timeout = asked.node_timeout;
+    let (resources, node_timeout) = (claim.resources.clone(), asked.node_timeout);
     let mut releasing = Releasing { round: Some(round(shared, claim, asked)) };
     let Some(round) = &mut releasing.round else {
         unreachable!("it has just been put there, and only a drop takes it away")
     };
     let outcome = round.decide().await;
     round.drain();
-    let (resources, tally) = (&round.claim.resources, &round.tally);
-    let report =
-        Report::new(shared, Action::Release, resources, tally, &round.errors, node_timeout);
+    let Some((tally, errors)) = releasing.round.take().map(Round::leave) else {
+        unreachable!("it was there a moment ago")
+    };
+    let report = Report::new(shared, Action::Release, &resources, tally, errors, node_timeout);
     Release { outcome, report }
 }
 
@@ -108,15 +111,15 @@ pub(super) async fn release_fully(shared: &Arc<Shared>, claim: Arc<Claim>, asked
 }
 
 /// A release that its caller waits for. Dropped, it leaves what is not done to the reaper.
-struct Releasing<F: Future<Output = Answer> + Send + 'static> {
-    round: Option<Round<F>>,
+struct Releasing {
+    round: Option<Round>,
 }
 
 /// The nodes of a release, and what they have said.
-struct Round<F: Future<Output = Answer> + Send + 'static> {
+struct Round {
     shared: Arc<Shared>,
     claim: Arc<Claim>,
-    calls: Calls<F>,
+    calls: Calls,
     tally: Tally,
     errors: Vec<(usize, NodeError)>,
     /// The nodes of the calls that have not returned.
@@ -126,15 +129,11 @@ struct Round<F: Future<Output = Answer> + Send + 'static> {
     listeners: u32,
 }
 
-fn round(
-    shared: &Arc<Shared>,
-    claim: Arc<Claim>,
-    asked: Asked,
-) -> Round<impl Future<Output = Answer> + Send + 'static + use<>> {
-    let Asked { nodes, without, forgotten, node_timeout, turn } = asked;
+fn round(shared: &Arc<Shared>, claim: Arc<Claim>, asked: Asked) -> Round {
+    let Asked { nodes, without, began, forgotten, node_timeout, turn } = asked;
     let quietly = turn.as_ref().is_some_and(Turn::goes_on_quietly);
     let release = if quietly { Ask::Release } else { Ask::ReleaseAndTell };
-    let deadline = shared.now().after(node_timeout);
+    let deadline = began.after(node_timeout);
     let mut tally = Tally::new(shared.quorum);
     for node in without.iter() {
         tally.enter(node, Ballot::Cast(Vote::not_held()));
@@ -152,7 +151,7 @@ fn round(
     }
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
+impl Round {
     async fn decide(&mut self) -> ReleaseOutcome {
         let outcome = loop {
             let Event::Answered(answer) = self.calls.next().await else {
@@ -196,6 +195,24 @@ impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
         self.errors.is_empty() && self.outstanding.is_empty() && self.turn.is_none()
     }
 
+    /// What the nodes have said. What is not done is left to the reaper.
+    fn leave(self) -> (Tally, Vec<(usize, NodeError)>) {
+        if self.is_done() {
+            return (self.tally, self.errors);
+        }
+        let told = (self.tally.clone(), self.errors.clone());
+        self.go_on();
+        told
+    }
+
+    /// Polls nothing: the runtime may have ended, and its timers panic then.
+    fn go_on(self) {
+        if !self.is_done() {
+            let shared = Arc::clone(&self.shared);
+            shared.reaper.take(self.finish());
+        }
+    }
+
     /// Sees to it that every node has released or forgotten.
     async fn finish(mut self) {
         if self.turn.is_some() {
@@ -222,12 +239,10 @@ impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
     }
 }
 
-impl<F: Future<Output = Answer> + Send + 'static> Drop for Releasing<F> {
-    /// Polls nothing: the runtime may have ended, and its timers panic then.
+impl Drop for Releasing {
     fn drop(&mut self) {
-        if let Some(round) = self.round.take().filter(|round| !round.is_done()) {
-            let shared = Arc::clone(&round.shared);
-            shared.reaper.take(round.finish());
+        if let Some(round) = self.round.take() {
+            round.go_on();
         }
     }
 }

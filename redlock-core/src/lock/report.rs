@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::shared::Shared;
 use crate::{
@@ -9,12 +13,17 @@ use crate::{
 /// The tally of one round with names and causes: what every node said.
 ///
 /// Reads as one sentence.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Report {
     action: Action,
     resources: ResourceSet,
-    quorum: Quorum,
-    nodes: Vec<NodeReport>,
+    labels: Arc<[Arc<str>]>,
+    tally: Tally,
+    errors: Vec<(usize, NodeError)>,
+    /// How long the nodes had to answer.
+    patience: Duration,
+    /// Put together when somebody asks: nobody does when a release has gone well.
+    nodes: OnceLock<Vec<NodeReport>>,
 }
 
 /// What the nodes were asked to do.
@@ -43,25 +52,12 @@ impl Report {
         shared: &Shared,
         action: Action,
         resources: &ResourceSet,
-        tally: &Tally,
-        errors: &[(usize, NodeError)],
+        tally: Tally,
+        errors: Vec<(usize, NodeError)>,
         patience: Duration,
     ) -> Self {
-        let node = |(place, (label, &ballot)): (usize, (&Arc<str>, &Ballot))| {
-            let told = errors.iter().find(|(node, _)| *node == place).map(|(_, error)| error);
-            let error = match ballot {
-                // Nobody told: the round itself noted that the time was over.
-                Ballot::Failed(failure) if failure.kind == FailureKind::TimedOut => Some(
-                    told.cloned()
-                        .unwrap_or_else(|| NodeError::timed_out(Arc::clone(label), patience)),
-                ),
-                Ballot::Failed(_) => told.cloned(),
-                Ballot::Silent | Ballot::Unasked | Ballot::Cast(_) => None,
-            };
-            NodeReport { label: Arc::clone(label), ballot, error }
-        };
-        let nodes = shared.labels.iter().zip(tally.ballots()).enumerate().map(node).collect();
-        Self { action, resources: resources.clone(), quorum: tally.quorum(), nodes }
+        let (resources, labels) = (resources.clone(), Arc::clone(&shared.labels));
+        Self { action, resources, labels, tally, errors, patience, nodes: OnceLock::new() }
     }
 
     /// What the nodes were asked to do.
@@ -85,13 +81,16 @@ impl Report {
     /// How many nodes there are and how many had to agree.
     #[must_use]
     pub const fn quorum(&self) -> Quorum {
-        self.quorum
+        self.tally.quorum()
     }
 
     /// What each node said, in the order in which the nodes were given.
     #[must_use]
     pub fn nodes(&self) -> &[NodeReport] {
-        &self.nodes
+        self.nodes.get_or_init(|| {
+            let ballots = self.labels.iter().zip(self.tally.ballots()).enumerate();
+            ballots.map(|(place, (label, &ballot))| self.node(place, label, ballot)).collect()
+        })
     }
 
     /// How many nodes did what they were asked.
@@ -99,22 +98,32 @@ impl Report {
     pub fn granted(&self) -> usize {
         let granted =
             |node: &&NodeReport| matches!(node.ballot, Ballot::Cast(Vote::Granted { .. }));
-        self.nodes.iter().filter(granted).count()
+        self.nodes().iter().filter(granted).count()
     }
 
     /// The ballots, for the rules to count.
-    pub(super) fn tally(&self) -> Tally {
-        let mut tally = Tally::new(self.quorum);
-        for (place, node) in self.nodes.iter().enumerate() {
-            tally.enter(place, node.ballot);
-        }
-        tally
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn node(&self, place: usize, label: &Arc<str>, ballot: Ballot) -> NodeReport {
+        let told = self.errors.iter().find(|(node, _)| *node == place).map(|(_, error)| error);
+        let error = match ballot {
+            // Nobody told: the round itself noted that the time was over.
+            Ballot::Failed(failure) if failure.kind == FailureKind::TimedOut => Some(
+                told.cloned()
+                    .unwrap_or_else(|| NodeError::timed_out(Arc::clone(label), self.patience)),
+            ),
+            Ballot::Failed(_) => told.cloned(),
+            Ballot::Silent | Ballot::Unasked | Ballot::Cast(_) => None,
+        };
+        NodeReport { label: Arc::clone(label), ballot, error }
     }
 
     /// The labels of the nodes whose ballot is one of these, if there are any.
     fn labels(&self, which: impl Fn(Ballot) -> bool) -> Option<String> {
         let labels: Vec<_> =
-            self.nodes.iter().filter(|node| which(node.ballot)).map(NodeReport::label).collect();
+            self.nodes().iter().filter(|node| which(node.ballot)).map(NodeReport::label).collect();
         if labels.is_empty() { None } else { Some(labels.join(", ")) }
     }
 }
@@ -149,6 +158,17 @@ impl fmt::Display for Action {
     }
 }
 
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("action", &self.action)
+            .field("resources", &self.resources)
+            .field("quorum", &self.quorum())
+            .field("nodes", &self.nodes())
+            .finish()
+    }
+}
+
 impl fmt::Display for Report {
     /// How many nodes did it, how many were needed, and what the others said.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,7 +177,7 @@ impl fmt::Display for Report {
             Action::Extend => "extended",
             Action::Release => "released",
         };
-        let (granted, quorum) = (self.granted(), self.quorum);
+        let (granted, quorum) = (self.granted(), self.quorum());
         write!(f, "{granted} of {} nodes {verb}, {} needed", quorum.nodes(), quorum.needed())?;
         let held =
             |ballot| matches!(ballot, Ballot::Cast(Vote::Refused(Refusal::HeldByAnother { .. })));
@@ -169,13 +189,13 @@ impl fmt::Display for Report {
         {
             write!(f, "; not held at {labels}")?;
         }
-        for error in self.nodes.iter().filter_map(NodeReport::error) {
+        for error in self.nodes().iter().filter_map(NodeReport::error) {
             write!(f, "; {error}")?;
         }
         if let Some(labels) = self.labels(|ballot| matches!(ballot, Ballot::Silent)) {
             write!(f, "; no answer yet from {labels}")?;
         }
-        if self.nodes.iter().all(|node| node.ballot == Ballot::Unasked) {
+        if self.nodes().iter().all(|node| node.ballot == Ballot::Unasked) {
             write!(f, "; none was asked, for others in this process come first")?;
         }
         Ok(())

@@ -13,6 +13,8 @@ use super::{
     settings::{Proof, Settings, Terms, Wishes},
     watch::Watch,
 };
+use smallvec::SmallVec;
+
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{
@@ -24,7 +26,7 @@ use crate::{
 /// What all locks, guards and jobs of one [`Redlock`] share.
 pub(super) struct Shared {
     pub(super) nodes: Vec<Arc<dyn LockNode>>,
-    pub(super) labels: Vec<Arc<str>>,
+    pub(super) labels: Arc<[Arc<str>]>,
     pub(super) quorum: Quorum,
     pub(super) settings: Settings,
     /// Who has the locks, unless a lock says otherwise.
@@ -146,7 +148,7 @@ impl Shared {
 
     /// Two nodes that have turned out to be one server, which would have two votes (R10).
     pub(super) fn same_server(&self) -> Option<ConfigError> {
-        let known: Vec<(usize, Identity)> = self
+        let known: SmallVec<[(usize, Identity); 5]> = self
             .nodes
             .iter()
             .enumerate()

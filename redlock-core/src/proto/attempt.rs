@@ -17,7 +17,7 @@ pub struct Attempt {
     timing: Timing,
     round: Round,
     /// What the calls that returned said, also when it came too late for the round.
-    returned: Tally,
+    returned: Returned,
     /// Nodes that may have a key with this token from before: none, unless a lease is resumed.
     before: NodeSet,
     /// Whether the lock is to have a fencing token; and how far that is, once a quorum has voted.
@@ -28,6 +28,17 @@ pub struct Attempt {
     is_over: bool,
     /// Whether a node may have a part of it.
     in_parts: bool,
+}
+
+/// What has become of the calls of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Returned {
+    /// Those that have not returned.
+    silent: NodeSet,
+    granted: NodeSet,
+    failed: NodeSet,
+    /// Those that have returned, and left the node with something that is to be undone.
+    may_hold: NodeSet,
 }
 
 /// Where an attempt stands.
@@ -66,7 +77,12 @@ impl Attempt {
             ttl,
             timing,
             round: Round::new(quorum, (!mutant::is(Mutant::LateGrant)).then_some(until)),
-            returned: Tally::new(quorum),
+            returned: Returned {
+                silent: quorum.all(),
+                granted: NodeSet::EMPTY,
+                failed: NodeSet::EMPTY,
+                may_hold: NodeSet::EMPTY,
+            },
             before: NodeSet::EMPTY,
             numbering: None,
             unnumbered: None,
@@ -114,13 +130,16 @@ impl Attempt {
 
     /// A node's call returned; `now` is read after that.
     pub fn answered(&mut self, node: usize, ballot: Ballot, now: Moment) -> Progress {
-        let returned = self.returned.quorum().all().without(self.returned.silent());
-        if mutant::is(Mutant::ValidityFromFirstReply) && returned.is_empty() {
-            *self = Self::start(self.returned.quorum(), self.ttl, self.timing, now);
+        if mutant::is(Mutant::ValidityFromFirstReply) && self.returned.silent == self.quorum().all()
+        {
+            *self = Self::start(self.quorum(), self.ttl, self.timing, now);
         }
-        let is_first = self.returned.silent().contains(node);
-        self.returned.enter(node, ballot);
+        let is_first = self.returned.silent.contains(node) && ballot != Ballot::Silent;
+        if is_first {
+            self.take_in(node, ballot);
+        }
         self.round.enter(node, ballot, now);
+        self.round.note(node, ballot);
         if let Some(Some(numbering)) = &mut self.numbering
             && let Ballot::Cast(Vote::Granted { counter }) = ballot
             && is_first
@@ -153,10 +172,9 @@ impl Attempt {
     #[must_use]
     pub fn give_up(&self) -> Orders {
         if mutant::is(Mutant::OnlyGrantedReleased) {
-            return Orders { release: self.returned.granted(), outstanding: NodeSet::EMPTY };
+            return Orders { release: self.returned.granted, outstanding: NodeSet::EMPTY };
         }
-        let outstanding = self.returned.silent();
-        Orders { release: self.holding().without(outstanding), outstanding }
+        Orders { release: self.returned.may_hold, outstanding: self.returned.silent }
     }
 
     /// Whether a node whose call ended like this may have a key of this attempt.
@@ -169,22 +187,10 @@ impl Attempt {
         ballot.may_hold() || (had_it && (self.in_parts || !matches!(ballot, Ballot::Cast(_))))
     }
 
-    fn holding(&self) -> NodeSet {
-        let ballots = self.returned.ballots().iter().enumerate();
-        ballots
-            .filter(|&(node, &ballot)| self.may_hold(node, ballot))
-            .map(|(node, _)| node)
-            .collect()
-    }
-
     /// The ballots that decided, or have been counted so far, and what has returned since.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        let mut tally = self.round.tally().clone();
-        for (node, &ballot) in self.returned.ballots().iter().enumerate() {
-            tally.enter(node, ballot);
-        }
-        tally
+    pub const fn tally(&self) -> &Tally {
+        self.round.tally()
     }
 
     /// The moment from which validity counts.
@@ -198,6 +204,25 @@ impl Attempt {
     #[must_use]
     pub fn forgotten(&self) -> Moment {
         self.timing.forgotten(self.started, self.ttl)
+    }
+
+    const fn quorum(&self) -> Quorum {
+        self.round.tally().quorum()
+    }
+
+    /// The call to this node has returned, with this.
+    fn take_in(&mut self, node: usize, ballot: Ballot) {
+        let may_hold = self.may_hold(node, ballot);
+        let Returned { silent, granted, failed, may_hold: holding } = &mut self.returned;
+        silent.remove(node);
+        match ballot {
+            Ballot::Cast(Vote::Granted { .. }) => granted.insert(node),
+            Ballot::Failed(_) => failed.insert(node),
+            Ballot::Cast(Vote::Refused(_)) | Ballot::Silent | Ballot::Unasked => {}
+        }
+        if may_hold {
+            holding.insert(node);
+        }
     }
 
     fn progress(&mut self, now: Moment) -> Progress {
@@ -218,7 +243,7 @@ impl Attempt {
         };
         let numbering = numbering.get_or_insert_with(|| Numbering::of(self.round.tally()));
         let fence = numbering.fence();
-        let silent = if self.is_over { NodeSet::EMPTY } else { self.returned.silent() };
+        let silent = if self.is_over { NodeSet::EMPTY } else { self.returned.silent };
         let failed = if numbering.is_confirmed() {
             // The second round takes time as well.
             let until = self.started.after(self.timing.validity(self.ttl));
@@ -230,9 +255,9 @@ impl Attempt {
             let nodes = numbering.raise();
             return if nodes.is_empty() { Progress::Open } else { Progress::Raise(nodes, fence) };
         } else {
-            let silent = self.returned.silent().without(silent);
-            let failed = self.returned.failed().union(silent).union(numbering.failed());
-            let unreachable = failed.len() >= self.returned.quorum().blocking();
+            let silent = self.returned.silent.without(silent);
+            let failed = self.returned.failed.union(silent).union(numbering.failed());
+            let unreachable = failed.len() >= self.round.tally().quorum().blocking();
             if unreachable { Verdict::Unreachable } else { Verdict::Refused }
         };
         self.unnumbered = Some(failed);
@@ -240,15 +265,15 @@ impl Attempt {
     }
 
     fn tenure(&self, fence: Option<Fence>) -> Tenure {
-        let outstanding = self.returned.silent();
+        let Returned { silent: outstanding, granted: held, may_hold, .. } = self.returned;
         let votes = Votes {
-            held: self.returned.granted(),
-            may_hold: self.holding().without(outstanding.without(self.before)),
+            held,
+            // A node that had something before has it until its call says otherwise.
+            may_hold: may_hold.union(outstanding.and(self.before)),
             outstanding,
             healing: NodeSet::EMPTY,
         };
-        let quorum = self.returned.quorum();
-        let tenure = Tenure::begin(quorum, self.timing, self.ttl, self.started, votes);
+        let tenure = Tenure::begin(self.quorum(), self.timing, self.ttl, self.started, votes);
         tenure.numbered(fence).in_parts(self.in_parts)
     }
 }

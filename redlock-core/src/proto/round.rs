@@ -41,6 +41,12 @@ impl Round {
         self.verdict
     }
 
+    /// Notes the ballot of a node that was silent when the round was decided: worth knowing, no
+    /// more.
+    pub(super) fn note(&mut self, node: usize, ballot: Ballot) {
+        self.tally.enter(node, ballot);
+    }
+
     /// The time for answers is over: every node that is still silent has failed. After this the
     /// round is decided.
     pub fn close(&mut self, now: Moment) -> Verdict {

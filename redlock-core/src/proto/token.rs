@@ -1,4 +1,9 @@
-use std::{fmt, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use super::{ConfigError, Owner};
 
@@ -9,8 +14,16 @@ use super::{ConfigError, Owner};
 /// knows a token can release its lock, so `Debug` shows only its beginning.
 ///
 /// It may carry a word on who has it, the [`Owner`]: `<40 digits>@<owner>`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Token(Bytes);
+
+/// A token of ours has its bytes in it, so that an attempt need not ask for memory to have one, nor
+/// count who has it. Which of the two a token is says nothing: those of the same bytes are equal.
+#[derive(Clone)]
+enum Bytes {
+    Here([u8; 2 * Token::RANDOM_BYTES]),
+    Elsewhere(Arc<[u8]>),
+}
 
 impl Token {
     /// How many random bytes a token is made of: 160 bits, as in the Redis documentation.
@@ -26,7 +39,7 @@ impl Token {
         for (pair, byte) in text.chunks_exact_mut(2).zip(random) {
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        Self(Arc::from(text))
+        Self(Bytes::Here(text))
     }
 
     /// A token from elsewhere: another process, another client, the user.
@@ -36,7 +49,11 @@ impl Token {
     /// [`ConfigError::EmptyToken`] if there are no bytes in it.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, ConfigError> {
         let bytes = bytes.into();
-        if bytes.is_empty() { Err(ConfigError::EmptyToken) } else { Ok(Self(bytes)) }
+        if bytes.is_empty() {
+            Err(ConfigError::EmptyToken)
+        } else {
+            Ok(Self(Bytes::Elsewhere(bytes)))
+        }
     }
 
     /// This token with a word on who has it, which whoever looks at the lock can
@@ -46,14 +63,15 @@ impl Token {
     /// would know where it ends and the owner begins.
     #[must_use]
     pub fn owned_by(&self, owner: &Owner) -> Self {
-        Self(Arc::from([&*self.0, &[AT], owner.as_str().as_bytes()].concat()))
+        let bytes = [self.as_bytes(), &[AT], owner.as_str().as_bytes()].concat();
+        Self(Bytes::Elsewhere(Arc::from(bytes)))
     }
 
     /// The word on who has it, if there is one: none in tokens that other clients made, unless they
     /// are made in the same way.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
-        let (random, rest) = self.0.split_at_checked(2 * Self::RANDOM_BYTES)?;
+        let (random, rest) = self.as_bytes().split_at_checked(2 * Self::RANDOM_BYTES)?;
         let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         match rest {
             [AT, owner @ ..] if random.iter().all(is_digit) && Owner::fits(owner) => {
@@ -66,15 +84,45 @@ impl Token {
     /// The bytes that nodes store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Bytes::Here(bytes) => bytes,
+            Bytes::Elsewhere(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Token {}
+
+impl PartialOrd for Token {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Token {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // At most a quarter of the token, so that even a short one stays secret.
-        let shown = (self.0.len() / 4).min(6);
-        write!(f, "Token({}…", self.0.get(..shown).unwrap_or_default().escape_ascii())?;
+        let bytes = self.as_bytes();
+        let shown = (bytes.len() / 4).min(6);
+        write!(f, "Token({}…", bytes.get(..shown).unwrap_or_default().escape_ascii())?;
         match self.owner() {
             Some(owner) => write!(f, " of {owner})"),
             None => f.write_str(")"),
@@ -148,6 +196,23 @@ mod tests {
         }
         let token = Token::from_bytes([digits.as_bytes(), b"@\xff"].concat()).unwrap();
         assert_eq!(token.owner(), None);
+    }
+
+    #[test]
+    fn a_token_is_its_bytes_wherever_it_keeps_them() {
+        let hash = |token: &Token| {
+            let mut hasher = fnv::FnvHasher::default();
+            token.hash(&mut hasher);
+            hasher.finish()
+        };
+        let ours = Token::from_random([0xab; Token::RANDOM_BYTES]);
+        let told = Token::from_bytes(ours.as_bytes()).unwrap();
+        assert_eq!(ours, told);
+        assert_eq!(hash(&ours), hash(&told));
+        assert_eq!(ours.cmp(&told), Ordering::Equal);
+        let larger = Token::from_bytes(*b"b").unwrap();
+        assert!(ours < larger && told < larger);
+        assert_ne!(ours, larger);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How much time has passed since the first call that [`std::time::Instant`] does not count.
@@ -15,9 +15,20 @@ use std::{
 /// clocks until its wall clock is set right. A holder who went by such a clock would believe in a
 /// lock that nodes have long forgotten (requirement R1). So what `CLOCK_BOOTTIME` or the wall clock
 /// have run ahead counts as elapsed; what the wall clock falls back by does not bring it back.
-pub(super) fn missed() -> Duration {
+///
+/// `now` is a reading that the caller has just taken, so that the clock need not be read twice. One
+/// of a clock that a test has stopped or moved does no harm: it seems to be news, and what is news
+/// is looked at again.
+pub(super) fn missed(now: Instant) -> Duration {
     static ACCOUNT: OnceLock<Account> = OnceLock::new();
-    ACCOUNT.get_or_init(|| Account::open(read())).missed(read)
+    let account = ACCOUNT.get_or_init(|| Account::open(Leads::over(read_clock())));
+    account.missed(Leads::over(now), || Leads::over(read_clock()))
+}
+
+/// The clock that timers go by.
+#[expect(clippy::disallowed_methods, reason = "this is the port")]
+pub(super) fn read_clock() -> Instant {
+    Instant::now()
 }
 
 /// How far the other clocks are ahead of the one that timers go by, in nanoseconds.
@@ -48,8 +59,9 @@ impl Account {
         }
     }
 
-    fn missed(&self, read: impl Fn() -> Leads) -> Duration {
-        if self.is_news(read()) {
+    /// What has been missed by now, when these are the leads; `read` tells them once more.
+    fn missed(&self, leads: Leads, read: impl Fn() -> Leads) -> Duration {
+        if self.is_news(leads) {
             let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
             // The clocks are read one after the other, and this thread may have been stopped in
             // between, which looks like a lead. What is news each time is none of that.
@@ -88,28 +100,39 @@ impl Account {
     }
 }
 
+impl Leads {
+    /// The other clocks are read, and compared with this reading of ours.
+    fn over(now: Instant) -> Self {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let start = *START.get_or_init(|| now);
+        // Of two threads that begin, one may have read the clock before the other.
+        let ours = match now.checked_duration_since(start) {
+            Some(since) => nanos(since),
+            None => nanos(start.saturating_duration_since(now)).saturating_neg(),
+        };
+        let (boot, wall) = read_others();
+        Self { boot: boot.saturating_sub(ours), wall: wall.saturating_sub(ours) }
+    }
+}
+
+/// The clock that counts the time in suspension as well, and the wall clock.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-fn read() -> Leads {
+fn read_others() -> (i64, i64) {
     use rustix::time::{ClockId, Timespec, clock_gettime};
 
     // The types of its fields differ between targets. A clock before its own origin is at it.
     let nanos = |time: Timespec| Duration::try_from(time).map_or(0, nanos);
-    let ours = nanos(clock_gettime(ClockId::Monotonic));
-    let boot = nanos(clock_gettime(ClockId::Boottime));
-    let wall = nanos(clock_gettime(ClockId::Realtime));
-    Leads { boot: boot.saturating_sub(ours), wall: wall.saturating_sub(ours) }
+    (nanos(clock_gettime(ClockId::Boottime)), nanos(clock_gettime(ClockId::Realtime)))
 }
 
-/// The wall clock alone: it goes on in a suspension.
+/// The wall clock alone, twice: it goes on in a suspension.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 #[expect(clippy::disallowed_methods, reason = "this is the port")]
-fn read() -> Leads {
-    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+fn read_others() -> (i64, i64) {
+    use std::time::{SystemTime, UNIX_EPOCH};
 
-    static START: OnceLock<Instant> = OnceLock::new();
-    let ours = nanos(START.get_or_init(Instant::now).elapsed());
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
-    Leads { boot: 0, wall: wall.saturating_sub(ours) }
+    (wall, wall)
 }
 
 fn nanos(time: Duration) -> i64 {
@@ -128,6 +151,12 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
+    impl Account {
+        fn missed_by(&self, read: impl Fn() -> Leads) -> Duration {
+            self.missed(read(), read)
+        }
+    }
+
     /// Reads what is told one after the other, and the last again and again.
     fn told(readings: &[Leads]) -> impl Fn() -> Leads + '_ {
         let next = Cell::new(0);
@@ -145,39 +174,49 @@ mod tests {
     #[test]
     fn a_suspension_counts_once_although_both_clocks_tell_it() {
         let account = Account::open(lead(0, 50 * SECOND));
-        assert_eq!(account.missed(|| lead(0, 50 * SECOND)), Duration::ZERO);
+        assert_eq!(account.missed_by(|| lead(0, 50 * SECOND)), Duration::ZERO);
         let awake = lead(3600 * SECOND, 3650 * SECOND);
-        assert_eq!(account.missed(|| awake), Duration::from_secs(3600));
-        assert_eq!(account.missed(|| awake), Duration::from_secs(3600));
+        assert_eq!(account.missed_by(|| awake), Duration::from_secs(3600));
+        assert_eq!(account.missed_by(|| awake), Duration::from_secs(3600));
     }
 
     #[test]
     fn a_wall_clock_that_runs_ahead_counts_and_one_that_falls_back_does_not() {
         let account = Account::open(lead(0, 0));
-        assert_eq!(account.missed(|| lead(0, 20 * SECOND)), Duration::from_secs(20));
-        assert_eq!(account.missed(|| lead(0, -60 * SECOND)), Duration::from_secs(20));
-        assert_eq!(account.missed(|| lead(0, -50 * SECOND)), Duration::from_secs(30));
-        assert_eq!(account.missed(|| lead(5 * SECOND, -50 * SECOND)), Duration::from_secs(35));
+        assert_eq!(account.missed_by(|| lead(0, 20 * SECOND)), Duration::from_secs(20));
+        assert_eq!(account.missed_by(|| lead(0, -60 * SECOND)), Duration::from_secs(20));
+        assert_eq!(account.missed_by(|| lead(0, -50 * SECOND)), Duration::from_secs(30));
+        assert_eq!(account.missed_by(|| lead(5 * SECOND, -50 * SECOND)), Duration::from_secs(35));
     }
 
     #[test]
     fn what_lies_between_two_readings_is_not_missed_however_often_it_is_read() {
         let account = Account::open(lead(0, 0));
         for _ in 0..1000 {
-            assert_eq!(account.missed(|| lead(900_000, -900_000)), Duration::ZERO);
+            assert_eq!(account.missed_by(|| lead(900_000, -900_000)), Duration::ZERO);
         }
         // This thread was stopped while it read, twice.
         let interrupted = [lead(SECOND, SECOND), lead(0, 2 * SECOND), lead(0, 0)];
-        assert_eq!(account.missed(told(&interrupted)), Duration::ZERO);
+        assert_eq!(account.missed_by(told(&interrupted)), Duration::ZERO);
         // And while the machine woke up.
         let resumed = [lead(9 * SECOND, 9 * SECOND), lead(9 * SECOND, 8 * SECOND)];
-        assert_eq!(account.missed(told(&resumed)), Duration::from_secs(9));
+        assert_eq!(account.missed_by(told(&resumed)), Duration::from_secs(9));
     }
 
     #[test]
     fn nothing_is_missed_while_this_test_runs() {
         for _ in 0..10_000 {
-            assert_eq!(missed(), Duration::ZERO);
+            assert_eq!(missed(read_clock()), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_reading_of_a_clock_that_a_test_has_moved_misses_nothing() {
+        let hour = Duration::from_secs(3600);
+        for _ in 0..10 {
+            let now = read_clock();
+            assert_eq!(missed(now + hour), Duration::ZERO);
+            assert_eq!(missed(now.checked_sub(hour).unwrap_or(now)), Duration::ZERO);
         }
     }
 }

@@ -6,7 +6,10 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use smol::Timer;
 
-use super::{NoRuntime, Runtime, missed::missed};
+use super::{
+    NoRuntime, Runtime,
+    missed::{missed, read_clock},
+};
 use crate::proto::Moment;
 
 /// The global executor of [smol](https://docs.rs/smol), which is always there: it starts its threads
@@ -33,11 +36,12 @@ impl SmolRuntime {
 
 impl Runtime for SmolRuntime {
     fn now(&self) -> Moment {
-        Moment::at(read_clock().saturating_duration_since(origin())).after(missed())
+        let now = read_clock();
+        Moment::at(now.saturating_duration_since(origin())).after(missed(now))
     }
 
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
-        match origin().checked_add(deadline.before(missed()).since_origin()) {
+        match origin().checked_add(deadline.before(missed(read_clock())).since_origin()) {
             Some(deadline) => Timer::at(deadline).map(drop).boxed(),
             // No clock reaches that far.
             None => std::future::pending().boxed(),
@@ -48,11 +52,6 @@ impl Runtime for SmolRuntime {
         smol::spawn(task).detach();
         Ok(())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the port")]
-fn read_clock() -> Instant {
-    Instant::now()
 }
 
 /// The origin of this process's moments: an hour before the first use, so that a moment a little

@@ -6,7 +6,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{NoRuntime, Runtime, missed::missed};
+use super::{
+    NoRuntime, Runtime,
+    missed::{missed, read_clock},
+};
 use crate::proto::Moment;
 
 /// The tokio runtime that the caller runs on.
@@ -50,11 +53,12 @@ impl TokioRuntime {
 impl Runtime for TokioRuntime {
     #[expect(clippy::disallowed_methods, reason = "this is the port")]
     fn now(&self) -> Moment {
-        Moment::at(Instant::now().saturating_duration_since(origin())).after(missed())
+        let now = Instant::now();
+        Moment::at(now.saturating_duration_since(origin())).after(missed(now.into_std()))
     }
 
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
-        let deadline = origin().checked_add(deadline.before(missed()).since_origin());
+        let deadline = origin().checked_add(deadline.before(missed(read_clock())).since_origin());
         match (self.handle(), deadline) {
             (Ok(handle), Some(deadline)) => {
                 let _inside = handle.enter();

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use redlock_core::{FailureKind, Fingerprint, Notice, Resource};
+use redlock_core::{FailureKind, Notice, Resource, Token};
 
 use crate::inbox::Subscriber;
 
@@ -63,16 +63,12 @@ impl Board {
 
     /// Word that this holder, if he is known, has given up the resource: how many have subscribed
     /// to it, and what is to be delivered now.
-    pub(super) fn post(
-        &mut self,
-        resource: &Resource,
-        holder: Option<Fingerprint>,
-    ) -> (u32, Vec<Mail>) {
-        let to = self.subscribers.get(resource).cloned().unwrap_or_default();
-        let listeners = u32::try_from(to.len()).unwrap_or(u32::MAX);
-        if to.is_empty() {
+    pub(super) fn post(&mut self, resource: &Resource, holder: Option<&Token>) -> (u32, Vec<Mail>) {
+        let Some(to) = self.subscribers.get(resource).cloned().filter(|to| !to.is_empty()) else {
             return (0, Vec::new());
-        }
+        };
+        let listeners = u32::try_from(to.len()).unwrap_or(u32::MAX);
+        let holder = holder.map(Token::fingerprint);
         let mail = Mail { notice: Notice { holder, listeners }, to };
         let copies = if take_one(&mut self.lose) {
             Vec::new()

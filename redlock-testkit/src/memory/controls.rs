@@ -252,7 +252,7 @@ impl MemoryNode {
     /// repeats what it got no answer to. Tells whether there was one.
     pub fn replay_last(&self) -> bool {
         let last = self.state().take_last();
-        last.map(|command| self.execute(&command)).is_some()
+        last.map(|command| self.execute(command)).is_some()
     }
 
     /// What has been carried out so far.

@@ -52,6 +52,9 @@ pub(super) enum Health {
     Down,
 }
 
+/// The answer to a command, and what is to be delivered because of it.
+pub(super) type Done = (Result<Answer, Unable>, Vec<Mail>);
+
 pub(super) type Reply = Box<dyn FnOnce(Result<Answer, NodeError>) + Send>;
 
 pub(super) struct Waiting {
@@ -82,13 +85,14 @@ impl State {
 
     /// Carries out a command. What is to be delivered because of it is left to the caller, who
     /// must not do that under the lock of this state.
-    pub(super) fn execute(
-        &mut self,
-        command: &Command,
-        now: Moment,
-    ) -> (Result<Answer, Unable>, Vec<Mail>) {
+    pub(super) fn execute(&mut self, command: Command, now: Moment) -> Done {
         self.calls.count(command.operation());
-        self.last = Some(command.clone());
+        let done = self.carry_out(&command, now);
+        self.last = Some(command);
+        done
+    }
+
+    fn carry_out(&mut self, command: &Command, now: Moment) -> Done {
         let now = self.clock.read(now);
         if let Err(unable) = self.gate.admit(command, now) {
             return (Err(unable), Vec::new());
@@ -152,7 +156,7 @@ impl State {
     ) -> (Announced, Vec<Mail>) {
         let vote = self.store.release(resource, token, now);
         let (listeners, mail) = if vote == Vote::granted() {
-            self.board.post(resource, Some(token.fingerprint()))
+            self.board.post(resource, Some(token))
         } else {
             (0, Vec::new())
         };
@@ -174,14 +178,14 @@ impl State {
         let (vote, released) = self.store.release_all(resources, token, now);
         let (mut listeners, mut mail) = (0_u32, Vec::new());
         for resource in released {
-            let (told, more) = self.board.post(resource, Some(token.fingerprint()));
+            let (told, more) = self.board.post(resource, Some(token));
             listeners = listeners.saturating_add(told);
             mail.extend(more);
         }
         (Announced { vote, listeners }, mail)
     }
 
-    fn notify(&mut self, resource: &Resource) -> (Result<Answer, Unable>, Vec<Mail>) {
+    fn notify(&mut self, resource: &Resource) -> Done {
         let permitted = self.board.permitted();
         let (_, mail) = self.board.post(resource, None);
         (permitted.map(|()| Answer::Done).map_err(Unable::from), mail)
