@@ -1,40 +1,55 @@
 //! The table of all rules and all nodes; see the top of this test.
 
-use redlock_testkit::conformance::Report;
+use std::thread::{self, JoinHandle};
 
-#[tokio::test]
-async fn report() {
+use redlock_testkit::conformance::{Report, Subject};
+use tokio::runtime::Builder;
+
+#[test]
+fn report() {
     let columns = [
-        Report::of("memory", async || crate::memory::Memory::new()).await,
-        Report::of("sqlite", async || crate::sqlite::Sqlite::new()).await,
+        column("memory", crate::memory::Memory::new),
+        column("sqlite", crate::sqlite::Sqlite::new),
         #[cfg(feature = "redis-rs")]
-        Report::of("redis-rs url", async || crate::redis_rs::url::subject()).await,
+        column("redis-rs url", crate::redis_rs::url::subject),
         #[cfg(feature = "redis-rs")]
-        Report::of("resp3", async || crate::redis_rs::resp3::subject()).await,
+        column("resp3", crate::redis_rs::resp3::subject),
         #[cfg(feature = "redis-rs")]
-        Report::of("client", async || crate::redis_rs::client::subject()).await,
+        column("client", crate::redis_rs::client::subject),
         #[cfg(feature = "redis-rs")]
-        Report::of("manager", async || crate::redis_rs::manager::subject()).await,
+        column("manager", crate::redis_rs::manager::subject),
         #[cfg(feature = "redis-rs")]
-        Report::of("multiplexed", async || crate::redis_rs::multiplexed::subject()).await,
+        column("multiplexed", crate::redis_rs::multiplexed::subject),
         #[cfg(feature = "python-redis-lock")]
-        Report::of("python lock", async || crate::python_lock::subject()).await,
+        column("python lock", crate::python_lock::subject),
         #[cfg(feature = "deadpool")]
-        Report::of("deadpool url", async || crate::pooled::url::subject()).await,
+        column("deadpool url", crate::pooled::url::subject),
         #[cfg(feature = "deadpool")]
-        Report::of("deadpool pool", async || crate::pooled::pool::subject()).await,
+        column("deadpool pool", crate::pooled::pool::subject),
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred url", async || crate::fred::url::subject()).await,
+        column("fred url", crate::fred::url::subject),
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred resp3", async || crate::fred::resp3::subject()).await,
+        column("fred resp3", crate::fred::resp3::subject),
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred config", async || crate::fred::config::subject()).await,
+        column("fred config", crate::fred::config::subject),
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred client", async || crate::fred::client::subject()).await,
+        column("fred client", crate::fred::client::subject),
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred pool", async || crate::fred::pool::subject()).await,
+        column("fred pool", crate::fred::pool::subject),
     ];
-    let report = columns.into_iter().fold(Report::default(), Report::beside);
+    let columns = columns.into_iter().map(|column| column.join().unwrap());
+    let report = columns.fold(Report::default(), Report::beside);
     println!("\n{report}\n");
     assert!(report.is_sound(), "{report}");
+}
+
+/// One column of it, on a thread of its own: most of what the rules take is waiting.
+fn column<S: Subject>(
+    name: &'static str,
+    subject: impl Fn() -> S + Send + 'static,
+) -> JoinHandle<Report> {
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Report::of(name, async || subject()))
+    })
 }

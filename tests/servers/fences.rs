@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redlock_testkit::{
@@ -184,18 +184,28 @@ async fn fences_are_unique_and_grow_although_commands_come_twice_and_late() {
             tokio::spawn(claim(client, redlock, history.clone(), Arc::clone(&over)))
         })
         .collect();
+    let revived = || seen.revived.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
+    // On a busy machine few claims come in time; without some nothing is shown.
+    let patience = Instant::now() + PATIENCE;
+    while (history.grants() <= 20 || revived() == 0) && Instant::now() < patience {
+        tokio::time::sleep(50 * MS).await;
+    }
     over.store(true, Ordering::Relaxed);
     for client in clients {
         client.await.unwrap();
     }
     let grants = history.grants();
     println!(
-        "{grants} claims in {seconds} s, {} keys set anew by late commands, {} mismatches caught",
-        seen.revived.load(Ordering::Relaxed),
+        "{grants} claims in {seconds} s or more, {} keys set anew by late commands, {} mismatches \
+         caught",
+        revived(),
         seen.mismatched.load(Ordering::Relaxed),
     );
     assert_eq!(history.check(), []);
     assert!(grants > 20, "only {grants} claims: nothing is shown");
-    assert!(seen.revived.load(Ordering::Relaxed) > 0, "no command came late: nothing is shown");
+    assert!(revived() > 0, "no command came late: nothing is shown");
 }
+
+/// Far longer than it takes on a machine that works.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -58,8 +58,9 @@ async fn nothing_is_wrong_in_the_history_of_servers_that_are_stopped_killed_and_
             tokio::spawn(count(format!("client {client}"), redlock, counter, history, over))
         })
         .collect();
-    // Two at a time, so that there always is a quorum.
-    for round in 0..8 {
+    // Two at a time, so that there always is a quorum. On a busy machine few holds come to pass in
+    // eight rounds; without some nothing is proven.
+    for round in (0..80).take_while(|round| *round < 8 || history.holds() <= 50) {
         let (stopped, killed) = (round % 5, (round + 2) % 5);
         servers[stopped].stop();
         servers[killed].kill();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redlock_core::{Delivery, FailureKind, LockNode};
 use redlock_testkit::server::Server;
 
-use super::common::{Node, resource, votes};
+use crate::common::{Node, resource, votes};
 
 #[tokio::test]
 async fn a_timeout_may_be_as_long_as_a_duration_can_be() {

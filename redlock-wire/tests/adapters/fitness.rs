@@ -1,6 +1,6 @@
 //! Servers that are there, answer, and must not vote (requirements R12 and R13).
 
-use super::common::{Node, PATIENCE, RETURN, exists, node, resource, token, ttl, until, votes};
+use crate::common::{Node, PATIENCE, RETURN, exists, node, resource, token, ttl, until, votes};
 use redlock_core::{Delivery, FailureKind, LockNode, NodeError, Vote};
 use redlock_testkit::server::{Options, Server};
 

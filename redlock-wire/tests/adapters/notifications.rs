@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::common::{
+use crate::common::{
     Node, PATIENCE, RETURN, exists, node, poll_and_drop, resource, token, ttl, until, votes,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream::BoxStream};

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::common::{
+use crate::common::{
     Node, PATIENCE, RETURN, cut_again_and_again, drop_calls_at_any_poll, exists, node,
     poll_and_drop, resource, token, ttl, until, votes,
 };

@@ -7,10 +7,8 @@ use redlock_core::{FailureKind, LockNode, RestartPolicy, Vote};
 use redlock_testkit::server::{Sentinel, Server};
 use tokio::task::spawn_blocking;
 
-use crate::{
-    common::{PATIENCE, exists, resource, token, ttl, until},
-    node,
-};
+use super::node;
+use crate::common::{PATIENCE, exists, resource, token, ttl, until};
 
 /// Of two locks that the replica does not have when its master dies, a trusting node gives the one to
 /// somebody else at once. A node with a quarantine does not give the other before it has ended.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::common::{
+use crate::common::{
     Node, PATIENCE, RETURN, UNWELCOME, exists, node, pttl, resource, token, ttl, until, votes,
 };
 use redlock_core::{Delivery, FailureKind, LockNode, NodeError, Vote};

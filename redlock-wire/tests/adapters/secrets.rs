@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::common::{Node, configured, resource, votes};
+use crate::common::{Node, configured, resource, votes};
 use redlock_core::LockNode;
 use redlock_testkit::server::Options;
 

@@ -1,6 +1,7 @@
 //! What a node notices of its server: each adapter takes these tests into one of its own, beside
 //! `common`.
 
+#[path = "wrong_clock.rs"]
 mod wrong_clock;
 
 use std::{

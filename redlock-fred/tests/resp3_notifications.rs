@@ -1,7 +1,0 @@
-//! Those who wait are told of releases, over RESP3 as well.
-#![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
-
-mod common;
-
-#[path = "../../redlock-wire/tests/adapters/notifications.rs"]
-mod every_adapter;

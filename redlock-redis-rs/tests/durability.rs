@@ -1,9 +1,0 @@
-//! Votes that count only when they have reached replicas.
-#![allow(clippy::unwrap_used, reason = "a panic in a test is the failure")]
-
-mod common;
-
-#[path = "../../redlock-wire/tests/adapters/durability.rs"]
-mod every_adapter;
-
-use redlock_redis_rs::Durability;
