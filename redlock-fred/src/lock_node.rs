@@ -1,6 +1,6 @@
 //! What a node does when it is asked: [`LockNode`] for [`FredNode`].
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fred::{
@@ -197,13 +197,19 @@ impl Exchange for Line<'_> {
         &self.link.config.label
     }
 
-    async fn send(&mut self, command: Command<'_>) -> Result<Reply, Trouble> {
-        // A client of a cluster must know where the command goes.
+    fn send(
+        &mut self,
+        command: Command<'_>,
+    ) -> impl Future<Output = Result<Reply, Trouble>> + Send {
+        // Before there is a future, which would keep the command beside what is made of it. A client
+        // of a cluster must know where the command goes.
         let slot = ClusterHash::Custom(redis_keyslot(command.key().as_str().as_bytes()));
         let words = command.words().map(word).collect();
         let command = CustomCommand::new_static(command.name(), slot, false);
-        let answer = self.link.ask(&self.session, command, words).await;
-        answer.and_then(reply).map_err(|cause| cause.of_command(self.label()))
+        async move {
+            let answer = self.link.ask(&self.session, command, words).await;
+            answer.and_then(reply).map_err(|cause| cause.of_command(self.label()))
+        }
     }
 
     async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {

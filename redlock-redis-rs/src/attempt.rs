@@ -1,8 +1,9 @@
 //! The life of one connection: [`run`].
 
-use std::{io, pin::pin};
+use std::{io, pin::pin, sync::Arc};
 
 use futures::{
+    FutureExt,
     channel::oneshot,
     future::{self, BoxFuture, Either},
 };
@@ -12,12 +13,14 @@ use redlock_wire::Introduction;
 use tokio::time::timeout;
 
 use crate::{
+    carrier,
     config::{Config, Origin},
     connection::Connection,
     dial::{Dialled, dial},
     error::Cause,
     introduction::introduce,
-    link::{Session, Tenancy},
+    link::{Session, Tenancy, Way},
+    outbox::Outbox,
 };
 
 /// Makes a connection, tells how that went, and keeps it working until it ends or is no longer
@@ -38,9 +41,16 @@ pub(crate) async fn run(
         };
         match opened {
             Ok(Opened { connection, introduced, driver }) => {
+                let (way, life) = if config.origin.is_own() {
+                    let outbox = Arc::<Outbox>::default();
+                    let way = Way::Together(Arc::clone(&outbox));
+                    (way, carrier::run(outbox, connection, driver, config.response_timeout).boxed())
+                } else {
+                    (Way::Alone(connection), driver)
+                };
                 // Nobody waits any more if this fails.
-                let _ = report.send(Ok(tenancy.connected(connection, &introduced)));
-                driver.await;
+                let _ = report.send(Ok(tenancy.connected(way, &introduced)));
+                life.await;
             }
             Err(trouble) => {
                 let broken = match config.origin {

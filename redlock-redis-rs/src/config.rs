@@ -106,6 +106,18 @@ impl Origin {
         }
     }
 
+    /// Whether its connections are this crate's own, and each leads to one server.
+    pub(crate) const fn is_own(&self) -> bool {
+        match self {
+            Self::Client(_) => true,
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(_) => true,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => false,
+            Self::Manager(_) | Self::Multiplexed(_) => false,
+        }
+    }
+
     /// An answer is late.
     pub(crate) fn doubt(&self) {
         #[cfg(feature = "sentinel")]

@@ -19,8 +19,7 @@ impl Connection {
             // It replaces what it consists of by itself.
             #[cfg(feature = "cluster")]
             Self::Cluster(_) => false,
-            // A replica now: the name that was connected to may lead to the master by now.
-            _ => error.is_unrecoverable_error() || error.code() == Some("READONLY"),
+            _ => is_lost_by(error),
         }
     }
 
@@ -47,4 +46,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether a connection to one server is of no more use after this error.
+pub(crate) fn is_lost_by(error: &RedisError) -> bool {
+    // A replica now: the name that was connected to may lead to the master by now.
+    error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }

@@ -108,6 +108,7 @@
 
 mod attempt;
 mod cache;
+mod carrier;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
@@ -121,6 +122,7 @@ mod link;
 mod listening;
 mod lock_node;
 mod node;
+mod outbox;
 mod packing;
 #[cfg(feature = "deadpool")]
 mod pooled;

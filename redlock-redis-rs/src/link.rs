@@ -12,7 +12,7 @@ use futures::{
     channel::oneshot,
     future::{BoxFuture, Shared},
 };
-use redis::Cmd;
+use redis::{Cmd, RedisError};
 use redlock_core::{Identity, NodeError};
 use redlock_wire::{Introduction, Voting};
 use tokio::{
@@ -21,7 +21,12 @@ use tokio::{
 };
 
 use crate::{
-    attempt, config::Config, connection::Connection, error, error::Cause,
+    attempt,
+    config::Config,
+    connection::{self, Connection},
+    error,
+    error::Cause,
+    outbox::{Outbox, Pace},
     subscriptions::Subscriptions,
 };
 
@@ -44,8 +49,27 @@ pub(crate) struct Link {
 /// A connection as a caller uses it.
 #[derive(Clone)]
 pub(crate) struct Session {
-    connection: Connection,
+    way: Way,
     generation: u64,
+}
+
+/// How a command gets to a connection.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// With those of other callers: the connection is this crate's own.
+    Together(Arc<Outbox>),
+    /// By itself: it is a guest's, or leads to many servers.
+    Alone(Connection),
+}
+
+impl Way {
+    /// Whether it is of no more use after this error.
+    fn is_lost_by(&self, error: &RedisError) -> bool {
+        match self {
+            Self::Together(_) => connection::is_lost_by(error),
+            Self::Alone(connection) => connection.is_lost_by(error),
+        }
+    }
 }
 
 struct Slot {
@@ -64,7 +88,7 @@ impl Slot {
 
 enum State {
     Connecting(Waiting),
-    Connected(Connection),
+    Connected(Way),
     Failed { since: Instant, error: NodeError },
 }
 
@@ -102,23 +126,32 @@ impl Link {
     pub(crate) async fn ask(
         &self,
         session: &mut Session,
-        command: &Cmd,
+        command: Cmd,
+        pace: Pace,
     ) -> Result<redis::Value, Cause> {
-        match timeout(self.config.response_timeout, session.connection.send(command)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                if session.connection.is_lost_by(&error) {
-                    self.forget(session.generation);
+        let answer = match &mut session.way {
+            Way::Together(outbox) => outbox.ask(command, pace).await,
+            // Boxed: most nodes go the other way, and need not have room for this one.
+            Way::Alone(connection) => {
+                let limit = self.config.response_timeout;
+                match Box::pin(timeout(limit, connection.send(&command))).await {
+                    Ok(answer) => answer.map_err(Cause::Redis),
+                    Err(_) => Err(Cause::Late(limit)),
                 }
-                Err(Cause::Redis(error))
+            }
+        };
+        match &answer {
+            Err(Cause::Redis(error)) if session.way.is_lost_by(error) => {
+                self.forget(session.generation);
             }
             // The connection stays: what was sent on it comes before what will be.
-            Err(_) => {
+            Err(Cause::Late(_)) => {
                 self.config.origin.doubt();
                 self.doubt_subscriptions();
-                Err(Cause::Late(self.config.response_timeout))
             }
+            _ => {}
         }
+        answer
     }
 
     fn find_or_connect(
@@ -129,11 +162,8 @@ impl Link {
         let mut slots = self.slots();
         if let Some(slot) = slots.iter().find(|slot| slot.runtime == id) {
             match &slot.state {
-                State::Connected(connection) => {
-                    return Ok(Ok(Session {
-                        connection: connection.clone(),
-                        generation: slot.generation,
-                    }));
+                State::Connected(way) => {
+                    return Ok(Ok(Session { way: way.clone(), generation: slot.generation }));
                 }
                 State::Connecting(waiting) => return Err(waiting.clone()),
                 State::Failed { since, error } if since.elapsed() < PAUSE => {
@@ -209,13 +239,13 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    pub(crate) fn connected(&self, connection: Connection, introduced: &Introduction) -> Session {
+    pub(crate) fn connected(&self, way: Way, introduced: &Introduction) -> Session {
         if let Some(link) = self.link.upgrade() {
             *link.identity.lock().unwrap_or_else(PoisonError::into_inner) = introduced.identity();
             link.voting.met(introduced);
-            link.set(self.generation, State::Connected(connection.clone()));
+            link.set(self.generation, State::Connected(way.clone()));
         }
-        Session { connection, generation: self.generation }
+        Session { way, generation: self.generation }
     }
 
     pub(crate) fn failed(&self, error: NodeError) {

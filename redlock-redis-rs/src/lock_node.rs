@@ -1,6 +1,6 @@
 //! What a node does when it is asked: [`LockNode`] for [`RedisNode`].
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{future, stream::BoxStream};
@@ -14,6 +14,7 @@ use redlock_wire::{Both, Command, Exchange, Lasting, Reply, Trouble};
 use crate::{
     link::{Link, Session},
     node::RedisNode,
+    outbox::Pace,
     packing::{packed, reply},
 };
 
@@ -216,10 +217,18 @@ impl Exchange for Line<'_> {
         &self.link.config.label
     }
 
-    async fn send(&mut self, command: Command<'_>) -> Result<Reply, Trouble> {
-        match self.link.ask(&mut self.session, &packed(command)).await {
-            Ok(value) => Ok(reply(value)),
-            Err(cause) => Err(cause.of_command(self.label())),
+    fn send(
+        &mut self,
+        command: Command<'_>,
+    ) -> impl Future<Output = Result<Reply, Trouble>> + Send {
+        // Before there is a future, which would keep the command beside what is made of it.
+        let pace = if command.is_quick() { Pace::Quick } else { Pace::Slow };
+        let command = packed(command);
+        async move {
+            match self.link.ask(&mut self.session, command, pace).await {
+                Ok(value) => Ok(reply(value)),
+                Err(cause) => Err(cause.of_command(self.label())),
+            }
         }
     }
 
@@ -227,5 +236,25 @@ impl Exchange for Line<'_> {
         let mut behind = Line { link: self.link, session: self.session.clone() };
         // Each is sent when it is first polled, and these are polled in this order.
         future::join(self.send(first), behind.send(second)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each call of a lock is boxed, and what is large is slow to make and to move.
+    #[test]
+    fn the_future_of_a_plain_call_is_small() {
+        let node = RedisNode::default();
+        let (resource, token) = (Resource::new("r").unwrap(), Token::from_bytes(*b"t").unwrap());
+        let ttl = Ttl::new(Duration::from_secs(1)).unwrap();
+        let sizes = [
+            size_of_val(&*node.acquire(&resource, &token, ttl)),
+            size_of_val(&*node.extend(&resource, &token, ttl)),
+            size_of_val(&*node.release(&resource, &token)),
+            size_of_val(&*node.release_and_notify(&resource, &token)),
+        ];
+        assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
     }
 }

@@ -29,7 +29,7 @@ pub async fn agree(
 ) -> Result<String, NodeError> {
     let key = agreement_key(name);
     let command = Command::script(Script::AGREE, &key).value(terms.as_bytes());
-    match ask::run(server, command).await? {
+    match ask::run(server, &command).await? {
         Reply::Value(there, _) => Ok(String::from_utf8_lossy(&there).into_owned()),
         _ => Err(ask::odd_answer(server.label())),
     }

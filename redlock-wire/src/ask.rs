@@ -33,8 +33,9 @@ pub async fn acquire(
         Reply::Nil => {}
         _ => return Err(odd_answer(server.label())),
     }
-    // There was a key: perhaps this token's, from a request whose answer was lost.
-    match look(server, resource).await {
+    // There was a key: perhaps this token's, from a request whose answer was lost. Boxed, as all
+    // that is rare: the future of the plain way stays small.
+    match Box::pin(look(server, resource)).await {
         Ok(Found::Value(value, _)) if value == token.as_bytes() => Ok(Vote::granted()),
         Ok(Found::Value(value, left)) => {
             Ok(Vote::held_by(Fingerprint::of(&value), remaining(left)))
@@ -66,7 +67,7 @@ pub async fn extend(
     ttl: Ttl,
 ) -> Result<Vote, NodeError> {
     let command = Command::script(Script::EXTEND, resource).token(token).millis(ttl.as_millis());
-    change(server, command).await
+    change(server, &command).await
 }
 
 /// Gives the resource up if this token has it.
@@ -83,7 +84,7 @@ pub async fn release(
     resource: &Resource,
     token: &Token,
 ) -> Result<Vote, NodeError> {
-    change(server, Command::script(Script::RELEASE, resource).token(token)).await
+    change(server, &Command::script(Script::RELEASE, resource).token(token)).await
 }
 
 /// As [`release`]; and if that deletes the key, tells those who have subscribed to the
@@ -110,7 +111,7 @@ pub async fn release_and_notify(
         &message,
         audience == Audience::Cluster,
     );
-    let vote = match run(server, command).await? {
+    let vote = match run(server, &command).await? {
         Reply::Value(word, listeners) if word == b"OK" => {
             let listeners = u32::try_from(listeners.max(0)).unwrap_or(u32::MAX);
             return Ok(Announced { vote: Vote::granted(), listeners });
@@ -183,7 +184,7 @@ pub(crate) async fn look(
     server: &mut impl Exchange,
     resource: &Resource,
 ) -> Result<Found, Trouble> {
-    match run(server, Command::script(Script::INSPECT, resource)).await? {
+    match run(server, &Command::script(Script::INSPECT, resource)).await? {
         Reply::Nil => Ok(Found::Nothing),
         Reply::Value(value, left) => Ok(Found::Value(value, left)),
         _ => Err(odd_answer(server.label()).into()),
@@ -193,7 +194,7 @@ pub(crate) async fn look(
 /// Runs one of the scripts that answer with a vote.
 pub(crate) async fn change(
     server: &mut impl Exchange,
-    command: Command<'_>,
+    command: &Command<'_>,
 ) -> Result<Vote, NodeError> {
     match run(server, command).await? {
         Reply::Okay => Ok(Vote::granted()),
@@ -209,10 +210,12 @@ pub(crate) async fn change(
 /// same resource overtake this one between the steps (requirement R19).
 pub(crate) async fn run(
     server: &mut impl Exchange,
-    command: Command<'_>,
+    command: &Command<'_>,
 ) -> Result<Reply, Trouble> {
-    match server.send(command).await {
-        Err(trouble) if trouble.code() == Some("NOSCRIPT") => server.send(command.by_text()).await,
+    match server.send(*command).await {
+        Err(trouble) if trouble.code() == Some("NOSCRIPT") => {
+            Box::pin(server.send(command.by_text())).await
+        }
         answer => answer,
     }
 }

@@ -127,6 +127,16 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Whether a server is no longer busy with it than with any other, so that the answers of several
+    /// may well come together. It looks at many keys otherwise, or waits for other servers.
+    #[must_use]
+    pub const fn is_quick(&self) -> bool {
+        match self.verb {
+            Verb::Set | Verb::Put | Verb::Publish | Verb::ByDigest(_) | Verb::ByText(_) => true,
+            Verb::Wait | Verb::WaitAof | Verb::PageByDigest(_) | Verb::PageByText(_) => false,
+        }
+    }
+
     const fn new(verb: Verb, resource: &'a Resource) -> Self {
         Self {
             verb,

@@ -103,6 +103,20 @@ impl<E: Exchange> Exchange for Durably<'_, E> {
         let Some(durability) = self.durability.filter(|_| command.takes_or_keeps()) else {
             return self.server.send(command).await;
         };
+        Box::pin(self.send_and_ask(command, durability)).await
+    }
+
+    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+        self.server.send_both(first, second).await
+    }
+}
+
+impl<E: Exchange> Durably<'_, E> {
+    async fn send_and_ask(
+        &mut self,
+        command: Command<'_>,
+        durability: Durability,
+    ) -> Result<Reply, Trouble> {
         let (replicas, millis) = (u64::from(durability.replicas), durability.millis());
         let (received, written) = ([replicas, millis], [1, replicas, millis]);
         let question = match durability.what {
@@ -112,10 +126,6 @@ impl<E: Exchange> Exchange for Durably<'_, E> {
         let (answer, became) = self.server.send_both(command, question).await;
         self.became = Some(became);
         answer
-    }
-
-    async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
-        self.server.send_both(first, second).await
     }
 }
 

@@ -120,7 +120,7 @@ impl PythonLock {
         server: &mut impl Exchange,
         token: &Token,
     ) -> Result<Vote, NodeError> {
-        match ask::run(server, self.both_keys(RELEASE).token(token)).await {
+        match ask::run(server, &self.both_keys(RELEASE).token(token)).await {
             Err(trouble) if trouble.code() == Some("NOPERM") => self.release(server, token).await,
             Err(trouble) => Err(trouble.into()),
             Ok(Reply::Okay) => Ok(Vote::granted()),
@@ -155,7 +155,7 @@ impl PythonLock {
     ///
     /// Dropped, the outcome is unknown.
     pub async fn signal_if_free(&self, server: &mut impl Exchange) -> Result<(), NodeError> {
-        match ask::run(server, self.both_keys(SIGNAL)).await? {
+        match ask::run(server, &self.both_keys(SIGNAL)).await? {
             Reply::Okay | Reply::Nil => Ok(()),
             _ => Err(ask::odd_answer(server.label())),
         }
@@ -174,7 +174,7 @@ impl PythonLock {
     ///
     /// Dropped, the outcome is unknown.
     pub async fn reset(&self, server: &mut impl Exchange) -> Result<Option<Token>, Trouble> {
-        let answer = ask::run(server, self.both_keys(RESET)).await?;
+        let answer = ask::run(server, &self.both_keys(RESET)).await?;
         survey::removed(answer).ok_or_else(|| ask::odd_answer(server.label()).into())
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn acquire_all(
     let command = Command::script_for_all(Script::ACQUIRE_ALL, resources)
         .token(token)
         .millis(ttl.as_millis());
-    match ask::run(server, command).await? {
+    match ask::run(server, &command).await? {
         Reply::Okay => Ok(Vote::granted()),
         Reply::Value(value, left) => Ok(Vote::held_by(Fingerprint::of(&value), remaining(left))),
         _ => Err(odd_answer(server.label())),
@@ -55,7 +55,7 @@ pub(crate) async fn extend_all(
     ttl: Ttl,
 ) -> Result<Vote, NodeError> {
     let command = Command::script_for_all(Script::EXTEND_ALL, resources);
-    change(server, command.token(token).millis(ttl.as_millis())).await
+    change(server, &command.token(token).millis(ttl.as_millis())).await
 }
 
 /// Gives up what this token has of them. To an audience, if there is one, that is told on the
@@ -81,7 +81,7 @@ pub(crate) async fn release_all(
         message = teller(token.fingerprint());
         command = command.telling_each(&channels, &message, audience == Audience::Cluster);
     }
-    let vote = match ask::run(server, command).await? {
+    let vote = match ask::run(server, &command).await? {
         Reply::Value(word, listeners) if word == b"OK" => {
             let listeners = u32::try_from(listeners.max(0)).unwrap_or(u32::MAX);
             return Ok(Announced { vote: Vote::granted(), listeners });

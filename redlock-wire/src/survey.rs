@@ -54,7 +54,7 @@ pub async fn list(
     let pattern = Resource::new(pattern(prefix)).expect("it ends with a star");
     let lasting = u64::from(lasting == Lasting::Locks);
     let numbers = [place, KEYS_PER_PAGE, LONGEST_TOKEN, lasting];
-    let answer = ask::run(server, Command::page(Script::LIST, &pattern, &numbers)).await?;
+    let answer = ask::run(server, &Command::page(Script::LIST, &pattern, &numbers)).await?;
     page(answer, prefix).ok_or_else(|| ask::odd_answer(server.label()))
 }
 
@@ -82,7 +82,7 @@ pub async fn reset(
         NOBODY,
         audience == Audience::Cluster,
     );
-    removed(ask::run(server, command).await?).ok_or_else(|| ask::odd_answer(server.label()))
+    removed(ask::run(server, &command).await?).ok_or_else(|| ask::odd_answer(server.label()))
 }
 
 /// Whose a resource was that has been taken away, if anybody's.

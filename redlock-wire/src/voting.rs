@@ -121,10 +121,13 @@ impl Voting {
     ) -> Result<Vote, NodeError> {
         self.check_durability(server.label())?;
         if self.quarantine.is_on() {
-            self.take(server, resource, token, ttl, None).await
+            // Boxed, as all that is rare: the future of the plain way stays small.
+            Box::pin(self.take(server, resource, token, ttl, None)).await
+        } else if self.terms.durability.is_none() {
+            ask::acquire(server, resource, token, ttl).await
         } else {
             let mut durably = Durably::new(server, self.terms.durability);
-            let vote = ask::acquire(&mut durably, resource, token, ttl).await?;
+            let vote = Box::pin(ask::acquire(&mut durably, resource, token, ttl)).await?;
             durably.confirm(vote)
         }
     }
@@ -225,8 +228,11 @@ impl Voting {
     ) -> Result<Vote, NodeError> {
         self.check_durability(server.label())?;
         self.quarantine.admit(server.label(), ttl)?;
+        if self.terms.durability.is_none() {
+            return ask::extend(server, resource, token, ttl).await;
+        }
         let mut durably = Durably::new(server, self.terms.durability);
-        let vote = ask::extend(&mut durably, resource, token, ttl).await?;
+        let vote = Box::pin(ask::extend(&mut durably, resource, token, ttl)).await?;
         durably.confirm(vote)
     }
 
@@ -327,7 +333,7 @@ impl Voting {
         sent: Here,
     ) -> Result<Vote, NodeError> {
         let mut durably = Durably::new(server, self.terms.durability);
-        let reply = ask::run(&mut durably, command).await;
+        let reply = ask::run(&mut durably, &command).await;
         let server = &durably;
         let received = Here::now();
         let reply = reply.map_err(|trouble| self.quarantine.error(server.label(), trouble))?;
@@ -361,9 +367,18 @@ impl Voting {
         token: &Token,
     ) -> Result<Open, NodeError> {
         let Some(latest) = self.doubts.latest(resource, token) else { return Ok(Open::Nothing) };
+        Box::pin(self.ask_for_the_time(server, resource, latest)).await
+    }
+
+    async fn ask_for_the_time(
+        &self,
+        server: &mut impl Exchange,
+        resource: &Resource,
+        latest: u64,
+    ) -> Result<Open, NodeError> {
         let sent = Here::now();
         let clock = Command::script(Script::CLOCK, resource);
-        let Some(micros) = counted::time(&ask::run(server, clock).await?) else {
+        let Some(micros) = counted::time(&ask::run(server, &clock).await?) else {
             return Err(ask::odd_answer(server.label()));
         };
         self.looked(Look { sent, received: Here::now(), shown: micros });

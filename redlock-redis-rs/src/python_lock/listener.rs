@@ -18,6 +18,7 @@ use crate::{
     dial::{Dialled, dial},
     error::Cause,
     node::RedisNode,
+    outbox::Pace,
 };
 
 /// Who waits for the signal of one lock, on a connection of his own.
@@ -166,7 +167,7 @@ impl Listener {
         command.arg("UNBLOCK").arg(id);
         let link = &self.server.link;
         while let Ok(mut session) = link.session().await {
-            if link.ask(&mut session, &command).await.is_err() {
+            if link.ask(&mut session, command.clone(), Pace::Quick).await.is_err() {
                 return;
             }
             sleep(AGAIN).await;

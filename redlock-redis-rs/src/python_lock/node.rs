@@ -5,7 +5,7 @@ use redlock_core::{NodeError, Resource, Ttl, Vote};
 use redlock_wire::{PythonLock, UrlError};
 
 use super::reminder::Reminders;
-use crate::{error::Cause, node::RedisNode};
+use crate::{error::Cause, node::RedisNode, outbox::Pace};
 
 /// One Redis or Valkey server whose locks are shared with Python programs that use
 /// [python-redis-lock]: both exclude each other, and a release on either side wakes who waits on
@@ -194,7 +194,7 @@ impl PythonLockNode {
         let mut command = redis::cmd("SCAN");
         command.arg(cursor).arg("MATCH").arg("lock:*").arg("COUNT").arg(1000);
         let read = |value| FromRedisValue::from_redis_value(value).map_err(RedisError::from);
-        let answer = link.ask(&mut session, &command).await;
+        let answer = link.ask(&mut session, command, Pace::Slow).await;
         let found = answer.and_then(|value| read(value).map_err(Cause::from));
         found.map_err(|cause| cause.of_command(&link.config.label).into())
     }

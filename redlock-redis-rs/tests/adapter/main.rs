@@ -33,5 +33,6 @@ mod sentinel;
 mod survey;
 #[cfg(feature = "tls")]
 mod tls;
+mod together;
 
 use redlock_redis_rs::{Durability, RedisCache as Store};

@@ -1,0 +1,190 @@
+//! From an outbox to its connection: [`run`].
+
+use std::{
+    future::{Future, poll_fn},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use redis::Pipeline;
+use tokio::time::timeout;
+
+use crate::{
+    connection::Connection,
+    error::Cause,
+    outbox::{Letter, Outbox, Pace},
+};
+
+/// Sends what comes into an outbox, and keeps its connection working, until that has ended.
+///
+/// One at a time, most of what a request costs is not the request itself: both sides are woken for
+/// it, write to the socket and read from it. So all that is there when the task of the connection
+/// gets to run leaves together, as one pipeline. While something is under way, the task also lets
+/// all others that are ready to run go first, once, since they may want to say something as well.
+/// What comes alone leaves at once.
+pub(crate) async fn run(
+    outbox: Arc<Outbox>,
+    connection: Connection,
+    mut driver: BoxFuture<'static, ()>,
+    patience: Duration,
+) {
+    let outbox = Open(outbox);
+    let mut under_way = FuturesUnordered::new();
+    let mut letters = Vec::new();
+    let mut has_stepped_back = false;
+    poll_fn(|context| {
+        let waiting = outbox.0.watch(context.waker());
+        if waiting > 0 {
+            let in_company = waiting > 1 || !under_way.is_empty();
+            if in_company && !has_stepped_back {
+                has_stepped_back = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            has_stepped_back = false;
+            outbox.0.take(&mut letters);
+            // Who has given up waiting need not be asked for.
+            let wanted = letters.drain(..).filter(|letter| !letter.answer.is_canceled());
+            for_each_bundle(wanted, |bundle| {
+                under_way.push(carry(connection.clone(), bundle, patience));
+            });
+            // They are sent when they are first polled, which is in their order.
+            finish(&mut under_way, context);
+        }
+        if driver.poll_unpin(context).is_ready() {
+            return Poll::Ready(());
+        }
+        finish(&mut under_way, context);
+        Poll::Pending
+    })
+    .await;
+}
+
+/// An outbox that somebody takes care of. Whatever happens to the task, nobody waits for an answer
+/// that cannot come.
+struct Open(Arc<Outbox>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+fn finish<F: Future<Output = ()>>(under_way: &mut FuturesUnordered<F>, context: &mut Context<'_>) {
+    while let Poll::Ready(Some(())) = under_way.poll_next_unpin(context) {}
+}
+
+/// What leaves together.
+enum Bundle {
+    One(Letter),
+    Many(Vec<Letter>),
+}
+
+/// Splits letters, in their order, into those that leave together: not too many, and what may take
+/// long by itself.
+fn for_each_bundle(letters: impl Iterator<Item = Letter>, mut send: impl FnMut(Bundle)) {
+    let mut letters = letters.peekable();
+    while let Some(first) = letters.next() {
+        let is_company = |letter: &Letter| first.pace == Pace::Quick && letter.pace == Pace::Quick;
+        let Some(second) = letters.next_if(is_company) else {
+            send(Bundle::One(first));
+            continue;
+        };
+        let room = letters.size_hint().1.map_or(MOST, |left| MOST.min(left + 2));
+        let mut bundle = Vec::with_capacity(room);
+        bundle.extend([first, second]);
+        while bundle.len() < MOST {
+            let Some(next) = letters.next_if(|letter| letter.pace == Pace::Quick) else { break };
+            bundle.push(next);
+        }
+        send(Bundle::Many(bundle));
+    }
+}
+
+/// Sends what a bundle says, and passes on what is answered.
+async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) {
+    let letters = match bundle {
+        Bundle::One(Letter { command, answer, .. }) => {
+            let said = match timeout(patience, connection.send(&command)).await {
+                Ok(said) => said.map_err(Cause::Redis),
+                Err(_) => Err(Cause::Late(patience)),
+            };
+            // Nobody waits any more if this fails; the same below.
+            let _ = answer.send(said);
+            return;
+        }
+        Bundle::Many(letters) => letters,
+    };
+    let mut pipeline = Pipeline::with_capacity(letters.len());
+    let mut callers = Vec::with_capacity(letters.len());
+    for Letter { command, answer, .. } in letters {
+        pipeline.add_command(command);
+        callers.push(answer);
+    }
+    let error = match timeout(patience, connection.send_all(&pipeline)).await {
+        Ok(Ok(values)) => {
+            for (caller, value) in callers.into_iter().zip(values) {
+                let _ = caller.send(value.extract_error().map_err(Cause::Redis));
+            }
+            return;
+        }
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    for caller in callers {
+        let cause = error.clone().map_or(Cause::Late(patience), Cause::Redis);
+        let _ = caller.send(Err(cause));
+    }
+}
+
+/// So many commands leave together: their answers are passed on when the last of them is there.
+const MOST: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use futures::channel::oneshot;
+
+    use super::*;
+
+    fn letters(paces: &[Pace]) -> Vec<Letter> {
+        let letter = |(index, pace): (usize, &Pace)| {
+            let mut command = redis::cmd("GET");
+            command.arg(index);
+            // Nobody waits for these.
+            Letter { command, pace: *pace, answer: oneshot::channel().0 }
+        };
+        paces.iter().enumerate().map(letter).collect()
+    }
+
+    /// How many leave together each time, having seen to it that they do in their order.
+    fn sizes(paces: &[Pace]) -> Vec<usize> {
+        let (mut sizes, mut sent) = (Vec::new(), Vec::new());
+        for_each_bundle(letters(paces).into_iter(), |bundle| {
+            let letters = match bundle {
+                Bundle::One(letter) => vec![letter],
+                Bundle::Many(letters) => letters,
+            };
+            sizes.push(letters.len());
+            sent.extend(letters.into_iter().map(|letter| letter.command.get_packed_command()));
+        });
+        let written = letters(paces).into_iter().map(|letter| letter.command.get_packed_command());
+        assert_eq!(sent, written.collect::<Vec<_>>());
+        sizes
+    }
+
+    #[test]
+    fn what_is_quick_leaves_together_and_what_may_take_long_by_itself() {
+        use Pace::{Quick, Slow};
+
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[Quick]), [1]);
+        assert_eq!(sizes(&[Slow]), [1]);
+        assert_eq!(sizes(&[Quick; 3]), [3]);
+        assert_eq!(sizes(&[Slow; 3]), [1, 1, 1]);
+        assert_eq!(sizes(&[Quick, Quick, Slow, Quick]), [2, 1, 1]);
+        assert_eq!(sizes(&[Slow, Quick, Quick, Slow]), [1, 2, 1]);
+        assert_eq!(sizes(&[Quick; 2 * MOST + 1]), [MOST, MOST, 1]);
+    }
+}
