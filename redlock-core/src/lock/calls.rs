@@ -88,7 +88,7 @@ pub(super) fn ask(
     deadline: Moment,
 ) -> Calls {
     let in_flight = nodes.iter().filter_map(|node| {
-        let alarm = Alarm::set(shared, claim.resources.first(), node);
+        let alarm = Alarm::set(shared, Some(&claim.resources), node);
         let (asked, agreed) = (shared.nodes.get(node)?, shared.agreed.clone());
         Some(call(asked, node, claim, what, agreed, alarm).boxed())
     });
