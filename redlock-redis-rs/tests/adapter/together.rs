@@ -48,7 +48,7 @@ async fn a_release_is_behind_the_acquire_that_was_dropped() {
     let node = node(&server);
     node.check().await.unwrap();
     let names: Vec<_> = (0..200).map(|number| resource(&format!("r{number}"))).collect();
-    let tokens: Vec<Token> = (0..200).map(|number| token(&format!("t{number}"))).collect();
+    let tokens: Vec<Token> = (0..200).map(|number| token(format!("t{number}"))).collect();
     let claims = || names.iter().zip(&tokens);
     let mut acquires: Vec<_> =
         claims().map(|(name, token)| node.acquire(name, token, ttl(60_000))).collect();
