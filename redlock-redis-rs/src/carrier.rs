@@ -53,11 +53,10 @@ pub(crate) async fn run(
             // They are sent when they are first polled, which is in their order.
             finish(&mut under_way, context);
         }
-        if driver.poll_unpin(context).is_ready() {
-            return Poll::Ready(());
-        }
+        let life = driver.poll_unpin(context);
+        // Also at its end, which has told them why.
         finish(&mut under_way, context);
-        Poll::Pending
+        life
     })
     .await;
 }

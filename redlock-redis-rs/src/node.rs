@@ -23,6 +23,8 @@ use crate::{
 /// refusal or where a server has forgotten the scripts, and never more than three. Calls are
 /// made on a tokio runtime with time and I/O enabled, which runs one task per connection; a node
 /// that several runtimes use has a connection in each, and calls over different ones are in no order.
+/// What many tasks ask at the same time leaves as one pipeline; what is asked alone waits for nobody.
+/// A connection that was brought along, and a cluster, sends each command by itself.
 ///
 /// While somebody [subscribes](redlock_core::Notifications) to releases, there is a second
 /// connection, one for all of them, on which the server is asked every five seconds whether it is

@@ -5,7 +5,14 @@ use redlock_wire::{Command, Item, Reply, Word};
 
 /// A command as the library sends it.
 pub(crate) fn packed(command: Command<'_>) -> Cmd {
-    let mut packed = Cmd::with_capacity(8, CAPACITY);
+    let (count, size) = command.words().fold((1, command.name().len()), |(count, size), word| {
+        let more = match word {
+            Word::Bytes(bytes) => bytes.len(),
+            Word::Number(_) => MOST_DIGITS,
+        };
+        (count + 1, size + more)
+    });
+    let mut packed = Cmd::with_capacity(count, size);
     packed.arg(command.name());
     for word in command.words() {
         match word {
@@ -35,5 +42,5 @@ fn item(value: Value) -> Option<Item> {
     }
 }
 
-/// Bytes that most commands fit in: a resource, a token, a digest.
-const CAPACITY: usize = 128;
+/// No number has more.
+const MOST_DIGITS: usize = 20;

@@ -12,13 +12,13 @@ pub fn companion(kind: &str, resource: &Resource) -> String {
     debug_assert!(!kind.contains(['{', '}', '=', '#']), "a kind is letters and colons");
     let name = resource.as_str();
     if tag(name).is_some() {
-        format!("{kind}={name}")
-    } else if name.contains('}') {
-        let [a, b, c, d] = tag_in(slot(name)).map(char::from);
-        format!("{kind}#{{{a}{b}{c}{d}}}{name}")
-    } else {
-        format!("{kind}:{{{name}}}")
+        return [kind, "=", name].concat();
     }
+    if name.contains('}') {
+        let [a, b, c, d] = tag_in(slot(name)).map(char::from);
+        return format!("{kind}#{{{a}{b}{c}{d}}}{name}");
+    }
+    [kind, ":{", name, "}"].concat()
 }
 
 /// The part of a key that its slot is computed from, where that is not all of it: what is between

@@ -72,12 +72,15 @@ impl Reply {
     /// What an array of these means; `None` among them is whatever is neither value nor number.
     #[must_use]
     pub fn of_array(items: impl IntoIterator<Item = Option<Item>>) -> Self {
-        let Some(items) = items.into_iter().collect::<Option<Vec<_>>>() else { return Self::Odd };
-        match <[Item; 2]>::try_from(items) {
-            Ok([Item::Value(value), Item::Int(number)]) => Self::Value(value, number),
-            Ok(others) => Self::List(others.into()),
-            Err(others) => Self::List(others),
+        let mut items = items.into_iter();
+        let first = (items.next(), items.next(), items.next());
+        // The answer to most scripts, which needs no list.
+        if let (Some(Some(Item::Value(value))), Some(Some(Item::Int(number))), None) = first {
+            return Self::Value(value, number);
         }
+        let (first, second, third) = first;
+        let all = [first, second, third].into_iter().flatten().chain(items);
+        all.collect::<Option<_>>().map_or(Self::Odd, Self::List)
     }
 }
 
