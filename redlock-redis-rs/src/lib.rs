@@ -121,6 +121,8 @@ mod introduction;
 mod link;
 mod listening;
 mod lock_node;
+#[cfg(feature = "cluster")]
+mod masters;
 mod node;
 mod outbox;
 mod packing;

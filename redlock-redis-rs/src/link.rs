@@ -1,4 +1,5 @@
 use std::{
+    future::Future,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -12,7 +13,7 @@ use futures::{
     channel::oneshot,
     future::{BoxFuture, Shared},
 };
-use redis::{Cmd, RedisError};
+use redis::{Cmd, RedisError, RedisResult};
 use redlock_core::{Identity, NodeError};
 use redlock_wire::{Introduction, Voting};
 use tokio::{
@@ -132,15 +133,39 @@ impl Link {
         let answer = match &mut session.way {
             Way::Together(outbox) => outbox.ask(command, pace).await,
             // Boxed: most nodes go the other way, and need not have room for this one.
-            Way::Alone(connection) => {
-                let limit = self.config.response_timeout;
-                match Box::pin(timeout(limit, connection.send(&command))).await {
-                    Ok(answer) => answer.map_err(Cause::Redis),
-                    Err(_) => Err(Cause::Late(limit)),
-                }
-            }
+            Way::Alone(connection) => Box::pin(self.limited(connection.send(&command))).await,
         };
-        match &answer {
+        self.learn_from(session, &answer);
+        answer
+    }
+
+    /// The same, to the servers of a cluster that are named by this.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn ask_at(
+        &self,
+        session: &mut Session,
+        command: Cmd,
+        routing: redis::cluster_routing::RoutingInfo,
+    ) -> Result<redis::Value, Cause> {
+        let answer = match &mut session.way {
+            // One server, wherever that is.
+            Way::Together(outbox) => outbox.ask(command, Pace::Slow).await,
+            Way::Alone(connection) => self.limited(connection.route(command, routing)).await,
+        };
+        self.learn_from(session, &answer);
+        answer
+    }
+
+    async fn limited(
+        &self,
+        answer: impl Future<Output = RedisResult<redis::Value>>,
+    ) -> Result<redis::Value, Cause> {
+        let limit = self.config.response_timeout;
+        timeout(limit, answer).await.map_err(|_| Cause::Late(limit))?.map_err(Cause::Redis)
+    }
+
+    fn learn_from(&self, session: &Session, answer: &Result<redis::Value, Cause>) {
+        match answer {
             Err(Cause::Redis(error)) if session.way.is_lost_by(error) => {
                 self.forget(session.generation);
             }
@@ -151,7 +176,6 @@ impl Link {
             }
             _ => {}
         }
-        answer
     }
 
     fn find_or_connect(
