@@ -44,6 +44,8 @@ mod settings;
 mod shared;
 mod signal;
 mod status;
+mod sweep;
+mod uproot;
 mod watch;
 
 pub use agreement::Agreement;

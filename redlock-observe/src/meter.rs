@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use metrics::{Label, SharedString, Unit, describe_counter, describe_gauge, describe_histogram};
 use redlock_core::{
     Acquired, Adopted, Attempted, Contended, Extended, Freed, GaveUp, HandedOn, Healed, Lost,
-    NodeFailed, NotExtended, Observer, Released, Resource, Waited, Waiting, Warning,
+    NodeFailed, NotExtended, Observer, Released, Resource, ResourceSet, Waited, Waiting, Warning,
 };
 
 use crate::{
@@ -47,7 +47,8 @@ impl MetricsObserver {
     ///
     /// Every value makes series of its own, which the recorder keeps for good: return one of a few,
     /// such as the part of the name that says what kind of thing is locked, and never what comes
-    /// from users. The same resource must have the same value each time, or gauges go astray.
+    /// from users. The same resource must have the same value each time, or gauges go astray. A set
+    /// counts once, with the value of the resource whose name comes first.
     #[must_use]
     pub fn resource_label<L: Into<String>>(
         mut self,
@@ -60,41 +61,41 @@ impl MetricsObserver {
     fn count<const N: usize>(
         &self,
         metric: Metric,
-        resource: &Resource,
+        resources: &ResourceSet,
         values: [&'static str; N],
     ) {
-        metrics::counter!(metric.name, self.labels(metric, resource, values)).increment(1);
+        metrics::counter!(metric.name, self.labels(metric, resources, values)).increment(1);
     }
 
-    fn add(&self, metric: Metric, resource: &Resource, difference: f64) {
-        metrics::gauge!(metric.name, self.labels(metric, resource, [])).increment(difference);
+    fn add(&self, metric: Metric, resources: &ResourceSet, difference: f64) {
+        metrics::gauge!(metric.name, self.labels(metric, resources, [])).increment(difference);
     }
 
     fn record<const N: usize>(
         &self,
         metric: Metric,
-        resource: &Resource,
+        resources: &ResourceSet,
         values: [&'static str; N],
         time: Duration,
     ) {
-        metrics::histogram!(metric.name, self.labels(metric, resource, values)).record(time);
+        metrics::histogram!(metric.name, self.labels(metric, resources, values)).record(time);
     }
 
     fn labels<const N: usize>(
         &self,
         metric: Metric,
-        resource: &Resource,
+        resources: &ResourceSet,
         values: [&'static str; N],
     ) -> Vec<Label> {
         let own = metric.labels.iter().zip(values);
         let own = own.map(|(&name, value)| Label::from_static_parts(name, value));
-        let label = self.resource_label.as_ref().map(|label| label(resource));
+        let label = self.resource_label.as_ref().map(|label| label(resources.first()));
         own.chain(label.map(|label| Label::new("resource", label))).collect()
     }
 
-    fn ended(&self, resource: &Resource, ending: &'static str, held: Duration) {
-        self.add(HELD, resource, -1.0);
-        self.record(HOLD_SECONDS, resource, [ending], held);
+    fn ended(&self, resources: &ResourceSet, ending: &'static str, held: Duration) {
+        self.add(HELD, resources, -1.0);
+        self.record(HOLD_SECONDS, resources, [ending], held);
     }
 }
 
@@ -125,41 +126,41 @@ impl Observer for MetricsObserver {
     }
 
     fn attempted(&self, event: &Attempted<'_>) {
-        self.count(ATTEMPTS, event.resource, [event.outcome.name()]);
-        self.record(ATTEMPT_SECONDS, event.resource, [], event.took);
+        self.count(ATTEMPTS, event.resources, [event.outcome.name()]);
+        self.record(ATTEMPT_SECONDS, event.resources, [], event.took);
     }
 
     /// Counted with the attempts.
     fn contended(&self, _: &Contended<'_>) {}
 
     fn waiting(&self, event: &Waiting<'_>) {
-        self.add(WAITERS, event.resource, 1.0);
+        self.add(WAITERS, event.resources, 1.0);
     }
 
     fn waited(&self, event: &Waited<'_>) {
-        self.add(WAITERS, event.resource, -1.0);
+        self.add(WAITERS, event.resources, -1.0);
     }
 
     fn acquired(&self, event: &Acquired<'_>) {
-        self.record(WAIT_SECONDS, event.resource, [], event.waited);
-        self.add(HELD, event.resource, 1.0);
+        self.record(WAIT_SECONDS, event.resources, [], event.waited);
+        self.add(HELD, event.resources, 1.0);
     }
 
     fn gave_up(&self, event: &GaveUp<'_>) {
-        self.count(FAILURES, event.resource, [event.reason.name()]);
+        self.count(FAILURES, event.resources, [event.reason.name()]);
     }
 
     fn adopted(&self, event: &Adopted<'_>) {
-        self.add(HELD, event.resource, 1.0);
+        self.add(HELD, event.resources, 1.0);
     }
 
     fn extended(&self, event: &Extended<'_>) {
-        self.count(EXTENSIONS, event.resource, [event.by.name(), "extended"]);
-        self.record(MARGIN_SECONDS, event.resource, [], event.margin);
+        self.count(EXTENSIONS, event.resources, [event.by.name(), "extended"]);
+        self.record(MARGIN_SECONDS, event.resources, [], event.margin);
     }
 
     fn not_extended(&self, event: &NotExtended<'_>) {
-        self.count(EXTENSIONS, event.resource, [event.by.name(), "failed"]);
+        self.count(EXTENSIONS, event.resources, [event.by.name(), "failed"]);
     }
 
     fn healed(&self, event: &Healed<'_>) {
@@ -167,20 +168,20 @@ impl Observer for MetricsObserver {
     }
 
     fn lost(&self, event: &Lost<'_>) {
-        self.count(LOSSES, event.resource, [names::loss(event.reason)]);
-        self.ended(event.resource, "lost", event.held);
+        self.count(LOSSES, event.resources, [names::loss(event.reason)]);
+        self.ended(event.resources, "lost", event.held);
     }
 
     fn released(&self, event: &Released<'_>) {
-        self.ended(event.resource, "released", event.held);
+        self.ended(event.resources, "released", event.held);
     }
 
     fn handed_on(&self, event: &HandedOn<'_>) {
-        self.ended(event.resource, "handed_on", event.held);
+        self.ended(event.resources, "handed_on", event.held);
     }
 
     fn freed(&self, event: &Freed<'_>) {
-        self.count(RELEASES, event.resource, [names::release(event.outcome)]);
+        self.count(RELEASES, event.resources, [names::release(event.outcome)]);
     }
 
     fn node_failed(&self, event: &NodeFailed<'_>) {

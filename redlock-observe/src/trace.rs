@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt, mem,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -7,8 +8,8 @@ use std::{
 
 use redlock_core::{
     Acquired, Adopted, Attempted, Contended, Extended, Fingerprint, Freed, GaveUp, GaveUpReason,
-    HandedOn, Healed, Lost, NodeFailed, NotExtended, Observer, Released, Resource, Waited, Waiting,
-    Warning, proto::Tally,
+    HandedOn, Healed, Lost, NodeFailed, NotExtended, Observer, Released, Resource, ResourceSet,
+    Waited, Waiting, Warning, proto::Tally,
 };
 use tracing::{Span, debug, debug_span, info, trace, warn};
 
@@ -31,7 +32,8 @@ use crate::{names, seldom::Seldom};
 /// which locks cannot be had, one in ten seconds is a warning and the others are debug; so are further
 /// failures to extend a lock until it has been extended.
 ///
-/// Resources are shown as they are, tokens as the fingerprint of 16 hexadecimal digits with which
+/// Resources are shown as they are, those of a set one by one: the first few, and how many there are
+/// besides. Tokens are shown as the fingerprint of 16 hexadecimal digits with which
 /// nothing can be released. Other values come from enums and clocks.
 #[derive(Debug, Default)]
 pub struct TracingObserver {
@@ -65,9 +67,9 @@ impl TracingObserver {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, resource: &Resource, token: Fingerprint) -> Span {
-        let (name, mark) = (resource.as_str(), Mark(token));
-        let span = debug_span!(target: "redlocks", "held", resource = name, token = %mark);
+    fn begin(&self, resources: &ResourceSet, token: Fingerprint) -> Span {
+        let (name, mark) = (name_of(resources), Mark(token));
+        let span = debug_span!(target: "redlocks", "held", resource = &*name, token = %mark);
         let held = Held { span: span.clone(), extensions: Extensions::Work };
         let before = self.held().insert(token, held);
         drop(before);
@@ -91,6 +93,19 @@ impl TracingObserver {
         held.get_mut(&token)
             .map_or(Extensions::Work, |held| mem::replace(&mut held.extensions, went))
     }
+}
+
+/// What is locked, as it is shown: a single resource as it is, those of a set in a list that does
+/// not grow without bounds.
+fn name_of(resources: &ResourceSet) -> Cow<'_, str> {
+    if let Some(only) = resources.only() {
+        return Cow::Borrowed(only.as_str());
+    }
+    let shown: Vec<&str> = resources.iter().take(MOST_SHOWN).map(Resource::as_str).collect();
+    Cow::Owned(match resources.len().saturating_sub(MOST_SHOWN) {
+        0 => format!("{shown:?}"),
+        more => format!("{shown:?} and {more} more"),
+    })
 }
 
 /// A fingerprint, as it is shown.
@@ -144,33 +159,37 @@ impl Observer for TracingObserver {
     }
 
     fn attempted(&self, event: &Attempted<'_>) {
-        let Attempted { resource, number, outcome, took, .. } = *event;
-        let (resource, outcome) = (resource.as_str(), outcome.name());
+        let Attempted { resources, number, outcome, took, .. } = *event;
+        let (name, outcome) = (name_of(resources), outcome.name());
+        let resource = &*name;
         let (token, tally) = (Mark(event.token), Count::of(event.tally));
         trace!(target: "redlocks", resource, %token, number, outcome, %tally, ?took, "attempt");
     }
 
     fn contended(&self, event: &Contended<'_>) {
-        let (resource, number) = (event.resource.as_str(), event.number);
+        let (name, number) = (name_of(event.resources), event.number);
+        let resource = &*name;
         let (holder, remaining) = (event.holder.map(Mark), Known(event.remaining));
         let holder = holder.as_ref().map(tracing::field::display);
         trace!(target: "redlocks", resource, number, holder, %remaining, "contended");
     }
 
     fn waiting(&self, event: &Waiting<'_>) {
-        debug!(target: "redlocks", resource = event.resource.as_str(), "waiting");
+        debug!(target: "redlocks", resource = &*name_of(event.resources), "waiting");
     }
 
     fn waited(&self, event: &Waited<'_>) {
-        let (resource, time) = (event.resource.as_str(), event.time);
+        let (name, time) = (name_of(event.resources), event.time);
+        let resource = &*name;
         debug!(target: "redlocks", resource, ?time, "waited");
     }
 
     fn acquired(&self, event: &Acquired<'_>) {
         let Acquired { attempts, waited, validity, .. } = *event;
         let fence = event.fence.map(redlock_core::Fence::get);
-        self.begin(event.resource, event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+        self.begin(event.resources, event.token).in_scope(|| {
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+        let resource = &*name;
             debug!(
                 target: "redlocks", resource, %token, attempts, ?waited, ?validity, fence, "acquired"
             );
@@ -179,7 +198,8 @@ impl Observer for TracingObserver {
 
     fn gave_up(&self, event: &GaveUp<'_>) {
         let GaveUp { attempts, waited, .. } = *event;
-        let (resource, reason) = (event.resource.as_str(), event.reason.name());
+        let (name, reason) = (name_of(event.resources), event.reason.name());
+        let resource = &*name;
         let ordinary = matches!(event.reason, GaveUpReason::Contended | GaveUpReason::Cancelled);
         if ordinary || !self.seldom.is_time(reason, "gave up", Instant::now()) {
             debug!(target: "redlocks", resource, reason, attempts, ?waited, "gave up");
@@ -190,8 +210,9 @@ impl Observer for TracingObserver {
 
     fn adopted(&self, event: &Adopted<'_>) {
         let (validity, fence) = (event.validity, event.fence.map(redlock_core::Fence::get));
-        self.begin(event.resource, event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+        self.begin(event.resources, event.token).in_scope(|| {
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             debug!(target: "redlocks", resource, %token, ?validity, fence, "adopted");
         });
     }
@@ -200,7 +221,8 @@ impl Observer for TracingObserver {
         let Extended { margin, validity, .. } = *event;
         self.extension(event.token, Extensions::Work);
         self.span(event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             let (by, tally) = (event.by.name(), Count::of(event.tally));
             debug!(
                 target: "redlocks", resource, %token, by, ?margin, ?validity, %tally, "extended"
@@ -212,7 +234,8 @@ impl Observer for TracingObserver {
         let margin = event.margin;
         let before = self.extension(event.token, Extensions::Fail);
         self.span(event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             let (by, tally) = (event.by.name(), Count::of(event.tally));
             if before == Extensions::Work {
                 warn!(target: "redlocks", resource, %token, by, ?margin, %tally, "not extended");
@@ -224,7 +247,8 @@ impl Observer for TracingObserver {
 
     fn healed(&self, event: &Healed<'_>) {
         self.span(event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             info!(target: "redlocks", resource, %token, node = event.label, "healed");
         });
     }
@@ -232,7 +256,8 @@ impl Observer for TracingObserver {
     fn lost(&self, event: &Lost<'_>) {
         let Lost { held, margin, .. } = *event;
         self.end(event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             let reason = names::loss(event.reason);
             warn!(target: "redlocks", resource, %token, reason, ?held, ?margin, "lost");
         });
@@ -241,7 +266,8 @@ impl Observer for TracingObserver {
     fn released(&self, event: &Released<'_>) {
         let Released { held, margin, .. } = *event;
         self.end(event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             debug!(target: "redlocks", resource, %token, ?held, ?margin, "released");
         });
     }
@@ -249,20 +275,23 @@ impl Observer for TracingObserver {
     fn handed_on(&self, event: &HandedOn<'_>) {
         let HandedOn { held, margin, .. } = *event;
         self.end(event.token).in_scope(|| {
-            let (resource, token) = (event.resource.as_str(), Mark(event.token));
+            let (name, token) = (name_of(event.resources), Mark(event.token));
+            let resource = &*name;
             debug!(target: "redlocks", resource, %token, ?held, ?margin, "handed on");
         });
     }
 
     fn freed(&self, event: &Freed<'_>) {
-        let (resource, outcome) = (event.resource.as_str(), names::release(event.outcome));
+        let (name, outcome) = (name_of(event.resources), names::release(event.outcome));
+        let resource = &*name;
         let (token, tally) = (Mark(event.token), Count::of(event.tally));
         trace!(target: "redlocks", resource, %token, outcome, %tally, "freed");
     }
 
     fn node_failed(&self, event: &NodeFailed<'_>) {
-        let NodeFailed { resource, error, .. } = *event;
-        let (resource, node) = (resource.as_str(), error.label());
+        let NodeFailed { resources, error, .. } = *event;
+        let (resource, node) = (resources.map(name_of), error.label());
+        let resource = resource.as_deref();
         let kind = names::failure(error.kind());
         if self.seldom.is_time(kind, node, Instant::now()) {
             warn!(target: "redlocks", resource, node, kind, %error, "node failed");
@@ -271,3 +300,6 @@ impl Observer for TracingObserver {
         }
     }
 }
+
+/// How many resources of a set are named.
+const MOST_SHOWN: usize = 16;

@@ -9,7 +9,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use redlock_core::Redlock;
 use redlock_observe::TracingObserver;
+use redlock_testkit::MemoryNode;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -127,5 +129,33 @@ fn a_subscriber_that_wants_warnings_alone_gets_nothing_else() {
     assert!(told.iter().all(|line| line.starts_with("WARN []")), "{told:?}");
     for message in ["cannot tell", "node failed", "not extended", "lost", "gave up"] {
         assert!(told.iter().any(|line| line.contains(message)), "{message}: {told:?}");
+    }
+}
+
+/// All of them are named, but for a set that is large.
+#[test]
+fn a_set_is_shown_with_its_resources() {
+    for (count, expected) in
+        [(2, r#"resource="[\"job-00\", \"job-01\"]""#), (18, r#"\"job-15\"] and 2 more""#)]
+    {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::registry().with(lines.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.unwrap().block_on(async {
+                let builder = Redlock::builder().node(MemoryNode::named("a"));
+                let redlock = builder.observer(Arc::new(TracingObserver::new())).build().unwrap();
+                let names = (0..count).map(|number| format!("job-{number:02}"));
+                redlock.lock_all(names).acquire().await.unwrap().release().await;
+            });
+        });
+        let told = lines.0.lock().unwrap().join("\n");
+        for start in
+            ["begin held", "DEBUG [held] message=acquired", "DEBUG [held] message=released"]
+        {
+            let line = told.lines().find(|line| line.starts_with(start));
+            let line = line.unwrap_or_else(|| panic!("no {start}:\n{told}"));
+            assert!(line.contains(expected), "{line}");
+        }
     }
 }

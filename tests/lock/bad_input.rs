@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use redlock_testkit::MemoryNode;
 use redlocks::{
     Accord, ConfigError, Drift, Error, Fencing, Identity, Inspection, LockNode, NodeError,
-    Notifications, Random, RandomError, Redlock, Resource, Sets, Survey, Token, Ttl, Vote, Witness,
+    Notifications, Random, RandomError, Redlock, RedlockBuilder, Resource, Sets, Survey, Token,
+    Ttl, Vote, Witness,
 };
 
 fn told(error: &ConfigError, sentence: &str) {
@@ -138,7 +139,7 @@ impl LockNode for Alias {
 #[tokio::test(start_paused = true)]
 async fn one_server_under_two_names_is_refused_and_left_clean() {
     let (a, b) = (MemoryNode::named("a"), MemoryNode::named("b"));
-    let redlock = with_alias(&a, &b);
+    let redlock = aliased(&a, &b).build().unwrap();
     let error = redlock.lock("r").acquire().await.unwrap_err();
     let sentence = "nodes a and alias are the same server, each node must be independent";
     assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })));
@@ -181,7 +182,7 @@ async fn tokens_stay_out_of_debug() {
 async fn a_lease_is_not_released_because_one_server_has_two_names() {
     let (a, b) = (MemoryNode::named("a"), MemoryNode::named("b"));
     let sound = Redlock::builder().nodes([a.clone(), b.clone()]).build().unwrap();
-    let twice = with_alias(&a, &b);
+    let twice = aliased(&a, &b).build().unwrap();
     let lease = sound.lock("r").acquire().await.unwrap().into_lease();
     let error = twice.extend(&lease, SECOND).await.unwrap_err();
     assert!(matches!(error, Error::Config(ConfigError::SameServer { .. })), "{error}");
@@ -191,6 +192,11 @@ async fn a_lease_is_not_released_because_one_server_has_two_names() {
     assert!(sound.adopt(&lease).await.unwrap().is_valid());
 }
 
-fn with_alias(a: &MemoryNode, b: &MemoryNode) -> Redlock {
-    Redlock::builder().node(a.clone()).node(Alias(a.clone())).node(b.clone()).build().unwrap()
+/// Two servers, one of them under two names.
+pub(crate) fn with_alias() -> RedlockBuilder {
+    aliased(&MemoryNode::named("a"), &MemoryNode::named("b"))
+}
+
+fn aliased(a: &MemoryNode, b: &MemoryNode) -> RedlockBuilder {
+    Redlock::builder().node(a.clone()).node(Alias(a.clone())).node(b.clone())
 }

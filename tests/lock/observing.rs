@@ -22,7 +22,7 @@ use crate::support::{LEAD, MS, Nodes, SECOND, VALIDITY};
 
 /// Writes down each event in a line, and all that its `Debug` shows.
 #[derive(Debug, Default)]
-struct Journal {
+pub(crate) struct Journal {
     lines: Mutex<Vec<String>>,
     shown: Mutex<String>,
     held: AtomicI64,
@@ -37,22 +37,27 @@ impl Journal {
 
     /// What has been told since the last time, without what nodes made of releases: that comes from
     /// the background.
-    fn read(&self) -> Vec<String> {
+    pub(crate) fn read(&self) -> Vec<String> {
         let mut lines = mem::take(&mut *self.lines.lock().unwrap());
         lines.retain(|line| !line.starts_with("freed"));
         lines
     }
 
-    fn read_all(&self) -> Vec<String> {
+    pub(crate) fn read_all(&self) -> Vec<String> {
         mem::take(&mut *self.lines.lock().unwrap())
     }
 
-    fn count(&self, start: &str) -> usize {
+    pub(crate) fn count(&self, start: &str) -> usize {
         self.lines.lock().unwrap().iter().filter(|line| line.starts_with(start)).count()
     }
 
+    /// All that the `Debug` of each event shows.
+    pub(crate) fn shown(&self) -> Vec<String> {
+        self.shown.lock().unwrap().lines().map(str::to_owned).collect()
+    }
+
     /// How many locks are held, and how many calls wait.
-    fn gauges(&self) -> (i64, i64) {
+    pub(crate) fn gauges(&self) -> (i64, i64) {
         (self.held.load(Ordering::Relaxed), self.waiters.load(Ordering::Relaxed))
     }
 }

@@ -101,7 +101,9 @@ async fn a_reset_names_what_it_removed_and_lets_the_next_one_in() {
     let waiting = tokio::spawn(async move { other.lock("r").wait(30 * SECOND).acquire().await });
     tokio::time::sleep(100 * MS).await;
 
-    let reset = redlock.reset("r").await.unwrap();
+    // Of another process, as it were.
+    let operator = nodes.redlock();
+    let reset = operator.reset("r").await.unwrap();
     assert_eq!((reset.removed(), reset.is_complete()), (2, false));
     assert_eq!(reset.nodes()[0].removed().unwrap(), Some(guard.token()));
     assert_eq!(reset.nodes()[2].removed().unwrap_err().kind(), FailureKind::Unreachable);
@@ -127,7 +129,7 @@ async fn an_extension_after_a_reset_says_that_the_lock_is_lost() {
     let redlock = nodes.redlock();
     let mut guard = redlock.lock("r").acquire().await.unwrap();
     redlock.settled().await;
-    assert!(redlock.reset("r").await.unwrap().is_complete());
+    assert!(nodes.redlock().reset("r").await.unwrap().is_complete());
     assert!(guard.is_valid(), "it has not looked yet");
     let error = guard.extend(SECOND).await.unwrap_err();
     assert!(matches!(error, Error::Lost { reason: LossReason::QuorumLost, .. }), "{error:?}");
@@ -257,6 +259,7 @@ async fn a_reset_that_nodes_carry_out_one_after_the_other_is_a_loss_all_the_same
     redlock.settled().await;
     nodes.script(1, Operation::Reset, Fault::DelayRequest(500 * MS));
     nodes.script(2, Operation::Reset, Fault::DelayRequest(1000 * MS));
+    let operator = nodes.builder().node_timeout(2 * SECOND).build().unwrap();
     let mut extended = 0;
     let extending = async {
         while guard.extend(8 * SECOND).await.is_ok() {
@@ -265,7 +268,7 @@ async fn a_reset_that_nodes_carry_out_one_after_the_other_is_a_loss_all_the_same
         }
     };
     let (reset, lost) =
-        futures::join!(redlock.reset("r"), tokio::time::timeout(3 * SECOND, extending));
+        futures::join!(operator.reset("r"), tokio::time::timeout(3 * SECOND, extending));
     let reset = reset.unwrap();
     assert_eq!((reset.removed(), reset.is_complete()), (3, true));
     assert!(lost.is_ok(), "extended {extended} times");
@@ -298,7 +301,8 @@ async fn a_reset_of_one_resource_is_the_loss_of_its_set_under_a_prefix() {
     let redlock = builder.build().unwrap();
     let guard = redlock.lock_all(["a", "b", "c"]).acquire().await.unwrap();
     redlock.settled().await;
-    assert_eq!(redlock.reset("b").await.unwrap().removed(), 3);
+    let operator = nodes.builder().key_prefix("{app}:").build().unwrap();
+    assert_eq!(operator.reset("b").await.unwrap().removed(), 3);
     let begin = Instant::now();
     assert_eq!(guard.lost().await, LossReason::QuorumLost);
     assert!(begin.elapsed() < 21 * SECOND, "{:?}", begin.elapsed());

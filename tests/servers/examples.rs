@@ -45,6 +45,10 @@ fn every_example_has_a_test_here() {
         "stampede.rs",
     ];
     assert_eq!(names.iter().collect::<Vec<_>>(), known);
+    for name in known.iter().filter_map(|file| file.strip_suffix(".rs")) {
+        let run = format!("example(\"{name}\")");
+        assert!(include_str!("examples.rs").contains(&run), "nobody runs {name}");
+    }
 }
 
 /// `refusal` is how the sentence begins in which the second client is refused.

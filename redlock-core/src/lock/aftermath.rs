@@ -101,7 +101,7 @@ async fn undo(shared: Arc<Shared>, claim: Arc<Claim>, place: usize, give_up: Mom
     loop {
         let full = shared.backlog.is_full(place);
         let give_up = if full { shared.soon().min(undo.give_up()) } else { undo.give_up() };
-        let alarm = Alarm::set(&shared, claim.resources.first(), place);
+        let alarm = Alarm::set(&shared, Some(&claim.resources), place);
         let release = call(node, place, &claim, release, None, alarm);
         let give_up = Timer::new(&shared, give_up);
         let Either::Left((answer, _)) = select(std::pin::pin!(release), give_up).await else {

@@ -7,7 +7,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 
 use super::shared::Shared;
-use crate::{NodeError, Resource, observe::NodeFailed};
+use crate::{NodeError, ResourceSet, observe::NodeFailed};
 
 /// Tells those who look on of a call that fails: once, when it does, or when the node has not
 /// answered within the node timeout, whoever polls the call by then. Nothing, if nobody looks on.
@@ -19,17 +19,17 @@ pub(super) struct Alarm(Option<Box<Watching>>);
 
 struct Watching {
     shared: Arc<Shared>,
-    resource: Resource,
+    resources: Option<ResourceSet>,
     node: usize,
     /// Set when the call has been begun, and does not answer at once.
     timer: Option<BoxFuture<'static, ()>>,
 }
 
 impl Alarm {
-    pub(super) fn set(shared: &Arc<Shared>, resource: &Resource, node: usize) -> Self {
+    pub(super) fn set(shared: &Arc<Shared>, resources: Option<&ResourceSet>, node: usize) -> Self {
         Self(shared.onlookers.are_there().then(|| {
-            let (shared, resource) = (Arc::clone(shared), resource.clone());
-            Box::new(Watching { shared, resource, node, timer: None })
+            let (shared, resources) = (Arc::clone(shared), resources.cloned());
+            Box::new(Watching { shared, resources, node, timer: None })
         }))
     }
 
@@ -78,7 +78,7 @@ impl Watching {
     }
 
     fn tell(&self, error: &NodeError) {
-        let event = NodeFailed { resource: &self.resource, error };
+        let event = NodeFailed { resources: self.resources.as_ref(), error };
         self.shared.onlookers.tell(|observer| observer.node_failed(&event));
     }
 }

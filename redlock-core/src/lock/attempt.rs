@@ -19,6 +19,7 @@ use super::{
     hold::Hold,
     quest::Try,
     queue::Turn,
+    record::Record,
     report::{Action, Report},
     settings::Terms,
     shared::Shared,
@@ -49,7 +50,7 @@ pub(super) async fn acquire(
     let started = shared.now();
     let mut attempt = Attempt::start(shared.quorum, terms.ttl, terms.timing, started);
     let mut asked = Ask::Acquire(terms.timing.lifetime(terms.ttl));
-    let mut before = Fence::default();
+    let mut had = Fence::default();
     if claim.resources.only().is_none() {
         attempt = attempt.in_parts();
     }
@@ -57,12 +58,18 @@ pub(super) async fn acquire(
         let known = shared.fences.known(terms.resources.first());
         attempt = attempt.fenced();
         asked = Ask::AcquireCounted(terms.timing.lifetime(terms.ttl), known.hint);
-        before = known.had;
+        had = known.had;
     }
     let mut pursuit = pursue(shared, claim, attempt, asked, terms, deadline);
-    pursuit.turn = turn;
+    (pursuit.turn, pursuit.had) = (turn, had);
     match pursuit.decide().await {
-        Ok(guard) => guard.of_distinct_servers().await?.fenced_after(before).await,
+        Ok(guard) => match pursuit.unfit.take() {
+            None => Ok(guard),
+            Some(error) => {
+                guard.release().await;
+                Err(error)
+            }
+        },
         Err(verdict) => {
             pursuit.remember_counters(pursuit.attempt.tally().largest_counter());
             pursuit.told.failed(&pursuit.claim.token, &pursuit.attempt, verdict);
@@ -99,13 +106,13 @@ pub(super) async fn adopt(
     let mut pursuit = pursue(shared, claim, attempt, asked, terms, None);
     pursuit.fence = lease.fencing_token();
     match pursuit.decide().await {
-        Ok(guard) => match shared.same_server() {
+        Ok(guard) => match pursuit.unfit.take() {
             None => Ok(guard),
             // Counted by nodes that must not be, it is not a lock to go on with here. But whoever
             // handed it over may still hold it, so it is not released (R31).
             Some(error) => {
                 drop(guard.into_lease());
-                Err(error.into())
+                Err(error)
             }
         },
         Err(verdict) => {
@@ -138,6 +145,10 @@ struct Pursuit<F: Future<Output = Answer> + Send + 'static> {
     turn: Option<Turn>,
     /// What it was numbered before, if it is had already.
     fence: Option<Fence>,
+    /// The largest fence of a lock that was had here before.
+    had: Fence,
+    /// Why the lock that has come of it is none to be had.
+    unfit: Option<Error>,
     /// What is told of it.
     told: Try,
 }
@@ -167,6 +178,8 @@ fn pursue(
         raises: None,
         turn: None,
         fence: None,
+        had: Fence::default(),
+        unfit: None,
         told: terms.quest.attempt(),
     }
 }
@@ -312,13 +325,41 @@ impl<F: Future<Output = Answer> + Send + 'static> Pursuit<F> {
         let started = self.attempt.started();
         self.told.granted(&self.claim.token, &self.attempt);
         let turn = self.turn.take();
-        let hold = Hold::begin(&self.shared, &self.claim, tenure, &self.terms, started, turn);
+        self.unfit = self.look_over(&tenure);
+        // One that is given back at once was never had, as those who look on see it.
+        let record = match self.unfit {
+            None => Record::begin(&self.shared, &self.claim, &tenure, &self.terms),
+            Some(_) => Record::none(),
+        };
+        let (claim, terms) = (&self.claim, &self.terms);
+        let hold = Hold::begin(&self.shared, claim, tenure, terms, started, turn, record);
         if let Some(calls) = unfinished.filter(|calls| !calls.is_empty()) {
             let aftermath = self.aftermath(calls, outstanding, give_up);
             let hold = Arc::clone(&hold);
             self.shared.reaper.take(aftermath.settle(move |node, ballot| hold.late(node, ballot)));
         }
         Guard::keep(hold)
+    }
+
+    /// Why this lock cannot be had although it was granted: two of its nodes have turned out to be
+    /// one server, or its fencing token is not larger than one that was had before, which the
+    /// resource would refuse (R45).
+    fn look_over(&self, tenure: &Tenure) -> Option<Error> {
+        if let Some(error) = self.shared.same_server() {
+            return Some(error.into());
+        }
+        let resource = self.claim.resources.first();
+        match tenure.fence().filter(|_| self.fence.is_none()) {
+            Some(fence) if fence > self.had => {
+                self.shared.fences.had(resource, fence);
+                None
+            }
+            Some(fence) => {
+                let (resource, had) = (resource.clone(), self.had);
+                Some(Error::FenceRegression { resource, fence, had })
+            }
+            None => None,
+        }
     }
 
     /// For the hint of the next attempt: with the largest count all nodes come to agree.

@@ -88,7 +88,7 @@ pub(super) fn ask(
     deadline: Moment,
 ) -> Calls<impl Future<Output = Answer> + Send + 'static + use<>> {
     let in_flight = nodes.iter().filter_map(|node| {
-        let alarm = Alarm::set(shared, claim.resources.first(), node);
+        let alarm = Alarm::set(shared, Some(&claim.resources), node);
         Some(call(shared.nodes.get(node)?, node, claim, what, shared.agreed.clone(), alarm))
     });
     Calls { in_flight: in_flight.collect(), timer: Timer::new(shared, deadline) }
@@ -105,7 +105,7 @@ pub(super) fn ask_boxed(
     let calls = Calls { in_flight: FuturesUnordered::new(), timer: Timer::new(shared, deadline) };
     for node in nodes.iter() {
         if let Some(asked) = shared.nodes.get(node) {
-            let alarm = Alarm::set(shared, claim.resources.first(), node);
+            let alarm = Alarm::set(shared, Some(&claim.resources), node);
             let agreed = shared.agreed.clone();
             calls.in_flight.push(call(asked, node, claim, what, agreed, alarm).boxed());
         }

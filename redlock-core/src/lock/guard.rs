@@ -32,30 +32,6 @@ impl Guard {
         Self { hold }
     }
 
-    /// This guard, unless two of the nodes that granted it have turned out to be one server.
-    pub(super) async fn of_distinct_servers(self) -> Result<Self, Error> {
-        match self.hold.shared.same_server() {
-            None => Ok(self),
-            Some(error) => {
-                self.release().await;
-                Err(error.into())
-            }
-        }
-    }
-
-    /// This guard, unless its fencing token is not larger than one that was had before, which the
-    /// resource would refuse (R45). Then it is released.
-    pub(super) async fn fenced_after(self, before: Fence) -> Result<Self, Error> {
-        let Some(fence) = self.fencing_token() else { return Ok(self) };
-        if fence > before {
-            self.hold.shared.fences.had(self.resource(), fence);
-            return Ok(self);
-        }
-        let resource = self.resource().clone();
-        self.release().await;
-        Err(Error::FenceRegression { resource, fence, had: before })
-    }
-
     /// What is locked; of [several](Self::resources), the one whose name comes first.
     #[must_use]
     pub fn resource(&self) -> &Resource {

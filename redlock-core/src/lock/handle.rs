@@ -245,7 +245,7 @@ impl Lock {
             return Err(ConfigError::FencedSet { resources: terms.resources.len() });
         }
         let Shared { onlookers, runtime, .. } = &*self.shared;
-        terms.quest = Quest::new(onlookers, runtime, terms.resources.first());
+        terms.quest = Quest::new(onlookers, runtime, &terms.resources);
         self.shared.uncounted(self.wishes).map_or(Ok(terms), Err)
     }
 
@@ -271,7 +271,14 @@ impl Lock {
         terms: &'a Terms,
         patience: Option<Duration>,
     ) -> Persistence<'a> {
-        Persistence { shared: &self.shared, terms, retry: self.retry, patience }
+        Persistence {
+            shared: &self.shared,
+            terms,
+            retry: self.retry,
+            patience,
+            at_least_every: None,
+            goes_on_after: Error::is_worth_a_retry,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     signal::{Ended, Signal},
 };
 use crate::{
-    Ttl,
+    Token, Ttl,
     proto::{
         Ballot, Ending, Late, Loss, LossReason, Moment, NodeSet, Schedule, Tenure, Timing,
         mutant::{self, Mutant},
@@ -69,6 +69,7 @@ impl Hold {
         terms: &Terms,
         started: Moment,
         turn: Option<Turn>,
+        record: Record,
     ) -> Arc<Self> {
         let Terms { ttl, timing, node_timeout, schedule, mut hold_at_least, .. } = *terms;
         if mutant::is(Mutant::LeastHoldIgnored) {
@@ -84,7 +85,7 @@ impl Hold {
             keep_until: (!hold_at_least.is_zero()).then(|| started.after(hold_at_least)),
             lead: lead(timing.validity(ttl)),
             place: Place::default(),
-            record: Record::begin(shared, claim, &tenure, terms),
+            record,
             state: Mutex::new(State {
                 tenure,
                 ttl,
@@ -262,6 +263,16 @@ impl Hold {
 impl Watched for Hold {
     fn watch(self: Arc<Self>) {
         self.keep();
+    }
+
+    fn uprooted(self: Arc<Self>, tokens: &[Token], gone: NodeSet) {
+        if !tokens.contains(&self.claim.token) {
+            return;
+        }
+        let loss = self.state().tenure.uprooted(gone);
+        if let Some(loss) = loss {
+            self.bury(loss);
+        }
     }
 }
 

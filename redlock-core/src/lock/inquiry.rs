@@ -7,12 +7,19 @@ use futures::{
 };
 
 use super::{calls::Timer, shared::Shared};
-use crate::{ConfigError, Delivery, FailureKind, LockNode, NodeError, Survey, Ttl, proto::Moment};
+use crate::{
+    ConfigError, Delivery, FailureKind, LockNode, NodeError, Resource, ResourceSet, Survey, Ttl,
+    observe::NodeFailed,
+    proto::{Moment, NodeSet},
+};
 
 /// A question to every node that is no attempt to have a lock: nothing is undone afterwards, and
 /// what has not been answered in time is given up.
 pub(super) struct Inquiry<T> {
     shared: Arc<Shared>,
+    /// What it is about, if somebody looks on.
+    about: Option<ResourceSet>,
+    without: NodeSet,
     asked: Moment,
     patience: Duration,
     in_flight: FuturesUnordered<BoxFuture<'static, (usize, Result<T, NodeError>)>>,
@@ -21,18 +28,24 @@ pub(super) struct Inquiry<T> {
 }
 
 impl<T: Send + 'static> Inquiry<T> {
-    /// Asks all nodes; they have the node timeout to answer.
+    /// Asks all nodes but some about a resource; they have the node timeout to answer.
     pub(super) fn begin(
         shared: &Arc<Shared>,
+        resource: &Resource,
+        without: NodeSet,
         question: impl Fn(Arc<dyn LockNode>) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<Self, ConfigError> {
         let patience = patience(shared)?;
         let asked = shared.now();
-        let in_flight = shared.nodes.iter().enumerate().map(|(place, node)| {
+        let places = shared.nodes.iter().enumerate();
+        let places = places.filter(|(place, _)| !without.contains(*place));
+        let in_flight = places.map(|(place, node)| {
             let answer = unless_it_panics(Arc::clone(node), question(Arc::clone(node)));
             answer.map(move |result| (place, result)).boxed()
         });
         Ok(Self {
+            about: shared.onlookers.are_there().then(|| resource.clone().into()),
+            without,
             asked,
             patience,
             in_flight: in_flight.collect(),
@@ -46,6 +59,9 @@ impl<T: Send + 'static> Inquiry<T> {
     pub(super) async fn hear(&mut self) -> bool {
         match select(self.in_flight.next(), &mut self.timer).await {
             Either::Left((Some((place, answer)), _)) => {
+                if let Err(error) = &answer {
+                    tell(&self.shared, self.about.as_ref(), error);
+                }
                 self.answers[place] = Some(answer);
                 true
             }
@@ -63,30 +79,50 @@ impl<T: Send + 'static> Inquiry<T> {
         self.answers.iter().map(Option::as_ref)
     }
 
-    /// What came of it, node by node. Those that have not answered took too long.
-    pub(super) fn end(self) -> impl Iterator<Item = (Arc<str>, Result<T, NodeError>)> {
-        let Self { shared, answers, patience, .. } = self;
-        answers.into_iter().enumerate().map(move |(place, answer)| {
+    /// What came of it, node by node: the place and the label of each that was asked, and its
+    /// answer. Those that have not answered took too long.
+    pub(super) fn end(self) -> impl Iterator<Item = (usize, Arc<str>, Result<T, NodeError>)> {
+        let Self { shared, about, answers, without, patience, .. } = self;
+        let asked = answers.into_iter().enumerate();
+        asked.filter(move |(place, _)| !without.contains(*place)).map(move |(place, answer)| {
             let label = Arc::clone(&shared.labels[place]);
-            let answer =
-                answer.unwrap_or_else(|| Err(NodeError::timed_out(Arc::clone(&label), patience)));
-            (label, answer)
+            let answer = answer.unwrap_or_else(|| {
+                let error = NodeError::timed_out(Arc::clone(&label), patience);
+                tell(&shared, about.as_ref(), &error);
+                Err(error)
+            });
+            (place, label, answer)
         })
     }
 }
 
-/// One question to one node, which has the node timeout to answer it.
+/// One question to one node, about a resource or none in particular. It has the node timeout to
+/// answer it.
 pub(super) async fn ask_one<T>(
     shared: &Arc<Shared>,
     node: &Arc<dyn LockNode>,
+    about: Option<&Resource>,
     question: impl Future<Output = Result<T, NodeError>> + Send,
 ) -> Result<T, NodeError> {
     let patience = patience(shared).unwrap_or_else(|_| shared.longest_node_timeout());
     let timer = Timer::new(shared, shared.now().after(patience));
-    match select(Box::pin(unless_it_panics(Arc::clone(node), question)), timer).await {
+    let asked = Box::pin(unless_it_panics(Arc::clone(node), question));
+    let answer = match select(asked, timer).await {
         Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(NodeError::timed_out(node.label(), patience)),
+    };
+    if let Err(error) = &answer
+        && shared.onlookers.are_there()
+    {
+        tell(shared, about.cloned().map(ResourceSet::from).as_ref(), error);
     }
+    answer
+}
+
+/// Tells those who look on that a node has failed to answer.
+fn tell(shared: &Shared, resources: Option<&ResourceSet>, error: &NodeError) {
+    let event = NodeFailed { resources, error };
+    shared.onlookers.tell(|observer| observer.node_failed(&event));
 }
 
 /// The node as one that can be surveyed, or the error that says that it cannot.
@@ -108,7 +144,7 @@ async fn unless_it_panics<T>(
 }
 
 /// What nodes get to answer for a lock with the settings of this redlock.
-fn patience(shared: &Shared) -> Result<Duration, ConfigError> {
+pub(super) fn patience(shared: &Shared) -> Result<Duration, ConfigError> {
     let ttl = Ttl::new(shared.settings.wishes.ttl)?;
     Ok(shared.settings.node_timeout(ttl))
 }

@@ -8,7 +8,7 @@ use super::{
     redlock::Redlock,
     status::{NodeStatus, Status},
 };
-use crate::{ConfigError, Inspection, Resource, Standing};
+use crate::{ConfigError, Inspection, Resource, Standing, proto::NodeSet};
 
 impl Redlock {
     /// Tells how it stands with a resource, by what a quorum of nodes says, and what each of them
@@ -82,7 +82,7 @@ impl<'a> Look<'a> {
         let shared = redlock.shared();
         // Not needed here; but without it there are no timers, and who asks is told why.
         shared.reaper.start()?;
-        let inquiry = Inquiry::begin(shared, |node| {
+        let inquiry = Inquiry::begin(shared, &resource, NodeSet::EMPTY, |node| {
             let resource = resource.clone();
             async move { node.inspect(&resource).await }.boxed()
         })?;
@@ -98,7 +98,7 @@ impl<'a> Look<'a> {
 
     fn end(self) -> Status {
         let (quorum, standing) = (self.redlock.shared().quorum, self.standing());
-        let node = |(label, answer): (Arc<str>, _)| NodeStatus { label, answer };
+        let node = |(_, label, answer): (usize, Arc<str>, _)| NodeStatus { label, answer };
         let nodes = self.inquiry.end().map(node).collect();
         Status { resource: self.resource, quorum, standing, nodes }
     }

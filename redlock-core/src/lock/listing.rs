@@ -1,4 +1,4 @@
-use std::{future::ready, mem, sync::Arc, time::Duration, vec};
+use std::{mem, sync::Arc, time::Duration, vec};
 
 use futures::{
     Stream, StreamExt, TryStreamExt,
@@ -11,7 +11,7 @@ use super::{
     redlock::Redlock,
     shared::Shared,
 };
-use crate::{ConfigError, Cursor, Held, NodeError, Resource, Token};
+use crate::{Cursor, Held, NodeError, Resource, Token};
 
 impl Redlock {
     /// Lists the locks whose resource begins with `prefix`, of all resources if it is empty: what
@@ -40,51 +40,13 @@ impl Redlock {
         let walks = self.walks(prefix.into())?;
         let listed = |walk: Walk| {
             let label = Arc::clone(&walk.shared.labels[walk.place]);
-            let listed = move |held| Listed { label: Arc::clone(&label), held };
+            let listed = move |held| Listed::new(Arc::clone(&label), held);
             walk.into_stream().map_ok(listed).boxed()
         };
         Ok(stream::select_all(walks.map(listed)).boxed())
     }
 
-    /// Resets every lock whose resource begins with `prefix`, on every node, and wakes those who
-    /// wait for them: tells what was removed on which node, as it is done. It is done as the
-    /// stream is polled, to its end.
-    ///
-    /// What [`reset`](Self::reset) says of one lock holds for each. A lock that changes hands
-    /// meanwhile is taken away from whoever has it when its turn comes, and one that comes
-    /// meanwhile may be left. So may one whose holder lives and renews it, for the nodes come to it
-    /// at different times and he has the first of them set it again: for him there is
-    /// [`reset`](Self::reset). As with [`list`](Self::list), memory is bounded, and the stream goes
-    /// on after an error.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] if the prefix is empty and there is no
-    /// [key prefix](super::RedlockBuilder::key_prefix) either: every string that expires could be
-    /// deleted, whosever it is. Whoever means that can reset what [`list`](Self::list) tells.
-    /// [`Error::NoRuntime`].
-    pub fn reset_all(
-        &self,
-        prefix: impl Into<Arc<str>>,
-    ) -> Result<BoxStream<'static, Result<Listed, NodeError>>, Error> {
-        let prefix = prefix.into();
-        if prefix.is_empty() && self.shared().prefix.is_none() {
-            return Err(ConfigError::EmptyPrefix.into());
-        }
-        let reset = |walk: Walk| {
-            let (shared, place) = (Arc::clone(&walk.shared), walk.place);
-            let reset = move |found: Result<Held, NodeError>| {
-                let shared = Arc::clone(&shared);
-                async move { reset(&shared, place, found?).await }
-            };
-            // What was gone by then is not told.
-            let told = |removed: Result<Option<Listed>, NodeError>| ready(removed.transpose());
-            walk.into_stream().map(reset).buffer_unordered(AT_ONCE).filter_map(told).boxed()
-        };
-        Ok(stream::select_all(self.walks(prefix)?.map(reset)).boxed())
-    }
-
-    fn walks(&self, prefix: Arc<str>) -> Result<impl Iterator<Item = Walk>, Error> {
+    pub(super) fn walks(&self, prefix: Arc<str>) -> Result<impl Iterator<Item = Walk>, Error> {
         let shared = self.shared();
         // Not needed here; but without it there are no timers, and who asks is told why.
         shared.reaper.start()?;
@@ -106,6 +68,10 @@ pub struct Listed {
 }
 
 impl Listed {
+    pub(super) const fn new(label: Arc<str>, held: Held) -> Self {
+        Self { label, held }
+    }
+
     /// The label of the node.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -138,7 +104,7 @@ impl Listed {
 }
 
 /// The locks of one node, page by page.
-struct Walk {
+pub(super) struct Walk {
     shared: Arc<Shared>,
     place: usize,
     prefix: Arc<str>,
@@ -155,7 +121,13 @@ enum Next {
 }
 
 impl Walk {
-    fn into_stream(self) -> impl Stream<Item = Result<Held, NodeError>> + Send + 'static {
+    pub(super) const fn place(&self) -> usize {
+        self.place
+    }
+
+    pub(super) fn into_stream(
+        self,
+    ) -> impl Stream<Item = Result<Held, NodeError>> + Send + 'static {
         stream::unfold(self, |mut walk| async move {
             let held = walk.next().await?;
             Some((held, walk))
@@ -174,7 +146,7 @@ impl Walk {
             };
             let node = &self.shared.nodes[self.place];
             let question = async { surveyed(&**node)?.list(&self.prefix, from.as_ref()).await };
-            match ask_one(&self.shared, node, question).await {
+            match ask_one(&self.shared, node, None, question).await {
                 Ok(page) => {
                     self.page = page.held.into_iter();
                     self.next = page.next.map_or(Next::None, Next::From);
@@ -185,19 +157,3 @@ impl Walk {
         }
     }
 }
-
-/// Takes what was found from whoever has it now, if anybody has.
-async fn reset(
-    shared: &Arc<Shared>,
-    place: usize,
-    found: Held,
-) -> Result<Option<Listed>, NodeError> {
-    let node = &shared.nodes[place];
-    let question = async { surveyed(&**node)?.reset(&found.resource).await };
-    let removed = ask_one(shared, node, question).await?;
-    let label = Arc::clone(&shared.labels[place]);
-    Ok(removed.map(|token| Listed { label, held: Held { token, ..found } }))
-}
-
-/// How many resets a node is asked for at the same time.
-const AT_ONCE: usize = 16;

@@ -26,6 +26,11 @@ pub(super) struct Persistence<'a> {
     pub(super) retry: Retry,
     /// How long he goes on; by the retry policy if nothing is said.
     pub(super) patience: Option<Duration>,
+    /// How long he goes without asking the nodes at the most, whoever else has the lock or the
+    /// turn; as long as it takes, if nothing is said.
+    pub(super) at_least_every: Option<Duration>,
+    /// With which failure of an attempt he goes on.
+    pub(super) goes_on_after: fn(&Error) -> bool,
 }
 
 impl Persistence<'_> {
@@ -75,12 +80,13 @@ impl Persistence<'_> {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let Self { shared, terms, .. } = self;
+        let Self { shared, terms, at_least_every, goes_on_after, .. } = self;
         let (mut last, mut next) = (None, None);
         let turn = match Turn::enter(&shared.queues, &terms.resources) {
             Entered::Now(turn) => turn,
             Entered::Behind(mut queued) => {
                 let (mut look, mut is_held_up) = (shared.now().after(LOOK), false);
+                let mut ask_at = at_least_every.map(|every| shared.now().after(every));
                 loop {
                     terms.quest.waits();
                     let now = shared.now();
@@ -98,7 +104,8 @@ impl Persistence<'_> {
                             last.or_else(|| queued.failure()?.downcast_ref::<Error>().cloned());
                         return Err(last.unwrap_or_else(|| self.never_asked()));
                     };
-                    let beside = select(beside(), Timer::new(shared, next.min(look)));
+                    let wakes_at = ask_at.map_or(look, |ask_at| ask_at.min(look)).min(next);
+                    let beside = select(beside(), Timer::new(shared, wakes_at));
                     let asks = match select(&mut queued, beside).await {
                         Either::Left((turn, _)) => break turn,
                         Either::Right((Either::Left(_), _)) => true,
@@ -106,8 +113,9 @@ impl Persistence<'_> {
                         // so the next in the queue looks for himself now and then.
                         Either::Right((Either::Right(_), _)) => {
                             let now = shared.now();
-                            let is_time = now >= look;
-                            if is_time {
+                            if ask_at.is_some_and(|ask_at| now >= ask_at) {
+                                true
+                            } else if now >= look {
                                 let before = is_held_up;
                                 is_held_up = queued.is_held_up(IDLE);
                                 // Twice, for this whole process may have stood still, and whoever has
@@ -124,7 +132,7 @@ impl Persistence<'_> {
                         continue;
                     }
                     match once(deadline, None).await {
-                        Err(error) if error.is_worth_a_retry() => last = Some(error),
+                        Err(error) if goes_on_after(&error) => last = Some(error),
                         done => {
                             if done.is_ok() {
                                 queued.took();
@@ -132,6 +140,7 @@ impl Persistence<'_> {
                             return done;
                         }
                     }
+                    ask_at = at_least_every.map(|every| shared.now().after(every));
                 }
             }
         };
@@ -154,7 +163,7 @@ impl Persistence<'_> {
         let mut contender = Contender::new(shared, terms, turn, poll);
         loop {
             let error = match once(deadline, Some(contender.turn.clone())).await {
-                Err(error) if error.is_worth_a_retry() => error,
+                Err(error) if goes_on_after(&error) => error,
                 done => return done,
             };
             contender.turn.failed(match &error {
@@ -162,7 +171,8 @@ impl Persistence<'_> {
                 failure => Some(Arc::new(failure.clone())),
             });
             terms.quest.waits();
-            if !contender.wait(&error, &mut pace).await {
+            let ask_at = at_least_every.map(|every| shared.now().after(every));
+            if !contender.wait(&error, &mut pace, ask_at).await {
                 return Err(error);
             }
         }
@@ -203,7 +213,7 @@ impl<'a> Contender<'a> {
 
     /// Waits after an attempt that ended with this error. `false` if the time for attempts is
     /// over.
-    async fn wait(&mut self, error: &Error, pace: &mut Pace) -> bool {
+    async fn wait(&mut self, error: &Error, pace: &mut Pace, ask_at: Option<Moment>) -> bool {
         let (shared, now) = (self.shared, self.shared.now());
         if self.poll.is_none_or(|poll| poll <= now) {
             self.poll = pace.next(now, shared.chance());
@@ -254,10 +264,11 @@ impl<'a> Contender<'a> {
             random: shared.chance(),
         };
         let mut wait = Wait::after(&tally, outlook);
-        self.turn.rests_until(wait.due());
+        let due = |wait: &Wait| ask_at.map_or(wait.due(), |ask_at| ask_at.min(wait.due()));
+        self.turn.rests_until(due(&wait));
         let mut heard = hears;
-        while wait.due() > shared.now() {
-            let timer = Timer::new(shared, wait.due());
+        while due(&wait) > shared.now() {
+            let timer = Timer::new(shared, due(&wait));
             let Either::Left(((node, word), _)) = select(pin!(ears.next()), timer).await else {
                 break;
             };

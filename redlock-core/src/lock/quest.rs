@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    AttemptOutcome, Resource, Runtime, Token,
+    AttemptOutcome, ResourceSet, Runtime, Token,
     observe::{Acquired, Attempted, Contended, GaveUp, GaveUpReason, Onlookers, Waited, Waiting},
     proto::{Attempt, Moment, Obstacle, Tenure, Verdict},
 };
@@ -21,7 +21,7 @@ pub(super) struct Quest(Option<Arc<Inner>>);
 struct Inner {
     onlookers: Onlookers,
     runtime: Arc<dyn Runtime>,
-    resource: Resource,
+    resources: ResourceSet,
     began: Moment,
     attempts: AtomicU32,
     waiting: Mutex<Wait>,
@@ -50,13 +50,13 @@ impl Quest {
     pub(super) fn new(
         onlookers: &Onlookers,
         runtime: &Arc<dyn Runtime>,
-        resource: &Resource,
+        resources: &ResourceSet,
     ) -> Self {
         Self(onlookers.are_there().then(|| {
             Arc::new(Inner {
                 onlookers: onlookers.clone(),
                 runtime: Arc::clone(runtime),
-                resource: resource.clone(),
+                resources: resources.clone(),
                 began: runtime.now(),
                 attempts: AtomicU32::new(0),
                 waiting: Mutex::default(),
@@ -87,7 +87,7 @@ impl Quest {
             first
         };
         if first {
-            let event = Waiting { resource: &inner.resource };
+            let event = Waiting { resources: &inner.resources };
             inner.onlookers.tell(|observer| observer.waiting(&event));
         }
     }
@@ -98,7 +98,7 @@ impl Quest {
         let now = inner.runtime.now();
         inner.waits_no_longer(now);
         let event = Acquired {
-            resource: &inner.resource,
+            resources: &inner.resources,
             token: token.fingerprint(),
             attempts: inner.attempts.load(Ordering::Relaxed),
             waited: now.since(inner.began),
@@ -114,7 +114,7 @@ impl Inner {
     fn waits_no_longer(&self, now: Moment) {
         let before = mem::replace(&mut *self.waiting(), Wait::Over);
         if let Wait::Since(since) = before {
-            let event = Waited { resource: &self.resource, time: now.since(since) };
+            let event = Waited { resources: &self.resources, time: now.since(since) };
             self.onlookers.tell(|observer| observer.waited(&event));
         }
     }
@@ -123,7 +123,7 @@ impl Inner {
         let now = self.runtime.now();
         self.waits_no_longer(now);
         let event = GaveUp {
-            resource: &self.resource,
+            resources: &self.resources,
             reason,
             attempts: self.attempts.load(Ordering::Relaxed),
             waited: now.since(self.began),
@@ -185,9 +185,9 @@ impl Try {
 
     fn ended(&mut self, token: &Token, attempt: &Attempt, outcome: AttemptOutcome) {
         let Some(inner) = self.quest.0.take() else { return };
-        let (resource, number, tally) = (&inner.resource, self.number, attempt.tally());
+        let (resources, number, tally) = (&inner.resources, self.number, attempt.tally());
         let event = Attempted {
-            resource,
+            resources,
             token: token.fingerprint(),
             number,
             outcome,
@@ -200,7 +200,7 @@ impl Try {
                 Obstacle::Held(holder) => Some(holder),
                 _ => None,
             };
-            let event = Contended { resource, holder, remaining: tally.quorum_free_in(), number };
+            let event = Contended { resources, holder, remaining: tally.quorum_free_in(), number };
             inner.onlookers.tell(|observer| observer.contended(&event));
         }
     }

@@ -18,9 +18,9 @@ use super::{
     reaper::Reaper,
 };
 use crate::{
-    ResourceSet,
+    Resource, ResourceSet, Token,
     proto::{
-        Moment,
+        Moment, NodeSet,
         mutant::{self, Mutant},
     },
 };
@@ -49,6 +49,9 @@ pub(super) struct Queues {
 pub(super) trait Watched: Send + Sync {
     /// Has the clock looked at now and then, which tells when the lock has ended by itself.
     fn watch(self: Arc<Self>);
+
+    /// These tokens have been removed from these nodes for good, and one of them may be its own.
+    fn uprooted(self: Arc<Self>, tokens: &[Token], gone: NodeSet);
 }
 
 #[derive(Debug, Default)]
@@ -361,6 +364,25 @@ impl Queues {
         reaper: Reaper,
     ) -> Self {
         Self { state: Mutex::default(), handovers, pulse, hearing, reaper }
+    }
+
+    /// Whoever had this resource by one of these tokens has been removed from these nodes for good.
+    /// If it is somebody of this process he is told, and those behind him need not wait until he
+    /// finds out.
+    pub(super) fn uprooted(&self, resource: &Resource, tokens: &[Token], gone: NodeSet) {
+        let turns: Vec<Arc<Inner>> = {
+            let state = self.state();
+            let concerned = state.places.iter().filter(|(set, _)| set.contains(resource));
+            let turn = |place: &Place| match place {
+                Place::Taken { turn, .. } => turn.upgrade(),
+                Place::Free { .. } => None,
+            };
+            concerned.filter_map(|(_, place)| turn(place)).collect()
+        };
+        // They may be the last clones, and are dropped when nothing is locked.
+        for lock in turns.iter().filter_map(|turn| turn.lock.get()?.upgrade()) {
+            lock.uprooted(tokens, gone);
+        }
     }
 
     /// How long others need who were told that a lock is free, and come first.

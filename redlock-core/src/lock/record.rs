@@ -22,6 +22,11 @@ struct Inner {
 }
 
 impl Record {
+    /// A lock of which nothing is told.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
     /// A lock that is about to be held.
     pub(super) fn begin(
         shared: &Arc<Shared>,
@@ -37,7 +42,7 @@ impl Record {
         let inner = Box::new(Inner { shared, claim, began, over: AtomicBool::new(false) });
         if !terms.quest.acquired(&inner.claim.token, tenure) {
             let event = Adopted {
-                resource: inner.claim.resources.first(),
+                resources: &inner.claim.resources,
                 token: inner.token(),
                 validity: tenure.remaining(began),
                 fence: tenure.fence(),
@@ -63,7 +68,7 @@ impl Record {
         let Some(inner) = &self.0 else { return };
         let now = inner.shared.now();
         let event = Extended {
-            resource: inner.claim.resources.first(),
+            resources: &inner.claim.resources,
             token: inner.token(),
             by: by(extension, by_holder_until()),
             margin: old_end.since(now),
@@ -82,7 +87,7 @@ impl Record {
     ) {
         let Some(inner) = &self.0 else { return };
         let event = NotExtended {
-            resource: inner.claim.resources.first(),
+            resources: &inner.claim.resources,
             token: inner.token(),
             by: by(extension, by_holder_until()),
             margin: until.since(inner.shared.now()),
@@ -99,8 +104,7 @@ impl Record {
             // One that was handed on has gone on without this process.
             && !inner.over.load(Ordering::Relaxed)
         {
-            let event =
-                Healed { resource: inner.claim.resources.first(), token: inner.token(), label };
+            let event = Healed { resources: &inner.claim.resources, token: inner.token(), label };
             inner.shared.onlookers.tell(|observer| observer.healed(&event));
         }
         fate
@@ -113,12 +117,12 @@ impl Record {
             return;
         }
         let now = inner.shared.now();
-        let (resource, token) = (inner.claim.resources.first(), inner.token());
+        let (resources, token) = (&inner.claim.resources, inner.token());
         let (held, margin) = (now.since(inner.began), until.since(now));
         inner.shared.onlookers.tell(|observer| match ending {
-            Ending::Lost(reason) => observer.lost(&Lost { resource, token, reason, held, margin }),
-            Ending::Released => observer.released(&Released { resource, token, held, margin }),
-            Ending::GivenAway => observer.handed_on(&HandedOn { resource, token, held, margin }),
+            Ending::Lost(reason) => observer.lost(&Lost { resources, token, reason, held, margin }),
+            Ending::Released => observer.released(&Released { resources, token, held, margin }),
+            Ending::GivenAway => observer.handed_on(&HandedOn { resources, token, held, margin }),
         });
     }
 }

@@ -171,8 +171,8 @@ impl<F: Future<Output = Answer> + Send + 'static> Round<F> {
         }
         if self.shared.onlookers.are_there() {
             let Claim { resources, token } = &*self.claim;
-            let (resource, token) = (resources.first(), token.fingerprint());
-            let event = Freed { resource, token, outcome, tally: &self.tally };
+            let token = token.fingerprint();
+            let event = Freed { resources, token, outcome, tally: &self.tally };
             self.shared.onlookers.tell(|observer| observer.freed(&event));
         }
         outcome

@@ -7,16 +7,19 @@ use super::{
     inquiry::{Inquiry, surveyed},
     redlock::Redlock,
     shared::Shared,
+    uproot::uproot,
 };
-use crate::{ConfigError, FailureKind, LockNode, NodeError, Resource, Token, Vote};
+use crate::{ConfigError, NodeError, Resource, Token, proto::NodeSet};
 
 impl Redlock {
     /// Takes a resource away from whoever has it, on every node, and wakes those who wait for it.
     ///
     /// For a lock whose holder is known to be gone or must be stopped. It **breaks mutual
-    /// exclusion** unless it is: the holder is not asked, and is told only when it next looks, by its
-    /// renewal or an extension; until then it works on. Fencing tokens go on growing, so a
-    /// resource that checks them refuses it from the next holder on.
+    /// exclusion** unless it is: the holder is not asked, and works on until it knows. One that got its
+    /// lock from this very `Redlock`, or a clone, is told at once, and whoever waits behind it has
+    /// the next turn; one elsewhere finds out when it next looks, by its renewal or an extension.
+    /// Fencing tokens go on growing, so a resource that checks them refuses it from the next holder
+    /// on.
     ///
     /// A holder who renews while nodes do this one after the other does not come through: the tokens
     /// that were removed are looked for on all of them again, until they are nowhere.
@@ -40,12 +43,12 @@ impl Redlock {
         let resource: Resource = resource.try_into().map_err(Into::into)?;
         let shared = self.shared();
         shared.reaper.start()?;
-        let mut inquiry = Inquiry::begin(shared, |node| {
+        let mut inquiry = Inquiry::begin(shared, &resource, NodeSet::EMPTY, |node| {
             let resource = resource.clone();
             async move { surveyed(&*node)?.reset(&resource).await }.boxed()
         })?;
         while inquiry.hear().await {}
-        let node = |(label, removed): (Arc<str>, _)| NodeReset { label, removed };
+        let node = |(_, label, removed): (usize, Arc<str>, _)| NodeReset { label, removed };
         let mut reset = Reset { resource, nodes: inquiry.end().map(node).collect() };
         reset.root_out(shared).await?;
         Ok(reset)
@@ -54,66 +57,24 @@ impl Redlock {
 
 impl Reset {
     /// Sees to it that whoever has been removed does not come back.
-    ///
-    /// Nodes carry a reset out one after the other. A holder who extends the lock in between has a
-    /// quorum left, and has the first of them set the key again. So what was removed is given up
-    /// until a round finds it nowhere: then there is no quorum left that could heal the others.
-    /// Nobody but those who were removed is asked for, so whoever has come since is left alone.
     async fn root_out(&mut self, shared: &Arc<Shared>) -> Result<(), ConfigError> {
-        let mut tokens: Vec<Token> =
-            self.nodes.iter().filter_map(|node| node.removed.clone().ok()?).collect();
+        let removed = self.nodes.iter().filter_map(|node| node.removed.clone().ok()?);
+        let mut tokens: Vec<Token> = removed.collect();
         tokens.sort_unstable();
         tokens.dedup();
-        if tokens.is_empty() {
-            return Ok(());
-        }
-        for round in 1..=MOST_ROUNDS {
-            let mut inquiry = Inquiry::begin(shared, |node| {
-                let (resource, tokens) = (self.resource.clone(), tokens.clone());
-                let failed = |other: &&NodeReset| *other.label == *node.label();
-                let failed = self.nodes.iter().find(failed).is_some_and(|it| it.removed.is_err());
-                async move {
-                    let mut found = false;
-                    // One that failed has been told of, and is not waited for again.
-                    for token in tokens.iter().filter(|_| !failed) {
-                        found |= give_up(&*node, &resource, token).await?;
-                    }
-                    Ok(found)
-                }
-                .boxed()
-            })?;
-            while inquiry.hear().await {}
-            let mut is_over = true;
-            for (node, (_, found)) in self.nodes.iter_mut().zip(inquiry.end()) {
-                let found = found.unwrap_or_else(|error| {
-                    node.removed = Err(error);
-                    false
-                });
-                is_over &= !found;
-                if found && round == MOST_ROUNDS {
-                    let error = NodeError::new(Arc::clone(&node.label), FailureKind::Other);
-                    node.removed = Err(error.with_source("its holder sets it again and again"));
-                }
-            }
-            if is_over {
-                break;
+        let failed = self.nodes.iter().enumerate().filter(|(_, node)| node.removed.is_err());
+        let failed = failed.map(|(place, _)| place).collect();
+        let uprooted = uproot(shared, &self.resource, &tokens, failed).await?;
+        for (node, found) in self.nodes.iter_mut().zip(uprooted) {
+            match (found, &mut node.removed) {
+                (Err(error), removed) => *removed = Err(error),
+                // It had none when it was asked first, and was given it again since.
+                (Ok(found), Ok(removed @ None)) => *removed = found.into_iter().next(),
+                (Ok(_), _) => {}
             }
         }
         Ok(())
     }
-}
-
-/// Whether the node had the resource for this token. It has no more, and those who wait are told.
-async fn give_up(
-    node: &dyn LockNode,
-    resource: &Resource,
-    token: &Token,
-) -> Result<bool, NodeError> {
-    let vote = match node.notifications() {
-        Some(node) => node.release_and_notify(resource, token).await?.vote,
-        None => node.release(resource, token).await?,
-    };
-    Ok(matches!(vote, Vote::Granted { .. }))
 }
 
 /// What a reset removed on which node, and which nodes failed.
@@ -196,7 +157,3 @@ impl fmt::Display for Reset {
         Ok(())
     }
 }
-
-/// How often what was removed is looked for again. Once, but for a holder who extends his lock all
-/// the time, on nodes that answer at very different times.
-const MOST_ROUNDS: u32 = 8;

@@ -1,6 +1,14 @@
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use futures::future::{Either, select};
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
 
 use super::{
     attempt,
@@ -9,6 +17,7 @@ use super::{
     found::{Origin, Stored},
     guard::Guard,
     handle::Lock,
+    persist::Persistence,
     queue::Turn,
     report::Report,
     settings::Terms,
@@ -136,21 +145,18 @@ impl Search<'_> {
         if self.on_lock_outage == Outage::Fail {
             return self.lock.acquire_within(self.patience).await;
         }
-        // An outage is to be found out soon, not when the patience has ended: first by one attempt.
-        let deadline = self.lock.shared().now().after(self.patience);
-        let mut next = Duration::ZERO;
-        loop {
-            let left = deadline.since(self.lock.shared().now());
-            match self.lock.acquire_within(next.min(left)).await {
-                Err(Error::TimedOut { resources, last, .. }) => {
-                    if is_outage(&last) || left <= next {
-                        return Err(Error::TimedOut { resources, patience: self.patience, last });
-                    }
-                }
-                done => return done,
-            }
-            next = BETWEEN;
-        }
+        // An outage is to be found out soon, and not when the patience has ended: also by those who
+        // wait behind somebody, and whoever waits for a release.
+        let (shared, terms) = (self.lock.shared(), self.lock.terms()?);
+        let persistence = Persistence {
+            at_least_every: Some(BETWEEN),
+            goes_on_after: |error| error.is_worth_a_retry() && !is_outage(error),
+            ..self.lock.persistence(&terms, Some(self.patience))
+        };
+        let once = |deadline, turn| attempt::acquire(shared, &terms, deadline, turn);
+        let seeking = terms.quest.begin();
+        let done = persistence.persist(once, || pending().boxed()).await;
+        seeking.end(done, Error::why_given_up)
     }
 
     /// Completes with the value when somebody else has computed it.
@@ -239,7 +245,7 @@ fn is_outage(error: &Error) -> bool {
     }
 }
 
-/// How often it is looked whether there is an outage, while somebody else has the lock.
+/// How often it is looked whether there is an outage, while somebody else has the lock or is at it.
 const BETWEEN: Duration = Duration::from_millis(500);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

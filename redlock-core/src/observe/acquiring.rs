@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use crate::proto::{Fence, Fingerprint, Resource, Tally};
+use crate::proto::{Fence, Fingerprint, ResourceSet, Tally};
 
 /// One round over the nodes for a lock: [`Observer::attempted`](super::Observer::attempted).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Attempted<'a> {
     /// What was to be locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the attempt's token, which is its own.
     pub token: Fingerprint,
     /// Which of its call's attempts it was, counted from 1.
@@ -41,7 +41,7 @@ pub enum AttemptOutcome {
 #[non_exhaustive]
 pub struct Contended<'a> {
     /// What was to be locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Who has it, if a quorum of nodes names the same one; `None` if they do not tell, or if
     /// several who came at the same time have split the votes between them.
     pub holder: Option<Fingerprint>,
@@ -56,7 +56,7 @@ pub struct Contended<'a> {
 #[non_exhaustive]
 pub struct Waiting<'a> {
     /// For what.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
 }
 
 /// A call waits no longer: [`Observer::waited`](super::Observer::waited).
@@ -64,7 +64,7 @@ pub struct Waiting<'a> {
 #[non_exhaustive]
 pub struct Waited<'a> {
     /// For what it waited.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Since [`waiting`](super::Observer::waiting) was told.
     pub time: Duration,
 }
@@ -74,7 +74,7 @@ pub struct Waited<'a> {
 #[non_exhaustive]
 pub struct Acquired<'a> {
     /// What is locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that has it.
     pub token: Fingerprint,
     /// How many attempts the call made, the last one included.
@@ -92,7 +92,7 @@ pub struct Acquired<'a> {
 #[non_exhaustive]
 pub struct GaveUp<'a> {
     /// What was to be locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Why, as far as the last attempt tells.
     pub reason: GaveUpReason,
     /// How many attempts the call made: none, if others of this process came first.

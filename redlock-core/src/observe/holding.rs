@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::{
     node::NodeError,
-    proto::{Fence, Fingerprint, LossReason, ReleaseOutcome, Resource, Tally},
+    proto::{Fence, Fingerprint, LossReason, ReleaseOutcome, ResourceSet, Tally},
 };
 
 /// A lease is kept here from now on: [`Observer::adopted`](super::Observer::adopted).
@@ -10,7 +10,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Adopted<'a> {
     /// What is locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that has it.
     pub token: Fingerprint,
     /// For how long it may be trusted from now on, if nothing extends it.
@@ -24,7 +24,7 @@ pub struct Adopted<'a> {
 #[non_exhaustive]
 pub struct Extended<'a> {
     /// What is locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that has it.
     pub token: Fingerprint,
     /// Who extended it.
@@ -43,7 +43,7 @@ pub struct Extended<'a> {
 #[non_exhaustive]
 pub struct NotExtended<'a> {
     /// What is locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that has it.
     pub token: Fingerprint,
     /// Who wanted to extend it.
@@ -69,7 +69,7 @@ pub enum ExtendedBy {
 #[non_exhaustive]
 pub struct Healed<'a> {
     /// What is locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that has it.
     pub token: Fingerprint,
     /// The label of the node.
@@ -81,7 +81,7 @@ pub struct Healed<'a> {
 #[non_exhaustive]
 pub struct Lost<'a> {
     /// What was locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that had it.
     pub token: Fingerprint,
     /// Why it is lost.
@@ -97,7 +97,7 @@ pub struct Lost<'a> {
 #[non_exhaustive]
 pub struct Released<'a> {
     /// What was locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that had it.
     pub token: Fingerprint,
     /// How long it was held.
@@ -111,7 +111,7 @@ pub struct Released<'a> {
 #[non_exhaustive]
 pub struct HandedOn<'a> {
     /// What is locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that has it.
     pub token: Fingerprint,
     /// How long it was held here.
@@ -125,7 +125,7 @@ pub struct HandedOn<'a> {
 #[non_exhaustive]
 pub struct Freed<'a> {
     /// What was locked.
-    pub resource: &'a Resource,
+    pub resources: &'a ResourceSet,
     /// Of the token that had it.
     pub token: Fingerprint,
     /// What it came to.
@@ -138,8 +138,9 @@ pub struct Freed<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct NodeFailed<'a> {
-    /// The resource that the call was about.
-    pub resource: &'a Resource,
+    /// What the call was about; `None` if about no resource in particular, but what a node
+    /// [holds](crate::Redlock::list).
+    pub resources: Option<&'a ResourceSet>,
     /// Which node, how, and why as far as it is known.
     pub error: &'a NodeError,
 }

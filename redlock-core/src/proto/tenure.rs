@@ -226,6 +226,20 @@ impl Tenure {
         (over && self.phase == Phase::Held).then(|| self.lose(LossReason::Expired))
     }
 
+    /// Its key has been removed from these nodes by somebody else, and is nowhere on them. If no
+    /// quorum is left without them the lock is lost.
+    pub fn uprooted(&mut self, gone: NodeSet) -> Option<Loss> {
+        if self.phase != Phase::Held {
+            return None;
+        }
+        let left = self.quorum.all().without(gone);
+        if left.len() < self.quorum.needed() {
+            return Some(self.lose(LossReason::QuorumLost));
+        }
+        self.votes.held = self.votes.held.without(gone);
+        None
+    }
+
     /// What became of the lock: `None` while it is held, or has ended without anybody's having
     /// looked at the clock.
     #[must_use]
@@ -419,5 +433,33 @@ mod tests {
             assert_eq!(tenure.expire(at(END), Duration::ZERO), None);
             assert_eq!(tenure.ending(), Some(ending));
         }
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_is_lost_when_no_quorum_is_left_and_not_before() {
+        for nodes in 0_u8..8 {
+            let gone: NodeSet = (0..3).filter(|node| nodes & (1 << node) != 0).collect();
+            let mut tenure = held();
+            let loss = tenure.uprooted(gone);
+            assert_eq!(loss.is_some(), gone.len() >= 2, "{gone:?}");
+            assert_eq!(tenure.is_valid(at(1)), loss.is_none(), "{gone:?}");
+            match loss {
+                // The one whose answer is open is released when it comes.
+                Some(loss) => {
+                    assert_eq!(loss, Loss { reason: LossReason::QuorumLost, release: set([0, 1]) });
+                    assert_eq!(tenure.ending(), Some(Ending::Lost(LossReason::QuorumLost)));
+                }
+                None => assert_eq!(tenure.held(), set([0, 1]).without(gone)),
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_ended_is_not_lost_by_being_removed() {
+        let mut tenure = held();
+        tenure.late(2, GONE);
+        tenure.end();
+        assert_eq!(tenure.uprooted(set([0, 1, 2])), None);
+        assert_eq!(tenure.ending(), Some(Ending::Released));
     }
 }
