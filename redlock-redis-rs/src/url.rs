@@ -12,6 +12,11 @@ pub(crate) fn parse_with(url: &str, default_port: u16) -> Result<ConnectionInfo,
     if matches!(parsed.transport(), Transport::Tls { .. }) && !cfg!(feature = "tls") {
         return Err(UrlProblem::NoTls.into());
     }
+    if parsed.transport() == (Transport::Tls { insecure: true }) {
+        // The library takes the url, and then refuses each connection unless it was built to trust
+        // whoever answers. A lock in the hands of whoever answers is none.
+        return Err(UrlProblem::Insecure.into());
+    }
     // The library's own text may quote the url.
     let client = Client::open(url).map_err(|_| UrlProblem::Settings)?;
     let info = client.get_connection_info().clone();
@@ -106,5 +111,15 @@ mod tests {
     fn tls_has_the_same_labels() {
         assert_eq!(labelled("rediss://u:secret@h/1"), "h:6379/1");
         assert_eq!(parse("rediss://h/#secret").unwrap_err().problem(), UrlProblem::Fragment);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_without_trust_is_refused_before_anybody_is_asked() {
+        for url in ["rediss://:secret@h/#insecure", "valkeys://:secret@h/1#insecure"] {
+            let error = parse(url).unwrap_err();
+            assert_eq!(error.problem(), UrlProblem::Insecure, "{url}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
     }
 }
