@@ -3,7 +3,9 @@ for place = 1, #KEYS do
   local value = redis.pcall('GET', KEYS[place])
   if value == ARGV[1] then
     value = redis.pcall('DEL', KEYS[place])
-    released[#released + 1] = place
+    if type(value) ~= 'table' then
+      released[#released + 1] = place
+    end
   elseif type(value) == 'string' then
     other = KEYS[place]
   end

@@ -122,7 +122,7 @@ impl Script {
     /// An error tells that a key could not be looked at or deleted; the others have been.
     pub const RELEASE_ALL: Self = Self {
         body: include_str!("release_all.lua"),
-        sha1: "2d71dc2c0105a8a2e102d9a42d1437581ff74652",
+        sha1: "6d388df8dc50c9012de2f6d9e73657ade35fc247",
     };
 
     /// A page of `SCAN` over keys of the pattern `ARGV[1]` from the cursor `ARGV[2]`, `ARGV[3]` keys or

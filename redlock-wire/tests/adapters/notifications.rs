@@ -6,7 +6,9 @@ use super::common::{
     Node, PATIENCE, RETURN, exists, node, poll_and_drop, resource, token, ttl, until, votes,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream::BoxStream};
-use redlock_core::{Announced, FailureKind, LockNode, NodeError, Notice, Notifications, Vote};
+use redlock_core::{
+    Announced, FailureKind, LockNode, NodeError, Notice, Notifications, ResourceSet, Vote,
+};
 use redlock_testkit::server::Server;
 use tokio::{runtime::Builder, time::timeout};
 
@@ -86,6 +88,32 @@ async fn nobody_is_told_of_what_is_not_released() {
     // The first that comes is the first that was told.
     take_and_tell(&node, "r").await;
     assert_eq!(next(&mut notices).await, of("r", 1));
+}
+
+/// Whoever may read and tell but not delete, as on a server that takes no writes for want of replicas.
+#[tokio::test]
+async fn nobody_is_told_of_what_could_not_be_deleted() {
+    let server = Server::start().unwrap();
+    let (holder, waiter) = (user(&server, &["+@all", "-del", "allchannels"]), node(&server));
+    let names = ["a", "b"].map(resource);
+    let mut notices = Vec::new();
+    for name in &names {
+        notices.push(subscribe(&waiter, name.as_str()).await.unwrap());
+    }
+    let (mine, set) = (token("mine"), ResourceSet::new(names.clone()).unwrap());
+    let sets = holder.sets().unwrap();
+    assert_eq!(sets.acquire_all(&set, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+    let told = sets.release_all_and_notify(&set, &mine).await;
+    assert_eq!(told.unwrap_err().kind(), FailureKind::Rejected);
+    let told = notifications(&holder).release_and_notify(&names[0], &mine).await;
+    assert_eq!(told.unwrap_err().kind(), FailureKind::Rejected);
+    for (notices, name) in notices.iter_mut().zip(["a", "b"]) {
+        assert!(exists(&server, name));
+        // The first that comes is the first that was told.
+        server.cmd::<()>(&["DEL", name]).unwrap();
+        take_and_tell(&waiter, name).await;
+        assert_eq!(next(notices).await, of(name, 1), "it was told as free");
+    }
 }
 
 #[tokio::test]
