@@ -9,7 +9,7 @@ use redlocks::{Guard, LossReason, Moment, Owner, Redlock, ReleaseOutcome, Runtim
 use rustix::process::Signal;
 use tokio::task::yield_now;
 
-use self::group::Group;
+use self::group::{Group, Stopped};
 use crate::{
     args::{Common, Run},
     exit::{Exit, Outcome, tell},
@@ -89,7 +89,12 @@ impl Job<'_> {
         let is_left = lost.is_some() || group.is_there();
         if is_left {
             self.tell_stop(lost);
-            group.stop(&*self.runtime, self.last_moment(&guard)).await;
+            let stopped = group.stop(&*self.runtime, self.last_moment(&guard)).await;
+            if stopped == Stopped::NotAll && guard.is_valid() {
+                // Given up, somebody else would have it beside them. So nodes keep it for its ttl.
+                drop(guard.into_lease());
+                return Err(self.not_stopped());
+            }
         }
         // Stopping took its time, and so did the command's last breath before it.
         let lost = lost.or_else(|| guard.loss().reason());
@@ -158,6 +163,14 @@ impl Job<'_> {
     fn lost(&self, reason: LossReason, what: &str) -> Outcome {
         let message = format!("lost {:?}: {reason}; {what}", self.args.name);
         Outcome::new(Exit::RUN_LOST, "lost").message(message)
+    }
+
+    fn not_stopped(&self) -> Outcome {
+        let (name, ttl) = (&self.args.name, told(self.args.ttl));
+        Outcome::new(Exit::RUN_LOST, "not_stopped").message(format!(
+            "processes of the command could not be killed, so {name:?} is not given up: nodes keep \
+             it for {ttl} at the most"
+        ))
     }
 
     fn not_started(&self, error: &io::Error) -> Outcome {

@@ -16,11 +16,14 @@ pub(crate) struct Signals(Vec<(i32, Signal)>);
 
 #[cfg(unix)]
 impl Signals {
-    /// Those that ask a program to end.
+    /// Those that ask a program to end; of a hang-up not, if whoever started this process has it
+    /// outlive one, as `nohup` does: it then stays ignored, here and by what is started from here.
     pub(crate) fn ending() -> io::Result<Self> {
-        let kinds = [SignalKind::hangup, SignalKind::interrupt, SignalKind::quit];
-        let kinds = kinds.into_iter().chain([SignalKind::terminate as fn() -> _]);
-        kinds.map(|kind| kind()).map(listened).collect::<io::Result<_>>().map(Self)
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()];
+        if !ignores(SignalKind::hangup()) {
+            kinds.push(SignalKind::hangup());
+        }
+        kinds.into_iter().map(listened).collect::<io::Result<_>>().map(Self)
     }
 
     /// The next one, by its number.
@@ -47,6 +50,23 @@ impl Signals {
         }
         Ok(self)
     }
+}
+
+/// Whether this process ignores a signal, as far as that can be found out.
+///
+/// The question itself is not one that Rust can ask without `unsafe`, but Linux tells in a file.
+#[cfg(unix)]
+fn ignores(kind: SignalKind) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    is_in(&status, kind.as_raw_value())
+}
+
+/// Whether a signal is among those that are ignored, as the status of a process shows them.
+#[cfg(unix)]
+fn is_in(status: &str, number: i32) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & (1 << (number - 1)) != 0)
 }
 
 #[cfg(unix)]
@@ -82,5 +102,20 @@ pub(crate) async fn unless_signalled<T>(
         biased;
         signal = signals.next() => Err(signal),
         done = work => Ok(done),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_a_mask() {
+        let status = "Name:\tx\nSigBlk:\tffff\nSigIgn:\t0000000000001001\nSigCgt:\tffff\n";
+        assert!(is_in(status, 1) && is_in(status, 13));
+        assert!(!is_in(status, 2) && !is_in(status, 15));
+        for odd in ["", "SigIgn:\n", "SigIgn:\tx\n"] {
+            assert!(!is_in(odd, 1));
+        }
     }
 }

@@ -97,7 +97,8 @@ Examples:
   $ redlock run nightly-report --ttl 10s --wait 5s -- sh -c 'echo \"until $REDLOCK_DEADLINE\"'
 
 Exit codes: that of the command, 128 + n if signal n ended it. Of its own: 2 usage, 69 too few \
-nodes answered, 75 somebody else has the lock, 76 the lock was lost, 126 the command cannot be \
+nodes answered, 75 somebody else has the lock, 76 the lock was lost, or is kept because of processes \
+that could not be killed, 126 the command cannot be \
 started, 127 there is no such command, 128 + n if signal n came before the command was started.")]
 pub(crate) struct Run {
     /// What to lock: any text

@@ -10,8 +10,9 @@ use std::{
 };
 
 use redlocks::{Guard, Moment, Runtime};
-use rustix::process::{
-    Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid,
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid},
 };
 use tokio::process::{Child, Command};
 
@@ -23,6 +24,14 @@ pub(super) struct Group {
     leader: Child,
     id: Option<Pid>,
     status: Option<ExitStatus>,
+}
+
+/// What came of the stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    All,
+    /// Some are still there, and may be at it.
+    NotAll,
 }
 
 impl Group {
@@ -91,7 +100,8 @@ impl Group {
             // Not before, or it would take away what the library waits for.
             while let Ok(Some(_)) = waitpgid(id, WaitOptions::NOHANG) {}
         }
-        test_kill_process_group(id).is_ok()
+        // Who may not be signalled is there as well.
+        test_kill_process_group(id) != Err(Errno::SRCH)
     }
 
     /// Passes a signal on to all of them.
@@ -104,12 +114,13 @@ impl Group {
         }
     }
 
-    /// Asks all of them to end, and kills who is left at the last moment. Returns when nobody is.
-    pub(super) async fn stop(&mut self, runtime: &dyn Runtime, last: Moment) {
+    /// Asks all of them to end, and kills who is left at the last moment. Returns when nobody is, or
+    /// will not go.
+    pub(super) async fn stop(&mut self, runtime: &dyn Runtime, last: Moment) -> Stopped {
         self.forward(Signal::TERM.as_raw());
         while runtime.now() < last {
             if !self.is_there() {
-                return;
+                return Stopped::All;
             }
             runtime.sleep_until(last.min(runtime.now().after(LOOK))).await;
         }
@@ -117,10 +128,12 @@ impl Group {
         while self.is_there() {
             self.signal(Signal::KILL);
             if runtime.now() > give_up {
-                return tell("processes of the command could not be killed");
+                tell("processes of the command could not be killed");
+                return Stopped::NotAll;
             }
             runtime.sleep_until(runtime.now().after(LOOK)).await;
         }
+        Stopped::All
     }
 
     fn signal(&self, signal: Signal) {

@@ -1,25 +1,51 @@
-//! What the README and the help say to type, typed.
+//! What the READMEs, the pages and the help say to type, typed.
 
-use std::{env, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use redlock_testkit::server::{Options, Servers};
+use crate::{
+    session::{Step, commands, play, sessions},
+    support::{Said, redlock},
+};
 
-use crate::support::{Fleet, Said, redlock};
-
-/// Something to type, and what is then said.
-#[derive(Debug)]
-struct Step {
-    typed: String,
-    said: Vec<String>,
+/// Every text of this repository that may tell what to type.
+fn texts() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders = vec![root.to_owned(), root.join("docs")];
+    let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    folders.extend(entries.filter(|path| path.join("Cargo.toml").exists()));
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
 #[test]
-fn the_readme_is_true() {
-    let blocks = blocks(include_str!("../../README.md"));
-    assert!(blocks.len() > 6, "{blocks:?}");
-    for steps in blocks {
-        play(&steps, true);
+fn what_is_shown_to_be_typed_says_what_is_shown() {
+    let mut found = Vec::new();
+    for (path, text) in texts() {
+        for steps in sessions(&text) {
+            play(&steps, true);
+            found.push(path.clone());
+        }
     }
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    assert!(found.iter().filter(|path| **path == here).count() > 6, "{found:?}");
+}
+
+#[test]
+fn what_is_given_to_be_typed_works() {
+    let mut found = Vec::new();
+    for (path, text) in texts() {
+        for steps in commands(&text) {
+            play(&steps, false);
+            found.push(path.clone());
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    assert!(found.contains(&root.join("README.md")), "{found:?}");
 }
 
 #[test]
@@ -49,88 +75,3 @@ fn every_command_has_its_help_tested() {
     let tested = ["lock", "unlock", "extend", "run", "status", "list", "reset", "doctor", "help"];
     assert_eq!(names, tested);
 }
-
-/// Types all this into one shell, over servers of its own, and compares what is said.
-fn play(steps: &[Step], compared: bool) {
-    let fleet = Fleet { servers: Servers::with(3, &Options::new().persistent()).unwrap() };
-    let urls = fleet.servers.urls().join(" ");
-    let mut script = String::new();
-    for step in steps {
-        let typed = step.typed.replace("redis://a:6379 redis://b:6379 redis://c:6379", &urls);
-        // Each step sees the exit code of the one before.
-        script += &format!("(exit $code)\n{typed}\ncode=$?\necho '{MARK}'$code\n");
-    }
-    let here = Path::new(env!("CARGO_BIN_EXE_redlock")).parent().unwrap();
-    let path = format!("{}:{}", here.display(), env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("exec 2>&1; code=0\n{script}")]).env("PATH", path);
-    let output = shell.env("REDLOCK_NODES", &urls).env_remove("REDLOCK_OWNER").output().unwrap();
-    let said = Said::of(output).out;
-    let mut rest = &*said;
-    for step in steps {
-        let (told, after) = rest.split_once(MARK).unwrap_or_else(|| panic!("{step:?}: {said}"));
-        let (code, after) = after.split_once('\n').unwrap();
-        rest = after;
-        if compared {
-            let expected = step.said.join("\n");
-            assert!(is_like(told.trim_end(), &expected), "{step:?} says {told}");
-        } else {
-            assert_eq!(code, "0", "{step:?} says {told}");
-        }
-    }
-}
-
-/// The commands of each block of a shell session.
-fn blocks(text: &str) -> Vec<Vec<Step>> {
-    let blocks = text.split("```console\n").skip(1);
-    let block = |block: &str| {
-        let mut steps: Vec<Step> = Vec::new();
-        for line in block.split("```").next().unwrap().lines() {
-            match line.strip_prefix("$ ") {
-                Some(typed) => steps.push(Step { typed: typed.to_owned(), said: Vec::new() }),
-                None => steps.last_mut().unwrap().said.push(line.to_owned()),
-            }
-        }
-        steps
-    };
-    blocks.map(block).collect()
-}
-
-/// Whether a text is this, where an ellipsis stands for anything.
-fn is_like(text: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('…');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
-        return false;
-    };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        let Some(place) = rest.find(part) else { return false };
-        rest = &rest[place + part.len()..];
-    }
-    true
-}
-
-#[test]
-fn an_ellipsis_stands_for_anything() {
-    for (text, pattern, expected) in [
-        ("abc", "abc", true),
-        ("abc", "ab", false),
-        ("abc", "a…", true),
-        ("abc", "a…c", true),
-        ("abc", "…b…", true),
-        ("abc", "a…d", false),
-        ("abc", "b…", false),
-        ("", "", true),
-        ("a", "", false),
-    ] {
-        assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
-    }
-}
-
-const MARK: &str = "--- said, and ended with ";

@@ -11,4 +11,6 @@ mod lost;
 mod operating;
 #[cfg(unix)]
 mod running;
+#[cfg(unix)]
+mod session;
 mod support;

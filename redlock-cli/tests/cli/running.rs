@@ -1,6 +1,6 @@
 //! `run`, while the lock is held.
 
-use std::{fs, path::Path, time::SystemTime};
+use std::{fs, path::Path, process::Command, time::SystemTime};
 
 use redlock_testkit::server::Server;
 use rustix::process::{Pid, Signal, test_kill_process_group};
@@ -130,6 +130,44 @@ fn signals_go_on_to_the_command() {
         assert_eq!(running.ended().0, Some(42), "{name}");
         assert_eq!(fleet.holders("a"), vec![None; 3]);
     }
+}
+
+#[test]
+fn a_hang_up_that_was_ignored_before_is_nothing_to_the_command() {
+    let fleet = Fleet::start();
+    let mut command = Command::new("sh");
+    let redlock = env!("CARGO_BIN_EXE_redlock");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", redlock, "run", "a", "--", "sh", "-c"]);
+    command.args(["echo ready; kill -HUP $$; read line; echo survived; exit 7"]);
+    let (received, sent) = std::io::pipe().unwrap();
+    command.env("REDLOCK_NODES", fleet.servers.urls().join(" ")).stdin(received);
+    let mut running = Running::start(&mut command);
+    drop(command);
+    assert_eq!(running.line(), "ready");
+    running.signal(Signal::HUP);
+    // It comes after the signal, and is seen by a command that is still there.
+    running.signal(Signal::WINCH);
+    drop(sent);
+    assert_eq!(running.line(), "survived");
+    assert_eq!(running.ended().0, Some(7));
+}
+
+/// Its parent has left the group and does not wait for it, so it is there for good, as far as can be
+/// seen; like one that waits for a device.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lock_is_not_given_up_while_a_process_of_the_command_is_there() {
+    let fleet = Fleet::start();
+    let script = "sh -c 'echo $$; sleep 0.1 & exec setsid sleep 100 >/dev/null 2>&1' & sleep 1";
+    let words = ["run", "a", "--ttl", "5m", "--grace", "500ms", "--", "sh", "-c", script];
+    let mut running = Running::start(&mut fleet.command(&words));
+    let parent = Pid::from_raw(running.line().parse().unwrap()).unwrap();
+    let (code, err) = running.ended();
+    let holders = fleet.holders("a");
+    rustix::process::kill_process(parent, Signal::KILL).unwrap();
+    assert_eq!(code, Some(76), "{err}");
+    assert!(err.contains("could not be killed"), "{err}");
+    assert!(holders.iter().all(Option::is_some), "{holders:?} {err}");
 }
 
 #[test]

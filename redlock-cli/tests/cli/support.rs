@@ -96,8 +96,9 @@ impl Said {
 
 /// The command with these words, and without the settings of whoever runs the tests.
 pub(crate) fn redlock(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_redlock"));
-    command.args(words);
+    // As by hand: whoever runs the tests may have them outlive a hang-up.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_redlock")]).args(words);
     for variable in ["REDLOCK_NODES", "REDLOCK_KEY_PREFIX", "REDLOCK_OWNER"] {
         command.env_remove(variable);
     }
