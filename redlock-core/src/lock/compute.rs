@@ -105,7 +105,8 @@ impl GetOrCompute<'_> {
     /// What to do when the lock cannot be had because too few nodes answer. With
     /// [`Outage::Compute`] the value is computed without it, as soon as an attempt has found that
     /// out, and written: by the first as a rule, later if others are in each other's way on the
-    /// nodes that are left.
+    /// nodes that are left. Whoever waits for somebody else makes an attempt each half second, to see
+    /// whether there is an outage.
     ///
     /// Somebody else who has the lock for longer than the [patience](Self::wait) is no outage.
     pub const fn on_lock_outage(mut self, outage: Outage) -> Self {

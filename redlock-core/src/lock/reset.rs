@@ -15,11 +15,12 @@ impl Redlock {
     /// Takes a resource away from whoever has it, on every node, and wakes those who wait for it.
     ///
     /// For a lock whose holder is known to be gone or must be stopped. It **breaks mutual
-    /// exclusion** unless it is: the holder is not asked, and works on until it knows. One that got its
-    /// lock from this very `Redlock`, or a clone, is told at once, and whoever waits behind it has
-    /// the next turn; one elsewhere finds out when it next looks, by its renewal or an extension.
-    /// Fencing tokens go on growing, so a resource that checks them refuses it from the next holder
-    /// on.
+    /// exclusion** unless it is: the holder is not asked, and works on until it knows. One that
+    /// acquired its lock in its turn from this very `Redlock`, or a clone, is told at once, and
+    /// whoever waits behind it has the next turn; one elsewhere, or one that
+    /// [adopted](Self::adopt) its lock or tried for it past others who waited, finds out when it next
+    /// looks, by its renewal or an extension. Fencing tokens go on growing, so a resource that checks
+    /// them refuses it from the next holder on.
     ///
     /// A holder who renews while nodes do this one after the other does not come through: the tokens
     /// that were removed are looked for on all of them again, until they are nowhere.

@@ -23,9 +23,9 @@ impl Redlock {
     /// Nodes are looked through as by [`list`](Self::list), and whoever is found to have a lock on
     /// one of them is removed from all: also if he renews it meanwhile, as by
     /// [`reset`](Self::reset). So what is told to have been removed is gone, from a quorum at least
-    /// if so many nodes have told no error. A lock that changes hands before its turn comes is left to whoever
-    /// has it by then, and one that comes meanwhile may be left. A holder learns of it as he does of
-    /// [`reset`](Self::reset).
+    /// if so many nodes have told no error. A lock that changes hands before its turn comes is left
+    /// to whoever has it by then, and one that comes meanwhile may be left. A holder learns of it as
+    /// he does of [`reset`](Self::reset).
     ///
     /// Memory is bounded, and the stream goes on after an error. A node that fails is told of once,
     /// and from then on asked only for what it lists itself, until it answers again.
