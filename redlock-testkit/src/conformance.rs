@@ -34,12 +34,14 @@
 //! list of the rules that the subject cannot be asked is all there is to write.
 //!
 //! The rules of [`Notifications`](redlock_core::Notifications), of
-//! [`Fencing`](redlock_core::Fencing), of [`Sets`](redlock_core::Sets) and of
-//! [`Survey`](redlock_core::Survey) are not applicable to a node without that ability.
+//! [`Fencing`](redlock_core::Fencing), of [`Sets`](redlock_core::Sets), of
+//! [`Survey`](redlock_core::Survey) and of [`Accord`](redlock_core::Accord) are not applicable to a
+//! node without that ability.
 //!
 //! What cannot be seen from outside is not asked: that a call is executed at most once (requirement
 //! R20) shows only where replies can be lost on the way, so each adapter has a test of its own.
 
+mod accord;
 mod acquire;
 mod atomic;
 mod cancel;

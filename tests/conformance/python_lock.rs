@@ -11,4 +11,4 @@ pub(crate) fn subject() -> OnServer {
 }
 
 // Who waits by BLPOP is not counted by anybody.
-redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine, sets, listeners_are_counted);
+redlock_testkit::conformance_tests!(subject(), lacking: fencing, quarantine, sets, accord, listeners_are_counted);

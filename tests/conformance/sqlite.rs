@@ -96,6 +96,7 @@ redlock_testkit::conformance_tests! {
         survey,
         quarantine,
         sets,
+        accord,
         a_store_may_forget_what_was_prepared,
         a_cut_connection_is_made_again,
         no_credentials_are_shown

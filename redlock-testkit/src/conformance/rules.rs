@@ -3,8 +3,8 @@ use std::{fmt, time::Duration};
 use futures::future::{self, BoxFuture, Either};
 
 use super::{
-    Subject, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect, names,
-    notices, quarantine, release, set_notices, sets,
+    Subject, accord, acquire, atomic, cancel, counting, expiry, extend, failure, handles, inspect,
+    names, notices, quarantine, release, set_notices, sets,
     stage::{Stage, Stop},
     streams, survey,
 };
@@ -61,6 +61,8 @@ impl Rule {
             (_, "what_lies_beside_locks_is_not_listed") => &[SURVEY, FENCING],
             (_, "a_reset_tells_who_has_subscribed") => &[SURVEY, NOTIFICATIONS],
             ("survey", _) => &[SURVEY],
+            (_, "an_agreement_is_not_listed") => &[ACCORD, SURVEY],
+            ("accord", _) => &[ACCORD],
             _ => &[],
         };
         listed == self.name || abilities.contains(&listed)
@@ -295,6 +297,20 @@ macro_rules! conformance_rules {
                 "What a dropped acquire of a set takes, a later release gives up.";
             a_store_that_is_away_takes_no_sets in sets:
                 "A store that cannot be reached makes the calls of sets fail.";
+            what_was_agreed_first_is_told_to_all in accord:
+                "The terms that were written down first under a name are told to all who ask, and stay.";
+            of_many_who_agree_at_once_all_are_told_the_same in accord:
+                "Of many who ask at once, one has his terms written down, and all are told these.";
+            what_is_agreed_has_no_end in accord:
+                "What is written down stays, whichever locks come and go.";
+            an_agreement_is_no_lock in accord:
+                "An agreement lies beside the locks: one of its name is free, and may be taken and reset.";
+            an_agreement_is_not_listed in accord:
+                "An agreement is not listed.";
+            agreements_are_any_text in accord:
+                "Names and terms are any text, and each name has terms of its own.";
+            a_store_that_is_away_agrees_to_nothing in accord:
+                "A store that cannot be reached makes an agreement fail.";
         }
     };
 }
@@ -329,6 +345,9 @@ const QUARANTINE: &str = "quarantine";
 
 /// What a list says that a node lacks which takes one resource at a time.
 const SETS: &str = "sets";
+
+/// What a list says that a node lacks which keeps no agreements.
+const ACCORD: &str = "accord";
 
 /// Far more than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(120);

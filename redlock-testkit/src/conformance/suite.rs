@@ -31,12 +31,12 @@ pub async fn assert_conforms(name: &str, subject: &dyn Subject, lacking: &[&str]
 /// builds a new [`Subject`](crate::conformance::Subject) and may await.
 ///
 /// Rules that the subject cannot be asked are listed after it; any other that turns out not to be
-/// applicable fails, and so does a listed one that is. `notifications` stands for all rules of
-/// [`Notifications`](redlock_core::Notifications), and `fencing` for those of
-/// [`Fencing`](redlock_core::Fencing), `survey` for those of [`Survey`](redlock_core::Survey), `quarantine` for those of nodes that can be in quarantine. The tests are `#[tokio::test]` unless
-/// [`Fencing`](redlock_core::Fencing), `quarantine` for those of nodes that can be in quarantine,
-/// `sets` for those of [`Sets`](redlock_core::Sets). The tests are `#[tokio::test]` unless
-/// another attribute is given.
+/// applicable fails, and so does a listed one that is. A word stands for all rules of an ability:
+/// `notifications` for those of [`Notifications`](redlock_core::Notifications), `fencing` for those
+/// of [`Fencing`](redlock_core::Fencing), `survey` for those of [`Survey`](redlock_core::Survey),
+/// `sets` for those of [`Sets`](redlock_core::Sets), `accord` for those of
+/// [`Accord`](redlock_core::Accord), and `quarantine` for those of nodes that can be in quarantine.
+/// The tests are `#[tokio::test]` unless another attribute is given.
 ///
 /// ```
 /// # struct Mine;

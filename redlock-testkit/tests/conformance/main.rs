@@ -1,5 +1,6 @@
 //! The suite is asked of the reference node, and of nodes that break its rules one by one.
 
+mod agreements;
 mod broken;
 mod counter;
 mod defect;

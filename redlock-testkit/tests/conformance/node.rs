@@ -168,7 +168,7 @@ impl LockNode for Node {
     }
 
     fn accord(&self) -> Option<&dyn Accord> {
-        None
+        Some(self)
     }
 
     async fn acquire(

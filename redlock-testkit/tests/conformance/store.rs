@@ -10,7 +10,7 @@ use std::{
 
 use futures::stream::BoxStream;
 use redlock_core::{
-    Fence, LockNode, Notice, Resource, RestartPolicy, Runtime, Token, TokioRuntime, Ttl,
+    Fence, LockNode, Moment, Notice, Resource, RestartPolicy, Runtime, Token, TokioRuntime, Ttl,
     async_trait,
 };
 use redlock_testkit::{
@@ -62,6 +62,8 @@ pub(crate) struct More {
     pub(crate) largest: Fence,
     /// Streams that nobody reads.
     pub(crate) left_behind: Vec<BoxStream<'static, Notice>>,
+    /// When each name was first agreed on.
+    pub(crate) agreed: BTreeMap<Resource, Moment>,
     nodes: u64,
 }
 

@@ -88,6 +88,7 @@ impl Node {
                 vec![Resource::new("counters").expect("it is not empty")]
             }
             Some(ListsForeignKeys) => more.foreign.keys().cloned().collect(),
+            Some(AgreementsAreListed) => more.agreed.keys().cloned().collect(),
             Some(ListsWhatHasEnded) => more.last.keys().cloned().collect(),
             _ => Vec::new(),
         };
