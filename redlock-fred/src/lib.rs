@@ -11,6 +11,7 @@ mod link;
 mod listeners;
 mod listening;
 mod lock_node;
+mod masters;
 mod node;
 mod notifications;
 mod replaced;

@@ -6,10 +6,10 @@ use std::{
 use fred::{
     clients::Client,
     error::ErrorKind,
-    interfaces::ClientLike,
+    interfaces::{ClientLike, ClusterInterface},
     types::{
         CustomCommand, Resp3Frame, Value,
-        config::{Config as Settings, Options},
+        config::{Config as Settings, Options, Server},
     },
 };
 use redlock_core::{Identity, NodeError, Resource};
@@ -62,6 +62,11 @@ enum Owner {
 }
 
 impl Session {
+    /// The masters of the cluster, as far as the library knows them; `None` if it knows of none.
+    pub(crate) fn masters(&self) -> Option<Vec<Server>> {
+        Some(self.client.cached_cluster_state()?.unique_primary_nodes())
+    }
+
     pub(crate) const fn of_link(client: Client, generation: u64) -> Self {
         Self { client, owner: Owner::Link(generation) }
     }
@@ -120,9 +125,31 @@ impl Link {
         command: CustomCommand,
         words: Vec<Value>,
     ) -> Result<Resp3Frame, Cause> {
+        self.ask_with(session, &self.options, command, words).await
+    }
+
+    /// The same, to one of the servers of a cluster.
+    pub(crate) async fn ask_at(
+        &self,
+        session: &Session,
+        server: Server,
+        command: CustomCommand,
+        words: Vec<Value>,
+    ) -> Result<Resp3Frame, Cause> {
+        let options = Options { cluster_node: Some(server), ..self.options.clone() };
+        self.ask_with(session, &options, command, words).await
+    }
+
+    async fn ask_with(
+        &self,
+        session: &Session,
+        options: &Options,
+        command: CustomCommand,
+        words: Vec<Value>,
+    ) -> Result<Resp3Frame, Cause> {
         match &session.owner {
             Owner::Link(generation) => {
-                let answer = send(&session.client, &self.options, command, words).await;
+                let answer = send(&session.client, options, command, words).await;
                 if Self::is_useless(&answer) {
                     self.slots.forget(*generation);
                 } else if matches!(answer, Err(Cause::Late(_))) {
@@ -131,7 +158,7 @@ impl Link {
                 answer
             }
             Owner::User(guest, runtime) => {
-                let (client, options) = (session.client.clone(), self.options.clone());
+                let (client, options) = (session.client.clone(), options.clone());
                 let request = async move { send(&client, &options, command, words).await };
                 let answer = SeenThrough::new(request, runtime.clone()).await?;
                 // It has waited for another connection: a vote, but whose?

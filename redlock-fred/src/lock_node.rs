@@ -12,7 +12,7 @@ use redlock_core::{
     Accord, Announced, ClockStep, Cursor, Fence, Fencing, Identity, Inspection, LockNode,
     NodeError, Notifications, Page, Resource, ResourceSet, Sets, Survey, Token, Ttl, Vote, Witness,
 };
-use redlock_wire::{Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
+use redlock_wire::{Audience, Both, Command, Exchange, Item, Lasting, Reply, Trouble, Word};
 
 use crate::{
     error::Cause,
@@ -164,14 +164,17 @@ impl Sets for FredNode {
     }
 }
 
-/// A cluster is reset, and not listed.
 #[async_trait]
 impl Survey for FredNode {
     async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
-        let audience = self.link.config.origin.audience();
         // Of a pool always the same client: a cursor is its server's.
         let mut line = self.line(self.link.config.voting.epoch()).await?;
-        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+        match self.link.config.origin.audience() {
+            Audience::Server => redlock_wire::list(&mut line, prefix, from, Lasting::Foreign).await,
+            Audience::Cluster => {
+                redlock_wire::list_cluster(&mut line, prefix, from, Lasting::Foreign).await
+            }
+        }
     }
 
     async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
@@ -182,8 +185,8 @@ impl Survey for FredNode {
 
 /// The connection that the commands of one call go over.
 pub(crate) struct Line<'a> {
-    link: &'a Link,
-    session: Session,
+    pub(crate) link: &'a Link,
+    pub(crate) session: Session,
 }
 
 impl FredNode {
@@ -213,7 +216,7 @@ impl Exchange for Line<'_> {
     }
 }
 
-fn word(word: Word<'_>) -> Value {
+pub(crate) fn word(word: Word<'_>) -> Value {
     match word {
         Word::Bytes(bytes) => bytes.into(),
         Word::Number(number) => number.to_string().into(),

@@ -104,6 +104,9 @@ impl FredNode {
     ///   cluster is not found out.
     /// * A command follows the cluster to where the resource has moved, which answers that it did
     ///   nothing; it is not sent again for any other reason.
+    /// * Its locks are listed master by master. What lies in a slot that
+    ///   moves meanwhile may come twice or not at all, and what is left at a master that is replaced
+    ///   meanwhile is missed, with an error as a rule.
     ///
     /// # Errors
     ///

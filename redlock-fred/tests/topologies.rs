@@ -5,15 +5,20 @@
 mod common;
 
 use std::{
+    collections::HashSet,
     env, fs,
     net::TcpListener,
     path::PathBuf,
     process::{self, Child, Stdio},
+    sync::Arc,
 };
 
 use common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
 use futures::StreamExt;
-use redlock_core::{Delivery, FailureKind, Inspection, LockNode, ResourceSet, Vote};
+use redlock_core::{
+    Delivery, FailureKind, Inspection, LockNode, ResourceSet, Runtime, Survey, TokioRuntime, Vote,
+    async_trait,
+};
 use redlock_fred::{
     FredNode,
     fred::{
@@ -25,7 +30,10 @@ use redlock_fred::{
         },
     },
 };
-use redlock_testkit::server::{Options, Server};
+use redlock_testkit::{
+    conformance::{Subject, assert_conforms},
+    server::{Options, Server},
+};
 use tokio::time::timeout;
 
 /// Free a moment ago, which has to do for what the harness does not look after.
@@ -220,6 +228,64 @@ async fn cluster() -> Vec<Server> {
 }
 
 #[tokio::test]
+async fn every_master_of_a_cluster_is_listed_page_by_page() {
+    let mut servers = cluster().await;
+    let node = FredNode::cluster([servers[0].url()]).unwrap();
+    let mut expected = HashSet::new();
+    for name in (0..2_000).map(|number| format!("order:{number}")) {
+        let mine = token(&name);
+        node.acquire(&resource(&name), &mine, ttl(60_000)).await.unwrap();
+        expected.insert((name, mine));
+    }
+    node.acquire(&resource("other"), &token("mine"), ttl(60_000)).await.unwrap();
+    let (mut from, mut found, mut pages) = (None, HashSet::new(), 0);
+    loop {
+        let page = node.list("order:", from.as_ref()).await.unwrap();
+        pages += 1;
+        assert!(page.held.len() < 500, "{} on a page", page.held.len());
+        found.extend(page.held.into_iter().map(|held| (held.resource.to_string(), held.token)));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, expected);
+    assert!(pages >= 6, "some of each master: {pages}");
+
+    // The place in a master that is there no more is no place in another.
+    let next = node.list("order:", None).await.unwrap().next.unwrap();
+    let master = String::from_utf8(next.as_bytes().to_vec()).unwrap();
+    let down = servers.iter().position(|it| master.ends_with(&format!(":{}", it.port())));
+    servers[down.unwrap()].kill();
+    node.list("order:", Some(&next)).await.unwrap_err();
+}
+
+/// The masters of a cluster, as a subject of the conformance suite.
+struct Masters<'a>(&'a [Server]);
+
+#[async_trait]
+impl Subject for Masters<'_> {
+    async fn open(&self) -> Arc<dyn LockNode> {
+        Arc::new(FredNode::cluster(self.0.iter().map(Server::url)).unwrap())
+    }
+
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(TokioRuntime::new())
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_the_rules_of_surveys_and_agreements() {
+    let cluster = cluster().await;
+    for rule in SURVEY_AND_ACCORD {
+        for master in cluster.iter() {
+            master.cmd::<()>(&["FLUSHALL"]).unwrap();
+        }
+        assert_conforms(rule, &Masters(&cluster), &[]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
     let mut servers = cluster().await;
     let node = FredNode::cluster([servers[0].url()]).unwrap();
@@ -353,3 +419,19 @@ const MASTER: &str = "redis://:m-pass@master";
 const SLOTS: [[&str; 2]; 3] = [["0", "5000"], ["5001", "11000"], ["11001", "16383"]];
 /// Its connection for commands, and the one for news.
 const OF_THE_SENTINEL: usize = 2;
+
+const SURVEY_AND_ACCORD: [&str; 13] = [
+    "a_listing_tells_what_is_held",
+    "a_listing_tells_what_begins_so",
+    "what_lies_beside_locks_is_not_listed",
+    "a_page_is_a_piece",
+    "what_stays_is_listed_whatever_comes_and_goes",
+    "a_reset_frees_and_tells_whose_it_was",
+    "who_was_reset_has_nothing_any_more",
+    "a_reset_tells_who_has_subscribed",
+    "what_was_agreed_first_is_told_to_all",
+    "of_many_who_agree_at_once_all_are_told_the_same",
+    "what_is_agreed_has_no_end",
+    "an_agreement_is_no_lock",
+    "an_agreement_is_not_listed",
+];

@@ -35,6 +35,20 @@ impl Connection {
         .extract_error()
     }
 
+    /// Sends a command where the routing says, if this is a cluster, and reads its answer.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn route(
+        &mut self,
+        command: Cmd,
+        routing: redis::cluster_routing::RoutingInfo,
+    ) -> RedisResult<Value> {
+        match self {
+            Self::Cluster(cluster) => cluster.route_command(command, routing).await?,
+            _ => return self.send(&command).await,
+        }
+        .extract_error()
+    }
+
     /// Sends commands at once and reads their answers; those that are errors stay among them.
     pub(crate) async fn send_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
         let count = commands.len();

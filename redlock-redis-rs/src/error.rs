@@ -105,6 +105,13 @@ pub(crate) fn deaf(label: &Arc<str>) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Unsupported).with_delivery(Delivery::NotSent)
 }
 
+/// What the client tells of the servers of the cluster is nothing that it should.
+#[cfg(feature = "cluster")]
+pub(crate) fn not_a_cluster(label: &Arc<str>) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Protocol)
+        .with_source("the client does not tell where the masters of the cluster are")
+}
+
 /// The runtime that was to make the connection ended meanwhile.
 pub(crate) fn runtime_ended(label: &Arc<str>) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Closed).with_delivery(Delivery::NotSent)

@@ -120,6 +120,8 @@ mod introduction;
 mod link;
 mod listening;
 mod lock_node;
+#[cfg(feature = "cluster")]
+mod masters;
 mod node;
 mod packing;
 #[cfg(feature = "deadpool")]

@@ -12,12 +12,12 @@ use futures::{
     channel::oneshot,
     future::{BoxFuture, Shared},
 };
-use redis::Cmd;
+use redis::{Cmd, RedisResult};
 use redlock_core::{Identity, NodeError};
 use redlock_wire::{Introduction, Voting};
 use tokio::{
     runtime::{Handle, Id},
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use crate::{
@@ -104,7 +104,29 @@ impl Link {
         session: &mut Session,
         command: &Cmd,
     ) -> Result<redis::Value, Cause> {
-        match timeout(self.config.response_timeout, session.connection.send(command)).await {
+        let answer = timeout(self.config.response_timeout, session.connection.send(command)).await;
+        self.read(session, answer)
+    }
+
+    /// The same, to the servers of a cluster that are named by this.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn ask_at(
+        &self,
+        session: &mut Session,
+        command: Cmd,
+        routing: redis::cluster_routing::RoutingInfo,
+    ) -> Result<redis::Value, Cause> {
+        let answer = session.connection.route(command, routing);
+        let answer = timeout(self.config.response_timeout, answer).await;
+        self.read(session, answer)
+    }
+
+    fn read(
+        &self,
+        session: &Session,
+        answer: Result<RedisResult<redis::Value>, Elapsed>,
+    ) -> Result<redis::Value, Cause> {
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 if session.connection.is_lost_by(&error) {

@@ -184,13 +184,15 @@ impl Sets for RedisNode {
     }
 }
 
-/// A cluster is reset, and not listed.
 #[async_trait]
 impl Survey for RedisNode {
     async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
-        let audience = self.link.config.audience();
         let mut line = self.line().await?;
-        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign, audience).await
+        #[cfg(feature = "cluster")]
+        if self.link.config.audience() == redlock_wire::Audience::Cluster {
+            return redlock_wire::list_cluster(&mut line, prefix, from, Lasting::Foreign).await;
+        }
+        redlock_wire::list(&mut line, prefix, from, Lasting::Foreign).await
     }
 
     async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
@@ -201,8 +203,8 @@ impl Survey for RedisNode {
 
 /// The connection that the commands of one call go over.
 pub(crate) struct Line<'a> {
-    link: &'a Link,
-    session: Session,
+    pub(crate) link: &'a Link,
+    pub(crate) session: Session,
 }
 
 impl RedisNode {

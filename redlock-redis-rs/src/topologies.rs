@@ -113,6 +113,9 @@ impl RedisNode {
     ///   a second client this node's vote.
     /// * The identity of a cluster is not known: two nodes that are the same cluster are not
     ///   found out, and must not be.
+    /// * Its locks are listed master by master, while all masters answer. What lies in a slot that
+    ///   moves meanwhile may come twice or not at all, and what is left at a master that is replaced
+    ///   meanwhile is missed, with an error as a rule.
     ///
     /// # Errors
     ///

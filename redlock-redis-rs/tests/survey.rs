@@ -28,8 +28,8 @@ struct Counted {
     node: RedisNode,
     pages: Arc<AtomicUsize>,
     longest: Arc<AtomicUsize>,
-    resets: Arc<AtomicUsize>,
-    most_resets: Arc<AtomicUsize>,
+    releases: Arc<AtomicUsize>,
+    most_releases: Arc<AtomicUsize>,
 }
 
 #[async_trait]
@@ -75,7 +75,11 @@ impl LockNode for Counted {
     }
 
     async fn release(&self, r: &Resource, t: &Token) -> Result<Vote, NodeError> {
-        self.node.release(r, t).await
+        let now = self.releases.fetch_add(1, SeqCst) + 1;
+        self.most_releases.fetch_max(now, SeqCst);
+        let answer = self.node.release(r, t).await;
+        self.releases.fetch_sub(1, SeqCst);
+        answer
     }
 
     async fn inspect(&self, r: &Resource) -> Result<Inspection, NodeError> {
@@ -93,11 +97,7 @@ impl Survey for Counted {
     }
 
     async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
-        let now = self.resets.fetch_add(1, SeqCst) + 1;
-        self.most_resets.fetch_max(now, SeqCst);
-        let answer = self.node.reset(resource).await;
-        self.resets.fetch_sub(1, SeqCst);
-        answer
+        self.node.reset(resource).await
     }
 }
 
@@ -114,8 +114,8 @@ async fn a_redlock_goes_through_a_hundred_thousand_locks_of_each_node_with_bound
             node: RedisNode::open(&server.url()).unwrap(),
             pages: Arc::default(),
             longest: Arc::default(),
-            resets: Arc::default(),
-            most_resets: Arc::default(),
+            releases: Arc::default(),
+            most_releases: Arc::default(),
         });
     }
     let redlock = Redlock::builder().nodes(nodes.clone());
@@ -147,8 +147,9 @@ async fn a_redlock_goes_through_a_hundred_thousand_locks_of_each_node_with_bound
     assert_eq!(count, 2 * KEYS);
     for (node, server) in nodes.iter().zip(servers.iter()) {
         assert_eq!(server.keys().unwrap(), ["other"]);
-        let (longest, most) = (node.longest.load(SeqCst), node.most_resets.load(SeqCst));
-        assert!(longest < 1_000 && most <= 16, "{longest} in a page, {most} resets at once");
+        let (longest, most) = (node.longest.load(SeqCst), node.most_releases.load(SeqCst));
+        // So many of those that each node has listed.
+        assert!(longest < 500 && most <= 2 * 16, "{longest} in a page, {most} releases at once");
         assert!(most > 1, "one after the other takes long");
     }
 }

@@ -31,6 +31,7 @@ mod durability;
 mod exchange;
 mod failure;
 mod fitness;
+mod fleet;
 mod identity;
 mod introduction;
 mod mailbox;
@@ -57,6 +58,7 @@ pub use self::{
     exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
+    fleet::{Masters, list_cluster},
     introduction::Introduction,
     offset::Here,
     python_lock::PythonLock,

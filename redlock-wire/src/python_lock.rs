@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use redlock_core::{Cursor, Held, Inspection, NodeError, Page, Resource, Token, Ttl, Vote};
 
-use crate::{Audience, Command, Exchange, Lasting, Reply, Script, Trouble, ask, survey};
+use crate::{Command, Exchange, Lasting, Reply, Script, Trouble, ask, survey};
 
 /// A lock as the Python package [python-redis-lock] keeps it: the calls of a lock, so that both
 /// exclude and wake each other.
@@ -193,7 +193,7 @@ impl PythonLock {
         from: Option<&Cursor>,
     ) -> Result<Page, NodeError> {
         let prefix = format!("{}{prefix}", Self::PREFIX);
-        let page = survey::list(server, &prefix, from, Lasting::Locks, Audience::Server).await?;
+        let page = survey::list(server, &prefix, from, Lasting::Locks).await?;
         let named = |held: Held| {
             let name = held.resource.as_str().strip_prefix(Self::PREFIX)?;
             Some(Held { resource: Resource::new(name).ok()?, ..held })

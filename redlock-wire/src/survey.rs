@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redlock_core::{Cursor, Delivery, FailureKind, Held, NodeError, Page, Resource, Token};
+use redlock_core::{Cursor, Held, NodeError, Page, Resource, Token};
 
 use crate::{Audience, Channel, Command, Exchange, Item, Reply, Script, ask, channel::NOBODY};
 
@@ -17,17 +17,17 @@ pub enum Lasting {
 
 /// A page of the locks whose resource begins with this text: [`Survey::list`].
 ///
-/// One script for each: a `SCAN` over 200 keys or a few more, and what is found is read in the same
+/// One script for each: a `SCAN` over 100 keys or a few more, and what is found is read in the same
 /// step, so that resource, token and lifetime belong together. A lock is a string of at most 1,024
 /// bytes that ends by itself, under a name that is text; names that begin with `redlocks:` are
-/// those of what lies beside locks, but for `redlocks:compute:`. The servers of a cluster are not gone through.
+/// those of what lies beside locks, but for `redlocks:compute:`. A cluster is for
+/// [`list_cluster`](crate::list_cluster).
 ///
 /// Needs `+scan`, `+getrange` and `+pttl` besides what a lock needs.
 ///
 /// # Errors
 ///
-/// [`NodeError`] if the server did not answer, or answered that it cannot;
-/// [`FailureKind::Unsupported`] for a cluster.
+/// [`NodeError`] if the server did not answer, or answered that it cannot.
 ///
 /// # Cancel safety
 ///
@@ -39,18 +39,22 @@ pub async fn list(
     prefix: &str,
     from: Option<&Cursor>,
     lasting: Lasting,
-    audience: Audience,
 ) -> Result<Page, NodeError> {
-    if audience == Audience::Cluster {
-        return Err(NodeError::new(server.label().as_ref(), FailureKind::Unsupported)
-            .with_delivery(Delivery::NotSent)
-            .with_source("the keys of a cluster lie on many servers, which are not gone through"));
-    }
     let place = match from {
         None => 0,
         // Of another node, or made up.
         Some(cursor) => number(cursor.as_bytes()).ok_or_else(|| ask::odd_answer(server.label()))?,
     };
+    page_from(server, prefix, place, lasting).await
+}
+
+/// The page that begins at this place.
+pub(crate) async fn page_from(
+    server: &mut impl Exchange,
+    prefix: &str,
+    place: u64,
+    lasting: Lasting,
+) -> Result<Page, NodeError> {
     let pattern = Resource::new(pattern(prefix)).expect("it ends with a star");
     let lasting = u64::from(lasting == Lasting::Locks);
     let numbers = [place, KEYS_PER_PAGE, LONGEST_TOKEN, lasting];
@@ -137,7 +141,7 @@ fn lock(name: Vec<u8>, value: Vec<u8>, left: i64, prefix: &str) -> Option<Held> 
     Some(Held { resource, token, remaining })
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
@@ -148,8 +152,10 @@ const RESERVED: &str = "redlocks:";
 /// [computed](redlock_core::Redlock::get_or_compute) once, and which hang like any other.
 const COMPUTING: &str = "redlocks:compute:";
 
-/// How many keys a server looks at for one page: some hundred microseconds of its time.
-const KEYS_PER_PAGE: u64 = 200;
+/// How many keys a server looks at for one page. Of 120,000 locks, read in pages of 50, 100, 200, 400
+/// and 1,000, a page took Redis 7.0 on average 0.19, 0.34, 0.67, 1.5 and 4.0 ms of work, at the most
+/// 0.4, 1.1, 1.3, 3.1 and 6.6 ms, and all of them together the same: about 0.4 s.
+const KEYS_PER_PAGE: u64 = 100;
 
 /// The longest value that is taken for a token, in bytes: so that nobody's data is read at length.
 const LONGEST_TOKEN: u64 = 1024;

@@ -199,7 +199,7 @@ impl Sets for PooledNode {
 impl Survey for PooledNode {
     async fn list(&self, prefix: &str, from: Option<&Cursor>) -> Result<Page, NodeError> {
         let mut call = self.call(None).await?;
-        redlock_wire::list(&mut call, prefix, from, Lasting::Foreign, Audience::Server).await
+        redlock_wire::list(&mut call, prefix, from, Lasting::Foreign).await
     }
 
     async fn reset(&self, resource: &Resource) -> Result<Option<Token>, NodeError> {
