@@ -402,7 +402,12 @@ impl Pursuit<'_> {
         if undo { orders.release } else { NodeSet::EMPTY }
     }
 
-    fn aftermath(&self, calls: InFlight, outstanding: NodeSet, give_up: Moment) -> Aftermath {
+    fn aftermath(
+        &self,
+        calls: InFlight<Answer>,
+        outstanding: NodeSet,
+        give_up: Moment,
+    ) -> Aftermath {
         let (shared, claim) = (Arc::clone(self.shared), Arc::clone(&self.claim));
         let lifetime = self.terms.timing.kept(self.terms.ttl);
         Aftermath { shared, claim, calls, outstanding, give_up, lifetime, release: clean_up() }
