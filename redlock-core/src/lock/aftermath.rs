@@ -8,7 +8,7 @@ use futures::{
 
 use super::{
     alarm::Alarm,
-    calls::{Ask, Claim, Timer, call},
+    calls::{Answer, Ask, Claim, Timer, call},
     in_flight::InFlight,
     shared::Shared,
 };
@@ -18,7 +18,7 @@ use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
 pub(super) struct Aftermath {
     pub(super) shared: Arc<Shared>,
     pub(super) claim: Arc<Claim>,
-    pub(super) calls: InFlight,
+    pub(super) calls: InFlight<Answer>,
     /// The nodes of the calls.
     pub(super) outstanding: NodeSet,
     /// When to stop waiting for them: by then a node has forgotten what reached it in time.

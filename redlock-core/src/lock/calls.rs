@@ -67,7 +67,7 @@ impl Answer {
 ///
 /// They own what they need, so that they can be finished by somebody else.
 pub(super) struct Calls {
-    in_flight: InFlight,
+    in_flight: InFlight<Answer>,
     timer: Timer,
 }
 
@@ -210,7 +210,7 @@ impl Calls {
     }
 
     /// The calls that have not returned, for somebody else to finish.
-    pub(super) fn into_unfinished(self) -> InFlight {
+    pub(super) fn into_unfinished(self) -> InFlight<Answer> {
         self.in_flight
     }
 
