@@ -7,12 +7,17 @@ mod contention;
 mod cost;
 mod handoff;
 mod hold;
+mod lane;
+mod load;
 mod machine;
 mod monitor;
+mod pairs;
 mod queue;
 mod report;
 mod samples;
+mod series;
 mod topology;
+mod usage;
 mod worker;
 
 use std::{error::Error, num::NonZeroUsize, path::PathBuf, process::ExitCode};
@@ -48,6 +53,10 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// An uncontended acquire and release, one at a time, beside the same by hand.
+    Latency,
+    /// The same of 64 and 512 tasks at once: pairs per second.
+    Throughput,
     /// From a release in one process to the acquire of another that waits for it.
     Handoff,
     /// Many processes for one resource: what it costs the servers, and who gets the lock.
@@ -76,6 +85,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     let measure = match cli.what {
+        What::Latency => pairs::latency,
+        What::Throughput => pairs::throughput,
         What::Handoff => handoff::measure,
         What::Contention => contention::measure,
         What::Queue => queue::measure,

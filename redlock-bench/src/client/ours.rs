@@ -39,8 +39,8 @@ impl LockClient for Redlock {
 
 #[async_trait]
 impl Held for Guard {
-    async fn release(self: Box<Self>) {
-        Self::release(*self).await;
+    async fn release(self: Box<Self>) -> bool {
+        Self::release(*self).await.is_released()
     }
 }
 
