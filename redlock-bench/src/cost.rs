@@ -10,10 +10,10 @@ use tokio::{runtime::Runtime, time::sleep};
 use crate::{
     Failure, Settings,
     clock::Instant,
-    lane::runtime,
     machine::Machine,
     report::{Report, Table, micros, times},
     samples::{Samples, Summary, ratio},
+    session::runtime,
     topology::Topology,
 };
 

@@ -1,30 +1,31 @@
 //! One client on one topology under one load, and what was seen of it: [`Lane`].
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, time::Duration};
 
 use redlock_testkit::server::Server;
-use tokio::runtime::{self, Runtime};
 
 use crate::{
     Failure,
-    client::{Kind, LockClient},
+    client::Kind,
     commands::Counts,
     load::{Done, Load},
     monitor::{Callers, Monitor},
-    samples::Samples,
+    samples::{Samples, quantile},
     series::Series,
+    session::Session,
     topology::Topology,
 };
 
-/// A client with a runtime of its own, so that no other's background work counts as its.
+/// A client, and what the rounds have shown of it.
 pub(crate) struct Lane<'a> {
     pub(crate) kind: Kind,
     pub(crate) topology: &'a Topology,
     pub(crate) load: Load,
     pub(crate) seen: Seen,
+    /// Those that count what they are sent.
+    servers: &'a [Server],
     callers: Callers,
-    client: Arc<dyn LockClient>,
-    runtime: Runtime,
+    session: Session,
 }
 
 /// What the rounds have shown, one figure each.
@@ -36,11 +37,15 @@ pub(crate) struct Seen {
     pub(crate) rate: Series,
     /// Processor time of the client for a pair, in seconds.
     pub(crate) work: Series,
-    /// Commands that clients sent to each server for a pair, as the servers counted.
+    /// Commands that clients sent to each server for a pair, as the servers counted; not a number
+    /// if none of them was asked.
     pub(crate) commands: Series,
     /// All pairs.
     pub(crate) pairs: Samples,
     pub(crate) failed: u64,
+    /// Tasks that had not ended long after a round.
+    pub(crate) stuck: usize,
+    hopeless: bool,
 }
 
 impl<'a> Lane<'a> {
@@ -51,31 +56,32 @@ impl<'a> Lane<'a> {
         load: Load,
         threads: NonZeroUsize,
     ) -> Result<Self, Failure> {
-        let runtime = runtime(threads)?;
-        let client: Arc<dyn LockClient> = {
-            let _inside = runtime.enter();
-            kind.client(&topology.urls)?.into()
-        };
-        runtime.block_on(warm_up(client.as_ref()))?;
-        let callers = match kind.servers(&topology.servers) {
-            [] => Callers::default(),
-            [first, ..] => {
-                let monitor = Monitor::start(first)?;
-                runtime.block_on(warm_up(client.as_ref()))?;
-                monitor.stop()?
-            }
-        };
-        Ok(Self { kind, topology, load, seen: Seen::default(), callers, client, runtime })
+        let session = Session::start(kind, &topology.urls, threads)?;
+        let servers = kind.servers(&topology.servers);
+        // All of them: one that is always the last to answer may be sent less than others.
+        let monitors = servers.iter().map(Monitor::start).collect::<Result<Vec<_>, _>>()?;
+        session.pairs(HEARD)?;
+        let mut callers = Callers::default();
+        for monitor in monitors {
+            callers = callers.and(&monitor.stop()?);
+        }
+        Ok(Self { kind, topology, load, seen: Seen::default(), servers, callers, session })
     }
 
+    /// From now on the servers are not asked what they are sent: some may not answer.
+    pub(crate) const fn without_counts(mut self) -> Self {
+        self.servers = &[];
+        self
+    }
+
+    /// Whose tasks all were stuck in a round that saw no pair is left alone from then on.
     pub(crate) fn round(&mut self) -> Result<(), Failure> {
-        let servers = self.kind.servers(&self.topology.servers);
-        let (load, client) = (self.load, Arc::clone(&self.client));
-        let (done, counts) = counted(servers, || {
-            let task = self.runtime.spawn(async move { load.run(&client).await });
-            Ok(self.runtime.block_on(task)??)
-        })?;
-        self.seen.add(done, load.window, counts.sent(&self.callers) / servers.len().max(1) as f64);
+        if self.seen.hopeless {
+            return Ok(());
+        }
+        let (done, counts) = counted(self.servers, || self.session.run(self.load))?;
+        let commands = counts.sent(&self.callers) / self.servers.len() as f64;
+        self.seen.add(done, commands);
         Ok(())
     }
 
@@ -86,17 +92,24 @@ impl<'a> Lane<'a> {
 }
 
 impl Seen {
-    fn add(&mut self, done: Done, window: Duration, commands: f64) {
-        let Done { pairs, all, failed, work } = done;
-        self.rate.push(pairs.len() as f64 / window.as_secs_f64());
+    fn add(&mut self, done: Done, commands: f64) {
+        let Done { pairs, rate, all, failed, stuck, work, .. } = done;
+        self.rate.push(rate);
         self.work.push(work.as_secs_f64() / all.max(1) as f64);
         self.commands.push(commands / all.max(1) as f64);
         self.failed += failed;
-        let mut round = Samples::default();
-        round.round(pairs.clone());
-        self.median.push(round.summary().median.as_secs_f64());
+        self.stuck += stuck;
+        self.hopeless |= stuck > 0 && all == 0;
+        self.median.push(median(&pairs));
         self.pairs.round(pairs);
     }
+}
+
+/// In seconds; not a number if there are none.
+pub(crate) fn median(pairs: &[Duration]) -> f64 {
+    let mut sorted = pairs.to_vec();
+    sorted.sort_unstable();
+    if sorted.is_empty() { f64::NAN } else { quantile(&sorted, 0.5).as_secs_f64() }
 }
 
 /// So many rounds, in which all take turns; each begins with another one, so that nobody always
@@ -123,23 +136,7 @@ pub(crate) fn counted<T>(
     Ok((done, Counts::of(servers)?.since(&before, &reading)))
 }
 
-pub(crate) fn runtime(threads: NonZeroUsize) -> Result<Runtime, Failure> {
-    let mut builder = match threads.get() {
-        1 => runtime::Builder::new_current_thread(),
-        _ => runtime::Builder::new_multi_thread(),
-    };
-    Ok(builder.worker_threads(threads.get()).enable_all().build()?)
-}
-
-async fn warm_up(client: &dyn LockClient) -> Result<(), Failure> {
-    for _ in 0..WARM_UP {
-        client.acquire("warm-up").await?.release().await;
-    }
-    client.settled().await;
-    Ok(())
-}
-
 /// Of two rounds' first lanes, the distance: with none of the usual numbers of lanes a factor in common.
 const STEP: usize = 7;
-/// So many pairs that connections are made, scripts loaded and caches warm.
-const WARM_UP: usize = 20;
+/// So many pairs are listened to, to learn what clients send and what scripts call.
+const HEARD: usize = 20;

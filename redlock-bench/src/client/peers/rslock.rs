@@ -3,10 +3,10 @@
 use redlocks::async_trait;
 use rslock::{Lock, LockManager};
 
-use super::{Held, LockClient, TTL};
+use super::super::{Held, LockClient, TTL};
 use crate::Failure;
 
-pub(super) fn client(urls: &[String]) -> Box<dyn LockClient> {
+pub(in crate::client) fn client(urls: &[String]) -> Box<dyn LockClient> {
     Box::new(Rslock(LockManager::new(urls.to_vec())))
 }
 
