@@ -1,14 +1,11 @@
 //! What the modes that need scripts cost beside the plain one: time, and work of the servers.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::time::Duration;
 
 use redlock_testkit::server::Server;
 use redlocks::{FailureKind, Redlock, RestartPolicy, Ttl, redis_rs::RedisNode};
 use serde::Serialize;
-use tokio::{
-    runtime::{self, Runtime},
-    time::sleep,
-};
+use tokio::{runtime::Runtime, time::sleep};
 
 use crate::{
     Failure, Settings,
@@ -16,6 +13,7 @@ use crate::{
     machine::Machine,
     report::{Report, Table, micros, times},
     samples::{Samples, Summary, ratio},
+    session::runtime,
     topology::Topology,
 };
 
@@ -239,14 +237,6 @@ fn tell(lanes: &[Lane<'_>], mut report: Report) -> Result<Report, Failure> {
     }
     report.table(table);
     Ok(report)
-}
-
-fn runtime(threads: NonZeroUsize) -> Result<Runtime, Failure> {
-    let mut builder = match threads.get() {
-        1 => runtime::Builder::new_current_thread(),
-        _ => runtime::Builder::new_multi_thread(),
-    };
-    Ok(builder.worker_threads(threads.get()).enable_all().build()?)
 }
 
 const FULL: Plan = Plan { rounds: 12, pairs: 400 };

@@ -24,7 +24,7 @@ pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
     let machine = Machine::look(&topologies[0].servers[0])?;
     let mut lanes = Vec::new();
     for topology in &topologies {
-        for &kind in Kind::LIBRARIES.iter().chain(&[Kind::Raw]) {
+        for &kind in Kind::LIBRARIES.iter().chain(&[Kind::Listening]) {
             lanes.push(Lane::start(kind, topology, settings.threads)?);
         }
     }
@@ -152,7 +152,7 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
         let p99 = ratio(handoff.p99, pair.median);
         let by_hand = lanes
             .iter()
-            .find(|other| other.kind == Kind::Raw && other.topology == lane.topology)
+            .find(|other| other.kind == Kind::Listening && other.topology == lane.topology)
             .map(|raw| times(ratio(handoff.median, raw.handoffs.summary().median)));
         table.row([
             name.clone(),

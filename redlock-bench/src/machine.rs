@@ -3,7 +3,7 @@ use std::{fmt, fs, thread};
 use redlock_testkit::server::Server;
 use serde::Serialize;
 
-use crate::Failure;
+use crate::{Failure, versions};
 
 /// Where and on what a benchmark ran, and how busy the machine was besides.
 #[derive(Debug, Serialize)]
@@ -12,6 +12,7 @@ pub(crate) struct Machine {
     processor: String,
     server: String,
     optimized: bool,
+    clients: String,
     /// The mean number of processes that wanted to run, in the minute before.
     load_before: String,
     load_after: String,
@@ -33,7 +34,7 @@ impl Machine {
     }
 
     /// The same for what needs no server.
-    fn alone() -> Self {
+    pub(crate) fn alone() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
         let model =
@@ -43,6 +44,7 @@ impl Machine {
             processor: model.to_owned(),
             server: String::new(),
             optimized: !cfg!(debug_assertions),
+            clients: versions::clients(),
             load_before: load(),
             load_after: String::new(),
         }
@@ -55,9 +57,12 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cores, processor, server, load_before, load_after, .. } = self;
-        write!(f, "{cores} cores of {processor}; {server} on this machine; ")?;
-        write!(f, "load {load_before} before and {load_after} after.")?;
+        let Self { cores, processor, server, clients, load_before, load_after, .. } = self;
+        write!(f, "{cores} cores of {processor}; ")?;
+        if !server.is_empty() {
+            write!(f, "{server} on this machine; ")?;
+        }
+        write!(f, "load {load_before} before and {load_after} after; {clients}.")?;
         if !self.optimized {
             f.write_str(" **Not optimized: run it with `--release`.**")?;
         }

@@ -1,25 +1,45 @@
 //! Benchmarks of redlocks. What each measures, and how, is told in the README beside this crate.
 
+mod all;
+mod alloc;
 mod client;
 mod clock;
 mod commands;
 mod contention;
+mod core;
 mod cost;
+mod faults;
 mod handoff;
 mod hold;
+mod lane;
+mod load;
 mod machine;
 mod monitor;
+mod overview;
+mod pairs;
+mod plot;
 mod queue;
 mod report;
 mod samples;
+mod scale;
+mod series;
+mod session;
 mod topology;
+mod usage;
+mod versions;
 mod worker;
 
-use std::{error::Error, num::NonZeroUsize, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::report::Report;
+use crate::all::Results;
 
 /// Measures redlocks on servers that it starts and ends itself. Prints Markdown.
 #[derive(Debug, Parser)]
@@ -32,6 +52,9 @@ struct Cli {
     /// Also writes all figures to this file.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also draws what is compared with redis-rs by hand to this file.
+    #[arg(long, global = true, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 /// What is asked of every benchmark.
@@ -48,6 +71,21 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// All that the table of the project's README is made from: latency and throughput with one
+    /// thread and with as many as there are cores, then alloc, faults, core and scale.
+    All,
+    /// An uncontended acquire and release, one at a time, beside the same by hand.
+    Latency,
+    /// The same of 64 and 512 tasks at once: pairs per second.
+    Throughput,
+    /// A pair while one of five servers hangs, or is gone.
+    Faults,
+    /// How much a pair allocates.
+    Alloc,
+    /// The lock without a network: beside a plain mutex, and with observers.
+    Core,
+    /// What grows with the nodes, the locks that are held, and those who wait.
+    Scale,
     /// From a release in one process to the acquire of another that waits for it.
     Handoff,
     /// Many processes for one resource: what it costs the servers, and who gets the lock.
@@ -76,18 +114,35 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     let measure = match cli.what {
-        What::Handoff => handoff::measure,
-        What::Contention => contention::measure,
-        What::Queue => queue::measure,
-        What::Cost => cost::measure,
+        What::All => None,
+        What::Latency => Some(pairs::latency as fn(Settings) -> _),
+        What::Throughput => Some(pairs::throughput as _),
+        What::Faults => Some(faults::measure as _),
+        What::Alloc => Some(alloc::measure as _),
+        What::Core => Some(core::measure as _),
+        What::Scale => Some(scale::measure as _),
+        What::Handoff => Some(handoff::measure as _),
+        What::Contention => Some(contention::measure as _),
+        What::Queue => Some(queue::measure as _),
+        What::Cost => Some(cost::measure as _),
         What::Worker => return worker::serve(cli.settings.threads).map(|()| ExitCode::SUCCESS),
     };
-    let report: Report = measure(cli.settings)?;
-    print!("{}", report.markdown());
+    let results = match measure {
+        Some(measure) => Results::of(vec![measure(cli.settings)?]),
+        None => all::measure(cli.settings)?,
+    };
+    print!("{}", results.markdown());
     if let Some(file) = &cli.json {
-        std::fs::write(file, report.json()?)
-            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+        write(file, results.json()?)?;
+    }
+    if let Some(file) = &cli.svg {
+        write(file, plot::svg(results.overview()))?;
     }
     // A goal that is missed is a figure; two holders at one time are a fault.
-    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if results.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write(file: &Path, text: String) -> Result<(), Failure> {
+    let written = fs::write(file, text);
+    Ok(written.map_err(|error| format!("{} cannot be written: {error}", file.display()))?)
 }

@@ -40,6 +40,16 @@ impl Callers {
         callers
     }
 
+    /// What several servers carried out.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        for (name, more) in &other.0 {
+            let calls = self.0.entry(name.clone()).or_default();
+            calls.by_clients += more.by_clients;
+            calls.by_scripts += more.by_scripts;
+        }
+        self
+    }
+
     /// Which part of the calls of a command clients have sent. All of them, if none was seen.
     pub(crate) fn sent_part(&self, command: &str) -> f64 {
         // `client|setname` is a `CLIENT` here.

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     Failure, Settings,
-    client::{Kind, LockClient, over_memory},
+    client::{Held, Kind, LockClient, over_memory},
     clock::Instant,
     hold::hold,
     machine::Machine,
@@ -148,7 +148,8 @@ fn run(locker: &Locker<'_>, length: Duration, limit: Duration) -> Result<Seen, F
                 let client = make()?;
                 client.acquire("warm-up").await?.release().await;
                 let lock = async || client.acquire("queue").await;
-                let seen = queue(lock, async |held| held.release().await, length, limit).await;
+                let unlock = async |held: Box<dyn Held>| _ = held.release().await;
+                let seen = queue(lock, unlock, length, limit).await;
                 client.settled().await;
                 seen
             }

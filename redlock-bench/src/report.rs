@@ -4,7 +4,12 @@ use std::{fmt::Write, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Failure, Settings, machine::Machine};
+use crate::{
+    Failure, Settings,
+    machine::Machine,
+    overview::{Mark, Overview},
+    series::Series,
+};
 
 /// The figures of one benchmark, and where they were taken.
 #[derive(Debug, Serialize)]
@@ -13,6 +18,7 @@ pub(crate) struct Report {
     quick: bool,
     threads: usize,
     machine: Machine,
+    overview: Overview,
     tables: Vec<Table>,
     goals: Vec<Goal>,
     faults: Vec<String>,
@@ -28,21 +34,44 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
-/// A figure that must not exceed a limit.
+/// A figure that is to be on one side of a limit.
 #[derive(Debug, Serialize)]
 struct Goal {
     what: String,
-    at_most: f64,
+    limit: f64,
+    side: Side,
     measured: f64,
     met: bool,
 }
 
+#[derive(Clone, Copy, Debug, Serialize)]
+enum Side {
+    AtMost,
+    AtLeast,
+}
+
 impl Report {
     pub(crate) fn new(title: &'static str, settings: Settings, machine: Machine) -> Self {
-        let (tables, goals, faults, figures) = Default::default();
+        let (overview, tables, goals, faults, figures) = Default::default();
         let Settings { quick, threads } = settings;
         let (threads, machine) = (threads.get(), machine.finished());
-        Self { title, quick, threads, machine, tables, goals, faults, figures }
+        Self { title, quick, threads, machine, overview, tables, goals, faults, figures }
+    }
+
+    pub(crate) const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) const fn threads(&self) -> usize {
+        self.threads
+    }
+
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        self.overview.mark(mark);
+    }
+
+    pub(crate) const fn overview(&self) -> &Overview {
+        &self.overview
     }
 
     pub(crate) fn table(&mut self, table: Table) {
@@ -50,8 +79,18 @@ impl Report {
     }
 
     pub(crate) fn goal(&mut self, what: impl Into<String>, at_most: f64, measured: f64) {
-        let met = measured <= at_most;
-        self.goals.push(Goal { what: what.into(), at_most, measured, met });
+        let (what, limit, met) = (what.into(), at_most, measured <= at_most);
+        self.goals.push(Goal { what, limit, side: Side::AtMost, measured, met });
+    }
+
+    pub(crate) fn goal_of_at_least(
+        &mut self,
+        what: impl Into<String>,
+        at_least: f64,
+        measured: f64,
+    ) {
+        let (what, limit, met) = (what.into(), at_least, measured >= at_least);
+        self.goals.push(Goal { what, limit, side: Side::AtLeast, measured, met });
     }
 
     /// Something that must never be seen, whatever the figures are.
@@ -68,10 +107,6 @@ impl Report {
         self.faults.is_empty()
     }
 
-    pub(crate) fn json(&self) -> Result<String, Failure> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
-    }
-
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}", self.title, self.machine);
         let _ = writeln!(text, " Threads of a process that locks: {}.", self.threads);
@@ -84,10 +119,14 @@ impl Report {
         if !self.goals.is_empty() {
             text += "\n## Goals\n\n";
         }
-        for Goal { what, at_most, measured, met } in &self.goals {
+        for Goal { what, limit, side, measured, met } in &self.goals {
             let verdict = if *met { "met" } else { "**missed**" };
+            let side = match side {
+                Side::AtMost => "at most",
+                Side::AtLeast => "at least",
+            };
             // Writing to a text cannot fail.
-            let _ = writeln!(text, "* {what}: {measured:.2}, at most {at_most}: {verdict}");
+            let _ = writeln!(text, "* {what}: {measured:.2}, {side} {limit}: {verdict}");
         }
         if !self.faults.is_empty() {
             text += "\n## Faults\n\n";
@@ -138,7 +177,28 @@ pub(crate) fn micros(duration: Duration) -> String {
 
 /// A ratio with as many digits as mean anything.
 pub(crate) fn times(ratio: f64) -> String {
-    if ratio < 100.0 { format!("{ratio:.2} ×") } else { format!("{ratio:.0} ×") }
+    match ratio {
+        ..100.0 => format!("{ratio:.2} ×"),
+        100.0.. => format!("{ratio:.0} ×"),
+        // Not a number: one of the two has not been measured.
+        _ => "–".to_owned(),
+    }
+}
+
+/// Where the middle half of all rounds lies.
+pub(crate) fn spread(ratios: &Series) -> String {
+    let (from, to) = ratios.spread();
+    format!("{} – {}", bare(from), bare(to))
+}
+
+/// A ratio without the sign, where a title says what it is.
+pub(crate) fn bare(ratio: f64) -> String {
+    times(ratio).trim_end_matches(" ×").to_owned()
+}
+
+/// A count that is none, or has not been taken.
+pub(crate) fn count(count: f64) -> String {
+    if count.is_finite() { format!("{count:.2}") } else { "–".to_owned() }
 }
 
 /// A part of a whole, in percent.

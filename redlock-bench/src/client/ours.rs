@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use redlocks::{Guard, Redlock, Retry, async_trait, fred::FredNode, redis_rs::RedisNode};
+use redlocks::{
+    Guard, Redlock, Retry, async_trait,
+    fred::FredNode,
+    redis_rs::{PooledNode, RedisNode},
+};
 
 use super::{Held, LockClient, deaf::Deaf};
 use crate::Failure;
@@ -16,6 +20,12 @@ pub(super) fn over_redis_rs(urls: &[String]) -> Result<Box<dyn LockClient>, Fail
 /// The same over fred.
 pub(super) fn over_fred(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
     let redlock = Redlock::builder().nodes(FredNode::open_all(urls)?).build()?;
+    Ok(Box::new(redlock))
+}
+
+/// The same over pools of deadpool-redis.
+pub(super) fn over_deadpool(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
+    let redlock = Redlock::builder().nodes(PooledNode::open_all(urls)?).build()?;
     Ok(Box::new(redlock))
 }
 
@@ -39,8 +49,8 @@ impl LockClient for Redlock {
 
 #[async_trait]
 impl Held for Guard {
-    async fn release(self: Box<Self>) {
-        Self::release(*self).await;
+    async fn release(self: Box<Self>) -> bool {
+        Self::release(*self).await.is_released()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     client::Kind,
     clock::Instant,
     commands::Counts,
+    lane::counted,
     monitor::{Callers, Monitor},
     topology::Topology,
     worker::{Contest, Order, Worker},
@@ -46,7 +47,7 @@ impl<'a> Entry<'a> {
 
         let mut alone = Worker::start(kind, &topology.urls, terms.threads)?;
         let resource = "uncontended".to_owned();
-        let (_, counts) = counted(topology, || {
+        let (_, counts) = counted(&topology.servers, || {
             alone.tell(&Order::Pairs { resource, count: PAIRS, pause: Duration::ZERO })?;
             alone.pairs()
         })?;
@@ -66,8 +67,9 @@ impl<'a> Entry<'a> {
     pub(super) fn round(&mut self, terms: &Terms) -> Result<(), Failure> {
         let mut workers = start(self.kind, self.topology, terms)?;
         let resource = format!("{:?} {}", self.kind, self.rounds.len());
-        let (seen, counts) =
-            counted(self.topology, || compete(&mut workers, terms, terms.length, resource))?;
+        let (seen, counts) = counted(&self.topology.servers, || {
+            compete(&mut workers, terms, terms.length, resource)
+        })?;
         let servers = self.topology.servers.len() as f64;
         let acquisitions = seen.acquisitions().max(1) as f64;
         self.per_acquisition.push(counts.sent(&self.callers) / acquisitions / servers);
@@ -97,18 +99,6 @@ fn compete(
     }
     let turns = workers.iter_mut().map(Worker::turns).collect::<Result<Vec<_>, _>>()?;
     Ok(Fairness::of(&turns, contest.until, length))
-}
-
-/// What the servers were sent meanwhile.
-fn counted<T>(
-    topology: &Topology,
-    what: impl FnOnce() -> Result<T, Failure>,
-) -> Result<(T, Counts), Failure> {
-    let servers = &topology.servers;
-    let (first, before) = (Counts::of(servers)?, Counts::of(servers)?);
-    let reading = before.since(&first, &Counts::default());
-    let done = what()?;
-    Ok((done, Counts::of(servers)?.since(&before, &reading)))
 }
 
 const PAIRS: usize = 200;

@@ -1,14 +1,12 @@
 //! `rslock`, over the same servers, with its settings as they are by default.
 
-use std::time::Duration;
-
 use redlocks::async_trait;
 use rslock::{Lock, LockManager};
 
-use super::{Held, LockClient};
+use super::super::{Held, LockClient, TTL};
 use crate::Failure;
 
-pub(super) fn client(urls: &[String]) -> Box<dyn LockClient> {
+pub(in crate::client) fn client(urls: &[String]) -> Box<dyn LockClient> {
     Box::new(Rslock(LockManager::new(urls.to_vec())))
 }
 
@@ -32,10 +30,8 @@ impl LockClient for Rslock {
 
 #[async_trait]
 impl Held for HeldLock {
-    async fn release(self: Box<Self>) {
+    async fn release(self: Box<Self>) -> bool {
         self.manager.unlock(&self.lock).await;
+        true
     }
 }
-
-/// That of ours.
-const TTL: Duration = Duration::from_secs(10);

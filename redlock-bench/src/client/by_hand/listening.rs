@@ -1,5 +1,5 @@
-//! What somebody writes who takes redis-rs alone: as few lines as will do, over one multiplexed
-//! connection for each server and one that hears of releases.
+//! redis-rs alone, in as few lines as will do: over one multiplexed connection for each server, and
+//! one that hears of releases.
 
 use std::{num::NonZeroU64, process, time::Duration};
 
@@ -15,11 +15,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Held, LockClient};
+use super::super::{Held, LockClient};
 use crate::{Failure, clock::Instant};
 
 /// Connects when first used.
-pub(super) fn client(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
+pub(in crate::client) fn client(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
     let clients = urls.iter().map(|url| redis::Client::open(url.as_str()));
     Ok(Box::new(Raw {
         clients: clients.collect::<Result<_, _>>()?,
@@ -124,8 +124,9 @@ impl LockClient for Raw {
 
 #[async_trait]
 impl Held for RawLock {
-    async fn release(self: Box<Self>) {
+    async fn release(self: Box<Self>) -> bool {
         self.give_up(false).await;
+        true
     }
 }
 
