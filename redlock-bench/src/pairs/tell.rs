@@ -135,16 +135,20 @@ fn goals(lanes: &[Lane<'_>], lane: &Lane<'_>, report: &mut Report) -> Result<(),
     };
     if at_least > 0.0 {
         let rate = seen.rate.over(&raw.rate).median();
-        let what = format!("{name}, {tasks} tasks: pairs per second, {} = 1", by_hand.name());
+        let what = format!("{name}, {tasks} at a time: pairs per second, {} = 1", by_hand.name());
         report.goal_of_at_least(what, at_least, rate);
     }
     if lane.kind == Kind::Ours {
         if tasks > 1 {
             let p99 = ratio(seen.pairs.summary().p99, raw.pairs.summary().p99);
-            report.goal(format!("{name}, {tasks} tasks: p99, {} = 1", by_hand.name()), 1.0, p99);
+            report.goal(
+                format!("{name}, {tasks} at a time: p99, {} = 1", by_hand.name()),
+                1.0,
+                p99,
+            );
         }
         let work = seen.work.over(&raw.work).median();
-        let what = format!("{name}, {tasks} tasks: client CPU, {} = 1", by_hand.name());
+        let what = format!("{name}, {tasks} at a time: client CPU, {} = 1", by_hand.name());
         report.goal(what, 1.0, work);
     }
     Ok(())
