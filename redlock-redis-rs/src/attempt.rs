@@ -42,9 +42,9 @@ pub(crate) async fn run(
         match opened {
             Ok(Opened { connection, introduced, driver }) => {
                 let (way, life) = if config.origin.is_own() {
-                    let outbox = Arc::<Outbox>::default();
+                    let outbox = Arc::new(Outbox::new(connection, config.response_timeout));
                     let way = Way::Together(Arc::clone(&outbox));
-                    (way, carrier::run(outbox, connection, driver, config.response_timeout).boxed())
+                    (way, carrier::run(outbox, driver).boxed())
                 } else {
                     (Way::Alone(connection), driver)
                 };

@@ -21,15 +21,10 @@ use crate::{
 ///
 /// One at a time, most of what a request costs is not the request itself: both sides are woken for
 /// it, write to the socket and read from it. So all that is there when the task of the connection
-/// gets to run leaves together, as one pipeline. While something is under way, the task also lets
-/// all others that are ready to run go first, once, since they may want to say something as well.
-/// What comes alone leaves at once.
-pub(crate) async fn run(
-    outbox: Arc<Outbox>,
-    connection: Connection,
-    mut driver: BoxFuture<'static, ()>,
-    patience: Duration,
-) {
+/// gets to run leaves together, as one pipeline. While more than that is under way, the task also
+/// lets all others that are ready to run go first, once, since they may want to say something too.
+pub(crate) async fn run(outbox: Arc<Outbox>, mut driver: BoxFuture<'static, ()>) {
+    let (connection, patience) = outbox.connection();
     let outbox = Open(outbox);
     let mut under_way = FuturesUnordered::new();
     let mut letters = Vec::new();
@@ -37,8 +32,7 @@ pub(crate) async fn run(
     poll_fn(|context| {
         let waiting = outbox.0.watch(context.waker());
         if waiting > 0 {
-            let in_company = waiting > 1 || !under_way.is_empty();
-            if in_company && !has_stepped_back {
+            if outbox.0.is_busy() && !has_stepped_back {
                 has_stepped_back = true;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -105,11 +99,8 @@ fn for_each_bundle(letters: impl Iterator<Item = Letter>, mut send: impl FnMut(B
 /// Sends what a bundle says, and passes on what is answered.
 async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) {
     let letters = match bundle {
-        Bundle::One(Letter { command, answer, .. }) => {
-            let said = match timeout(patience, connection.send(&command)).await {
-                Ok(said) => said.map_err(Cause::Redis),
-                Err(_) => Err(Cause::Late(patience)),
-            };
+        Bundle::One(Letter { command, answer, asked: _asked, .. }) => {
+            let said = connection.send_within(&command, patience).await;
             // Nobody waits any more if this fails; the same below.
             let _ = answer.send(said);
             return;
@@ -118,13 +109,13 @@ async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) {
     };
     let mut pipeline = Pipeline::with_capacity(letters.len());
     let mut callers = Vec::with_capacity(letters.len());
-    for Letter { command, answer, .. } in letters {
+    for Letter { command, answer, asked, .. } in letters {
         pipeline.add_command(command);
-        callers.push(answer);
+        callers.push((answer, asked));
     }
     let error = match timeout(patience, connection.send_all(&pipeline)).await {
         Ok(Ok(values)) => {
-            for (caller, value) in callers.into_iter().zip(values) {
+            for ((caller, _), value) in callers.into_iter().zip(values) {
                 let _ = caller.send(value.extract_error().map_err(Cause::Redis));
             }
             return;
@@ -132,7 +123,7 @@ async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) {
         Ok(Err(error)) => Some(error),
         Err(_) => None,
     };
-    for caller in callers {
+    for (caller, _) in callers {
         let cause = error.clone().map_or(Cause::Late(patience), Cause::Redis);
         let _ = caller.send(Err(cause));
     }
@@ -146,13 +137,15 @@ mod tests {
     use futures::channel::oneshot;
 
     use super::*;
+    use crate::outbox::Asked;
 
     fn letters(paces: &[Pace]) -> Vec<Letter> {
         let letter = |(index, pace): (usize, &Pace)| {
             let mut command = redis::cmd("GET");
             command.arg(index);
             // Nobody waits for these.
-            Letter { command, pace: *pace, answer: oneshot::channel().0 }
+            let (answer, asked) = (oneshot::channel().0, Asked::begin(&Arc::default()));
+            Letter { command, pace: *pace, answer, asked }
         };
         paces.iter().enumerate().map(letter).collect()
     }

@@ -1,7 +1,12 @@
+use std::time::Duration;
+
 use redis::{
     Cmd, Pipeline, RedisError, RedisResult, Value,
     aio::{ConnectionLike, ConnectionManager, MultiplexedConnection},
 };
+use tokio::time::timeout;
+
+use crate::error::Cause;
 
 /// A handle to one connection that many calls share; cheap to clone.
 #[derive(Clone)]
@@ -32,6 +37,18 @@ impl Connection {
             Self::Multiplexed(connection) => connection.send_packed_command(command).await,
         }?
         .extract_error()
+    }
+
+    /// [`send`](Self::send), within a limit of time.
+    pub(crate) async fn send_within(
+        &mut self,
+        command: &Cmd,
+        limit: Duration,
+    ) -> Result<Value, Cause> {
+        match timeout(limit, self.send(command)).await {
+            Ok(answer) => answer.map_err(Cause::Redis),
+            Err(_) => Err(Cause::Late(limit)),
+        }
     }
 
     /// Sends a command where the routing says, if this is a cluster, and reads its answer.

@@ -1,5 +1,4 @@
 use std::{
-    future::Future,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -13,13 +12,10 @@ use futures::{
     channel::oneshot,
     future::{BoxFuture, Shared},
 };
-use redis::{Cmd, RedisError, RedisResult};
+use redis::{Cmd, RedisError};
 use redlock_core::{Identity, NodeError};
 use redlock_wire::{Introduction, Voting};
-use tokio::{
-    runtime::{Handle, Id},
-    time::timeout,
-};
+use tokio::runtime::{Handle, Id};
 
 use crate::{
     attempt,
@@ -133,7 +129,9 @@ impl Link {
         let answer = match &mut session.way {
             Way::Together(outbox) => outbox.ask(command, pace).await,
             // Boxed: most nodes go the other way, and need not have room for this one.
-            Way::Alone(connection) => Box::pin(self.limited(connection.send(&command))).await,
+            Way::Alone(connection) => {
+                Box::pin(connection.send_within(&command, self.config.response_timeout)).await
+            }
         };
         self.learn_from(session, &answer);
         answer
@@ -150,18 +148,16 @@ impl Link {
         let answer = match &mut session.way {
             // One server, wherever that is.
             Way::Together(outbox) => outbox.ask(command, Pace::Slow).await,
-            Way::Alone(connection) => self.limited(connection.route(command, routing)).await,
+            Way::Alone(connection) => {
+                let limit = self.config.response_timeout;
+                match tokio::time::timeout(limit, connection.route(command, routing)).await {
+                    Ok(answer) => answer.map_err(Cause::Redis),
+                    Err(_) => Err(Cause::Late(limit)),
+                }
+            }
         };
         self.learn_from(session, &answer);
         answer
-    }
-
-    async fn limited(
-        &self,
-        answer: impl Future<Output = RedisResult<redis::Value>>,
-    ) -> Result<redis::Value, Cause> {
-        let limit = self.config.response_timeout;
-        timeout(limit, answer).await.map_err(|_| Cause::Late(limit))?.map_err(Cause::Redis)
     }
 
     fn learn_from(&self, session: &Session, answer: &Result<redis::Value, Cause>) {

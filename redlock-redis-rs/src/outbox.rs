@@ -2,21 +2,30 @@
 
 use std::{
     io, mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
+    time::Duration,
 };
 
 use futures::{channel::oneshot, task::AtomicWaker};
 use redis::{Cmd, RedisError, Value};
 
-use crate::error::Cause;
+use crate::{connection::Connection, error::Cause};
 
-/// Commands that wait for the task of their connection to send them.
+/// A connection and the commands that wait for its task to send them.
 ///
-/// Callers and that task share it. Once the task has [closed](Self::close) it, nothing that is put
-/// into it is sent.
-#[derive(Default)]
+/// Who has something to say while nobody else has says it himself: one task less to be woken for it
+/// and for the answer. Everything else is put here. Once the task has [closed](Self::close) it,
+/// nothing that is put into it is sent.
 pub(crate) struct Outbox {
+    connection: Connection,
+    /// How long an answer may take.
+    patience: Duration,
+    /// How many commands are under way or wait here.
+    asked: Arc<AtomicUsize>,
     contents: Mutex<Contents>,
     task: AtomicWaker,
 }
@@ -32,6 +41,7 @@ pub(crate) struct Letter {
     pub(crate) command: Cmd,
     pub(crate) pace: Pace,
     pub(crate) answer: oneshot::Sender<Result<Value, Cause>>,
+    pub(crate) asked: Asked,
 }
 
 /// How long a server is busy with a command.
@@ -44,16 +54,35 @@ pub(crate) enum Pace {
 }
 
 impl Outbox {
-    /// Has a command sent, and waits for its answer: for as long as the task of the connection does.
+    pub(crate) fn new(connection: Connection, patience: Duration) -> Self {
+        Self {
+            connection,
+            patience,
+            asked: Arc::default(),
+            contents: Mutex::default(),
+            task: AtomicWaker::new(),
+        }
+    }
+
+    /// Has a command sent, and waits for its answer.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the command may or may not be sent; if it is, then before what is put here later.
+    /// Dropped, the command may or may not be sent; if it is, then before what is asked here later.
     pub(crate) async fn ask(&self, command: Cmd, pace: Pace) -> Result<Value, Cause> {
+        let asked = Asked::begin(&self.asked);
+        if asked.alone {
+            // Boxed: under load most go the other way, and need not have room for this one.
+            return Box::pin(self.say(command, asked)).await;
+        }
         let (answer, answered) = oneshot::channel();
-        self.put(Letter { command, pace, answer })?;
+        self.put(Letter { command, pace, answer, asked })?;
         // Without an answer it has been thrown away, and the connection with it.
         answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    async fn say(&self, command: Cmd, _asked: Asked) -> Result<Value, Cause> {
+        self.connection.clone().send_within(&command, self.patience).await
     }
 
     fn put(&self, letter: Letter) -> Result<(), Cause> {
@@ -70,6 +99,16 @@ impl Outbox {
             self.task.wake();
         }
         Ok(())
+    }
+
+    /// The connection, and how long an answer may take.
+    pub(crate) fn connection(&self) -> (Connection, Duration) {
+        (self.connection.clone(), self.patience)
+    }
+
+    /// Whether more is asked for at the moment than one command.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > 1
     }
 
     /// How many letters there are; the task that asks is woken when there is one, from now on.
@@ -104,6 +143,26 @@ impl Outbox {
     }
 }
 
+/// A command that is under way, whether or not its caller still waits: until its letter has been
+/// answered or thrown away, nobody sends anything past it.
+pub(crate) struct Asked {
+    count: Arc<AtomicUsize>,
+    alone: bool,
+}
+
+impl Asked {
+    pub(crate) fn begin(count: &Arc<AtomicUsize>) -> Self {
+        let alone = count.fetch_add(1, Ordering::AcqRel) == 0;
+        Self { count: Arc::clone(count), alone }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The connection is no more.
 fn ended() -> Cause {
     Cause::Redis(RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe)))
@@ -111,33 +170,89 @@ fn ended() -> Cause {
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt, executor::block_on, task::noop_waker};
+    use futures::{FutureExt, task::noop_waker};
+    use redis::{RedisConnectionInfo, aio::MultiplexedConnection};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+
+    /// One whose server says `OK` to everything.
+    async fn outbox() -> Outbox {
+        let (ours, mut theirs) = duplex(4096);
+        tokio::spawn(async move {
+            let mut heard = [0; 4096];
+            while let Ok(count @ 1..) = theirs.read(&mut heard).await {
+                for _ in heard[..count].iter().filter(|byte| **byte == b'*') {
+                    theirs.write_all(b"+OK\r\n").await.unwrap();
+                }
+            }
+        });
+        // What it makes borrows them.
+        let settings = Box::leak(Box::<RedisConnectionInfo>::default());
+        let (connection, driver) = MultiplexedConnection::new(settings, ours).await.unwrap();
+        tokio::spawn(driver);
+        Outbox::new(Connection::Multiplexed(connection), Duration::from_secs(10))
+    }
 
     fn ping() -> Cmd {
         redis::cmd("PING")
     }
 
-    #[test]
-    fn a_command_is_there_once_its_caller_has_been_polled_and_his_leaving_is_seen() {
-        let outbox = Outbox::default();
+    fn waiting(outbox: &Outbox) -> usize {
+        outbox.watch(&noop_waker())
+    }
+
+    #[tokio::test]
+    async fn who_is_alone_says_it_himself() {
+        let outbox = outbox().await;
+        for _ in 0..3 {
+            assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
+        }
+        assert_eq!(waiting(&outbox), 0);
+    }
+
+    #[tokio::test]
+    async fn a_command_is_there_once_its_caller_has_been_polled_and_his_leaving_is_seen() {
+        let outbox = outbox().await;
+        let _another = Asked::begin(&outbox.asked);
         let mut caller = Box::pin(outbox.ask(ping(), Pace::Quick));
-        assert_eq!(outbox.watch(&noop_waker()), 0);
+        assert_eq!(waiting(&outbox), 0);
         assert!(caller.as_mut().now_or_never().is_none());
-        assert_eq!(outbox.watch(&noop_waker()), 1);
+        assert_eq!(waiting(&outbox), 1);
 
         let mut letters = Vec::new();
         outbox.take(&mut letters);
-        assert_eq!(outbox.watch(&noop_waker()), 0);
+        assert_eq!(waiting(&outbox), 0);
         assert!(!letters[0].answer.is_canceled());
         drop(caller);
         assert!(letters[0].answer.is_canceled());
     }
 
-    #[test]
-    fn nobody_waits_at_a_closed_outbox() {
-        let outbox = Outbox::default();
+    /// A release must not overtake the acquire that its caller has just dropped (R19), although
+    /// nobody else asks for anything.
+    #[tokio::test]
+    async fn nothing_is_sent_past_a_letter_whose_caller_has_left() {
+        let outbox = outbox().await;
+        let another = Asked::begin(&outbox.asked);
+        let mut dropped = Box::pin(outbox.ask(ping(), Pace::Quick));
+        assert!(dropped.as_mut().now_or_never().is_none());
+        let mut letters = Vec::new();
+        outbox.take(&mut letters);
+        drop((dropped, another));
+
+        let mut next = Box::pin(outbox.ask(ping(), Pace::Quick));
+        assert!(next.as_mut().now_or_never().is_none());
+        assert_eq!(waiting(&outbox), 1);
+        // Sent or thrown away, with the one behind it.
+        outbox.take(&mut letters);
+        drop((letters, next));
+        assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_at_a_closed_outbox() {
+        let outbox = outbox().await;
+        let _another = Asked::begin(&outbox.asked);
         let mut waits = Box::pin(outbox.ask(ping(), Pace::Quick));
         let mut taken = Box::pin(outbox.ask(ping(), Pace::Quick));
         assert!(taken.as_mut().now_or_never().is_none());
@@ -146,7 +261,7 @@ mod tests {
         assert!(waits.as_mut().now_or_never().is_none());
         outbox.close();
         drop(letters);
-        for answer in [block_on(waits), block_on(taken), block_on(outbox.ask(ping(), Pace::Slow))] {
+        for answer in [waits.await, taken.await, outbox.ask(ping(), Pace::Slow).await] {
             assert!(matches!(answer, Err(Cause::Redis(error)) if error.is_io_error()));
         }
     }
