@@ -1,55 +1,40 @@
 //! The table of all rules and all nodes; see the top of this test.
 
-use std::thread::{self, JoinHandle};
+use redlock_testkit::conformance::Report;
 
-use redlock_testkit::conformance::{Report, Subject};
-use tokio::runtime::Builder;
-
-#[test]
-fn report() {
+#[tokio::test]
+async fn report() {
     let columns = [
-        column("memory", crate::memory::Memory::new),
-        column("sqlite", crate::sqlite::Sqlite::new),
+        Report::of("memory", async || crate::memory::Memory::new()).await,
+        Report::of("sqlite", async || crate::sqlite::Sqlite::new()).await,
         #[cfg(feature = "redis-rs")]
-        column("redis-rs url", crate::redis_rs::url::subject),
+        Report::of("redis-rs url", async || crate::redis_rs::url::subject()).await,
         #[cfg(feature = "redis-rs")]
-        column("resp3", crate::redis_rs::resp3::subject),
+        Report::of("resp3", async || crate::redis_rs::resp3::subject()).await,
         #[cfg(feature = "redis-rs")]
-        column("client", crate::redis_rs::client::subject),
+        Report::of("client", async || crate::redis_rs::client::subject()).await,
         #[cfg(feature = "redis-rs")]
-        column("manager", crate::redis_rs::manager::subject),
+        Report::of("manager", async || crate::redis_rs::manager::subject()).await,
         #[cfg(feature = "redis-rs")]
-        column("multiplexed", crate::redis_rs::multiplexed::subject),
+        Report::of("multiplexed", async || crate::redis_rs::multiplexed::subject()).await,
         #[cfg(feature = "python-redis-lock")]
-        column("python lock", crate::python_lock::subject),
+        Report::of("python lock", async || crate::python_lock::subject()).await,
         #[cfg(feature = "deadpool")]
-        column("deadpool url", crate::pooled::url::subject),
+        Report::of("deadpool url", async || crate::pooled::url::subject()).await,
         #[cfg(feature = "deadpool")]
-        column("deadpool pool", crate::pooled::pool::subject),
+        Report::of("deadpool pool", async || crate::pooled::pool::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        column("fred url", crate::fred::url::subject),
+        Report::of("fred url", async || crate::fred::url::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        column("fred resp3", crate::fred::resp3::subject),
+        Report::of("fred resp3", async || crate::fred::resp3::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        column("fred config", crate::fred::config::subject),
+        Report::of("fred config", async || crate::fred::config::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        column("fred client", crate::fred::client::subject),
+        Report::of("fred client", async || crate::fred::client::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        column("fred pool", crate::fred::pool::subject),
+        Report::of("fred pool", async || crate::fred::pool::subject()).await,
     ];
-    let columns = columns.into_iter().map(|column| column.join().unwrap());
-    let report = columns.fold(Report::default(), Report::beside);
+    let report = columns.into_iter().fold(Report::default(), Report::beside);
     println!("\n{report}\n");
     assert!(report.is_sound(), "{report}");
-}
-
-/// One column of it, on a thread of its own: most of what the rules take is waiting.
-fn column<S: Subject>(
-    name: &'static str,
-    subject: impl Fn() -> S + Send + 'static,
-) -> JoinHandle<Report> {
-    thread::spawn(move || {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(Report::of(name, async || subject()))
-    })
 }

@@ -16,6 +16,8 @@ use redlock_core::{
 use redlock_redis_rs::RedisNode;
 use redlock_testkit::server::Servers;
 
+use crate::common::fill;
+
 /// Counts what is kept of a node's answers and what it is asked at the same time.
 #[derive(Clone, Debug)]
 struct Counted {
@@ -99,10 +101,9 @@ impl Survey for Counted {
 async fn a_redlock_goes_through_a_hundred_thousand_locks_of_each_node_with_bounded_memory() {
     const KEYS: usize = 100_000;
     let servers = Servers::start(2).unwrap();
-    let fill = "for i = 1, ARGV[1] do redis.call('SET', 'job:' .. i, 't', 'PX', 600000) end";
     let mut nodes = Vec::new();
     for server in servers.iter() {
-        server.cmd::<()>(&["EVAL", fill, "0", &KEYS.to_string()]).unwrap();
+        fill(server, "job:", KEYS);
         server.cmd::<()>(&["SET", "other", "t", "PX", "600000"]).unwrap();
         nodes.push(Counted {
             node: RedisNode::open(&server.url()).unwrap(),
@@ -126,7 +127,9 @@ async fn a_redlock_goes_through_a_hundred_thousand_locks_of_each_node_with_bound
     }
     let mut listed = 10;
     while let Some(found) = list.next().await {
-        assert_eq!(found.unwrap().token().as_bytes(), b"t");
+        let found = found.unwrap();
+        let expected = found.resource().as_str().replace("job:", "t");
+        assert_eq!(found.token().as_bytes(), expected.as_bytes());
         listed += 1;
     }
     // Some may come twice, all of them at least once.

@@ -81,6 +81,19 @@ pub(crate) async fn cut_again_and_again(node: &dyn LockNode, server: &Server) {
     }
 }
 
+/// Puts as many locks there, each with its number in resource and token and the same lifetime. A
+/// piece at a time: on a busy machine the harness would not wait for all of them.
+pub(crate) fn fill(server: &Server, prefix: &str, locks: usize) {
+    const PIECE: usize = 25_000;
+    let script = "for i = ARGV[2], ARGV[3] do \
+                  redis.call('SET', ARGV[1] .. i, 't' .. i, 'PX', 600000) end";
+    for first in (1..=locks).step_by(PIECE) {
+        let last = locks.min(first + PIECE - 1);
+        let (first, last) = (first.to_string(), last.to_string());
+        server.cmd::<()>(&["EVAL", script, "0", prefix, &first, &last]).unwrap();
+    }
+}
+
 /// Tries again and again, and tells how long it took; panics after `limit`.
 pub(crate) async fn until<F, P>(limit: Duration, mut probe: P) -> Duration
 where

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use redlock_core::{FailureKind, LockNode, Notifications, Survey};
 use redlock_testkit::server::Server;
 
-use crate::common::{Node, exists, node, pttl, resource, token, ttl};
+use crate::common::{Node, exists, fill, node, pttl, resource, token, ttl};
 
 /// Everything that is listed under this prefix, with its token.
 async fn list(node: &Node, prefix: &str) -> BTreeMap<String, Vec<u8>> {
@@ -22,13 +22,6 @@ async fn list(node: &Node, prefix: &str) -> BTreeMap<String, Vec<u8>> {
             return found;
         }
     }
-}
-
-/// As many keys as that, each with the same lifetime.
-fn fill(server: &Server, prefix: &str, keys: usize) {
-    let script =
-        "for i = 1, ARGV[2] do redis.call('SET', ARGV[1] .. i, 't' .. i, 'PX', 600000) end";
-    server.cmd::<()>(&["EVAL", script, "0", prefix, &keys.to_string()]).unwrap();
 }
 
 /// What the server has worked since it was started: not the time that passed, of which a busy machine
