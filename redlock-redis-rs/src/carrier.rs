@@ -9,7 +9,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use redis::Pipeline;
-use tokio::time::timeout;
+use tokio::{task::coop::unconstrained, time::timeout};
 
 use crate::{
     connection::Connection,
@@ -42,7 +42,9 @@ pub(crate) async fn run(outbox: Arc<Outbox>, mut driver: BoxFuture<'static, ()>)
             // Who has given up waiting need not be asked for.
             let wanted = letters.drain(..).filter(|letter| !letter.answer.is_canceled());
             for_each_bundle(wanted, |bundle| {
-                under_way.push(carry(connection.clone(), bundle, patience));
+                // Not made to pause: tokio wakes first who was made to last, and an acquire would be
+                // overtaken by its release, or by the question who has received it.
+                under_way.push(unconstrained(carry(connection.clone(), bundle, patience)));
             });
             // They are sent when they are first polled, which is in their order.
             finish(&mut under_way, context);
@@ -134,10 +136,14 @@ const MOST: usize = 128;
 
 #[cfg(test)]
 mod tests {
-    use futures::channel::oneshot;
+    use futures::{channel::oneshot, future::join_all};
+    use redis::{RedisConnectionInfo, aio::MultiplexedConnection};
+    use tokio::io::{
+        AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex,
+    };
 
     use super::*;
-    use crate::outbox::Asked;
+    use crate::{dial::untimed, outbox::Asked};
 
     fn letters(paces: &[Pace]) -> Vec<Letter> {
         let letter = |(index, pace): (usize, &Pace)| {
@@ -178,5 +184,59 @@ mod tests {
         assert_eq!(sizes(&[Quick, Quick, Slow, Quick]), [2, 1, 1]);
         assert_eq!(sizes(&[Slow, Quick, Quick, Slow]), [1, 2, 1]);
         assert_eq!(sizes(&[Quick; 2 * MOST + 1]), [MOST, MOST, 1]);
+    }
+
+    /// Answers whatever is said, and returns what `GET` was said of, in its order.
+    async fn listen(stream: DuplexStream) -> Vec<String> {
+        let mut stream = BufReader::new(stream);
+        let mut said = Vec::new();
+        loop {
+            let Some(count) = number(&mut stream).await else { return said };
+            let mut words = Vec::new();
+            for _ in 0..count {
+                let length = number(&mut stream).await.unwrap();
+                let mut word = vec![0; length + 2];
+                stream.read_exact(&mut word).await.unwrap();
+                words.push(String::from_utf8(word).unwrap().trim_end().to_owned());
+            }
+            if words[0] == "GET" {
+                said.push(words.swap_remove(1));
+            }
+            stream.write_all(b"+OK\r\n").await.unwrap();
+        }
+    }
+
+    async fn number(stream: &mut BufReader<DuplexStream>) -> Option<usize> {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        (!line.is_empty()).then(|| line[1..].trim_end().parse().unwrap())
+    }
+
+    /// More than the library takes at once, and more than tokio lets a task do without a pause.
+    #[tokio::test]
+    async fn what_is_said_first_arrives_first_however_much_there_is() {
+        let (here, there) = duplex(1 << 20);
+        let server = tokio::spawn(listen(there));
+        let (connection, driver) = MultiplexedConnection::new_with_config(
+            &RedisConnectionInfo::default(),
+            here,
+            untimed(),
+        )
+        .await
+        .unwrap();
+        let connection = Connection::Multiplexed(connection);
+        let outbox = Arc::new(Outbox::new(connection, Duration::from_secs(60)));
+        let asked = (0..500).map(|number| {
+            let mut command = redis::cmd("GET");
+            command.arg(number);
+            outbox.ask(command, Pace::Slow)
+        });
+        let life = tokio::spawn(run(Arc::clone(&outbox), driver.boxed()));
+        for answer in join_all(asked).await {
+            assert_eq!(answer.unwrap(), redis::Value::Okay);
+        }
+        life.abort();
+        let said = server.await.unwrap();
+        assert_eq!(said, (0..500).map(|number| number.to_string()).collect::<Vec<_>>());
     }
 }

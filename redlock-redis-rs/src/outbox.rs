@@ -12,6 +12,7 @@ use std::{
 
 use futures::{channel::oneshot, task::AtomicWaker};
 use redis::{Cmd, RedisError, Value};
+use tokio::task::coop::unconstrained;
 
 use crate::{connection::Connection, error::Cause};
 
@@ -82,7 +83,8 @@ impl Outbox {
     }
 
     async fn say(&self, command: Cmd, _asked: Asked) -> Result<Value, Cause> {
-        self.connection.clone().send_within(&command, self.patience).await
+        // Not made to pause before it is sent, for then somebody else could be first.
+        unconstrained(self.connection.clone().send_within(&command, self.patience)).await
     }
 
     fn put(&self, letter: Letter) -> Result<(), Cause> {

@@ -226,13 +226,13 @@ impl Tenure {
         (over && self.phase == Phase::Held).then(|| self.lose(LossReason::Expired))
     }
 
-    /// Its key has been removed from these nodes by somebody else, and is nowhere on them. If no
-    /// quorum is left without them the lock is lost.
+    /// Its key has been removed from these nodes by somebody else, and is nowhere on them. If those
+    /// that may still have it, or are about to, are no quorum, the lock is lost.
     pub fn uprooted(&mut self, gone: NodeSet) -> Option<Loss> {
         if self.phase != Phase::Held {
             return None;
         }
-        let left = self.quorum.all().without(gone);
+        let left = self.votes.may_hold.union(self.votes.outstanding).without(gone);
         if left.len() < self.quorum.needed() {
             return Some(self.lose(LossReason::QuorumLost));
         }

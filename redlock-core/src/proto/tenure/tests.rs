@@ -107,6 +107,16 @@ fn a_lock_that_was_removed_is_lost_when_no_quorum_is_left_and_not_before() {
 }
 
 #[test]
+fn a_node_that_has_nothing_of_a_lock_is_none_that_is_left() {
+    let mut tenure = held();
+    assert_eq!(tenure.late(2, OTHER), Late::Noted);
+    // Only one of those that granted it has it now, whatever the other one could be asked for.
+    let loss = Loss { reason: LossReason::QuorumLost, release: set([0, 1]) };
+    assert_eq!(tenure.uprooted(set([0])), Some(loss));
+    assert!(!tenure.is_valid(at(1)));
+}
+
+#[test]
 fn what_has_ended_is_not_lost_by_being_removed() {
     let mut tenure = held();
     tenure.late(2, GONE);
