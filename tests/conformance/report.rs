@@ -1,47 +1,40 @@
 //! The table of all rules and all nodes; see the top of this test.
 
-use futures::{FutureExt, StreamExt, stream};
 use redlock_testkit::conformance::Report;
 
 #[tokio::test]
 async fn report() {
-    let columns = vec![
-        Report::of("memory", async || crate::memory::Memory::new()).boxed(),
-        Report::of("sqlite", async || crate::sqlite::Sqlite::new()).boxed(),
+    let columns = [
+        Report::of("memory", async || crate::memory::Memory::new()).await,
+        Report::of("sqlite", async || crate::sqlite::Sqlite::new()).await,
         #[cfg(feature = "redis-rs")]
-        Report::of("redis-rs url", async || crate::redis_rs::url::subject()).boxed(),
+        Report::of("redis-rs url", async || crate::redis_rs::url::subject()).await,
         #[cfg(feature = "redis-rs")]
-        Report::of("resp3", async || crate::redis_rs::resp3::subject()).boxed(),
+        Report::of("resp3", async || crate::redis_rs::resp3::subject()).await,
         #[cfg(feature = "redis-rs")]
-        Report::of("client", async || crate::redis_rs::client::subject()).boxed(),
+        Report::of("client", async || crate::redis_rs::client::subject()).await,
         #[cfg(feature = "redis-rs")]
-        Report::of("manager", async || crate::redis_rs::manager::subject()).boxed(),
+        Report::of("manager", async || crate::redis_rs::manager::subject()).await,
         #[cfg(feature = "redis-rs")]
-        Report::of("multiplexed", async || crate::redis_rs::multiplexed::subject()).boxed(),
+        Report::of("multiplexed", async || crate::redis_rs::multiplexed::subject()).await,
         #[cfg(feature = "python-redis-lock")]
-        Report::of("python lock", async || crate::python_lock::subject()).boxed(),
+        Report::of("python lock", async || crate::python_lock::subject()).await,
         #[cfg(feature = "deadpool")]
-        Report::of("deadpool url", async || crate::pooled::url::subject()).boxed(),
+        Report::of("deadpool url", async || crate::pooled::url::subject()).await,
         #[cfg(feature = "deadpool")]
-        Report::of("deadpool pool", async || crate::pooled::pool::subject()).boxed(),
+        Report::of("deadpool pool", async || crate::pooled::pool::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred url", async || crate::fred::url::subject()).boxed(),
+        Report::of("fred url", async || crate::fred::url::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred resp3", async || crate::fred::resp3::subject()).boxed(),
+        Report::of("fred resp3", async || crate::fred::resp3::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred config", async || crate::fred::config::subject()).boxed(),
+        Report::of("fred config", async || crate::fred::config::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred client", async || crate::fred::client::subject()).boxed(),
+        Report::of("fred client", async || crate::fred::client::subject()).await,
         #[cfg(all(feature = "fred", feature = "redis-rs"))]
-        Report::of("fred pool", async || crate::fred::pool::subject()).boxed(),
+        Report::of("fred pool", async || crate::fred::pool::subject()).await,
     ];
-    // Mostly they wait, so several are asked at once; not all of them, for they wait with a limit.
-    let columns = stream::iter(columns).buffered(AT_ONCE);
-    let report =
-        columns.fold(Report::default(), async |so_far, column| so_far.beside(column)).await;
+    let report = columns.into_iter().fold(Report::default(), Report::beside);
     println!("\n{report}\n");
     assert!(report.is_sound(), "{report}");
 }
-
-/// How many columns of the table are asked for at the same time.
-const AT_ONCE: usize = 3;
