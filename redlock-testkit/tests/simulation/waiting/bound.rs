@@ -37,7 +37,8 @@ impl Bound {
     /// subscribes; a process whose turn it is by a quiet hand-over gets it with the answers of a
     /// quorum. Then come a round trip in which the other nodes are released, and a random one for
     /// each other process that is told, or the courtesy. A stream that was cut is there again after
-    /// twenty milliseconds and a round trip.
+    /// twenty milliseconds and a round trip; one that is cut again within a second, after twice as
+    /// long each time.
     fn told(plan: &Plan, latency: Duration, node_timeout: Duration) -> Self {
         let round_trip = latency * 2;
         let pulse = match plan.word {
@@ -50,7 +51,10 @@ impl Bound {
         let told = round_trip + pulse * (1 + processes * 2);
         let under_way = round_trip * 2 + round_trip + round_trip;
         let courtesy = COURTESY.min(pulse * (processes * 2 + 2));
-        let again = if plan.cuts > 0 { RECONNECTED + round_trip } else { Duration::ZERO };
+        let again = match u32::try_from(plan.cuts).unwrap_or(u32::MAX) {
+            0 => Duration::ZERO,
+            cuts => RECONNECTED * (1 << (cuts - 1).min(16)) + round_trip,
+        };
         Self { base: told + under_way + courtesy + again + MS * 2, pulse, word: Word::Comes }
     }
 
@@ -77,7 +81,7 @@ impl Bound {
 }
 
 /// The most that a process steps back for others, that it pauses after split votes, and until it
-/// subscribes again.
+/// subscribes again for the first time.
 const COURTESY: Duration = Duration::from_millis(50);
 const SPLIT: Duration = Duration::from_millis(500);
 const RECONNECTED: Duration = Duration::from_millis(20);
