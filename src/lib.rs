@@ -20,6 +20,8 @@ pub mod observing {}
 #[doc = include_str!("../docs/operating.md")]
 pub mod operating {}
 
+#[doc = include_str!("../docs/speed.md")]
+pub mod speed {}
 #[doc = include_str!("../docs/waiting.md")]
 pub mod waiting {}
 
