@@ -197,7 +197,8 @@ async fn whatever_races_nothing_is_lost_and_nothing_is_left() {
                     assert!(!matches!(extended, Err(redlocks::Error::Lost { .. })), "{extended:?}");
                 }
                 if round % 7 == 0 {
-                    sleep(3 * MS).await;
+                    // Long enough to be renewed some times, on any machine.
+                    sleep(10 * MS).await;
                 }
                 assert!(guard.is_valid() && guard.check().is_ok());
                 match round % 4 {
@@ -222,8 +223,8 @@ async fn whatever_races_nothing_is_lost_and_nothing_is_left() {
     redlock.settled().await;
     assert_eq!(nodes.count_keys(), 0);
     let extended = nodes.memory(0).calls().extend;
-    // 1400 are those of the holders and of who adopts; how many more depends on the machine.
-    assert!(extended > 1600, "{extended} extensions are no race");
+    // 1400 are those of the holders and of who adopts.
+    assert!(extended > 2400, "{extended} extensions are no race");
     sleep(50 * MS).await;
     assert_eq!(nodes.memory(0).calls().extend, extended, "renewed after the release");
     drop(redlock);

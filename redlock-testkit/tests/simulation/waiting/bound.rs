@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use redlock_core::Moment;
+
 use super::plan::{MS, Plan, SECOND, Word};
 
 /// The worst that can lie between two attempts of a process while nobody holds the resource.
@@ -12,6 +14,8 @@ pub(super) struct Bound {
     base: Duration,
     /// The most that a process may have measured as a round trip.
     pulse: Duration,
+    /// What it takes to subscribe.
+    round_trip: Duration,
     /// What word of the release comes to. Otherwise the end of the holder's time counts.
     pub(super) word: Word,
 }
@@ -36,9 +40,7 @@ impl Bound {
     /// is under way at that moment asks and cleans up, and if its process did not listen before, it
     /// subscribes; a process whose turn it is by a quiet hand-over gets it with the answers of a
     /// quorum. Then come a round trip in which the other nodes are released, and a random one for
-    /// each other process that is told, or the courtesy. A stream that was cut is there again after
-    /// twenty milliseconds and a round trip; one that is cut again within a second, after twice as
-    /// long each time.
+    /// each other process that is told, or the courtesy.
     fn told(plan: &Plan, latency: Duration, node_timeout: Duration) -> Self {
         let round_trip = latency * 2;
         let pulse = match plan.word {
@@ -51,11 +53,7 @@ impl Bound {
         let told = round_trip + pulse * (1 + processes * 2);
         let under_way = round_trip * 2 + round_trip + round_trip;
         let courtesy = COURTESY.min(pulse * (processes * 2 + 2));
-        let again = match u32::try_from(plan.cuts).unwrap_or(u32::MAX) {
-            0 => Duration::ZERO,
-            cuts => RECONNECTED * (1 << (cuts - 1).min(16)) + round_trip,
-        };
-        Self { base: told + under_way + courtesy + again + MS * 2, pulse, word: Word::Comes }
+        Self { base: told + under_way + courtesy + MS * 2, pulse, round_trip, word: Word::Comes }
     }
 
     /// From the end of the holder's time, or its own last attempt, to the next attempt of a
@@ -69,14 +67,43 @@ impl Bound {
         let latency = plan.network.longest_latency.max(plan.network.longest_spike);
         let clocks = plan.ttl.mul_f64(0.02);
         let base = plan.node_timeout * 4 + latency + clocks + plan.longest_pause + COURTESY;
-        Self { base: base + MS * 4, pulse: plan.node_timeout, word: Word::MayBeLost }
+        let pulse = plan.node_timeout;
+        // Nobody counts on a stream.
+        let round_trip = Duration::ZERO;
+        Self { base: base + MS * 4, pulse, round_trip, word: Word::MayBeLost }
     }
 
-    /// The bound after so many attempts in vain: after split votes pauses double.
-    pub(super) fn after(&self, attempts: u32) -> Duration {
+    /// The bound after so many attempts in vain, since after split votes pauses double; and after so
+    /// many cuts.
+    pub(super) fn after(&self, attempts: u32, cuts: &Cuts) -> Duration {
         let split = (self.pulse * 4).saturating_mul(1 << attempts.min(16)).min(SPLIT);
+        let again = if self.word == Word::Comes { cuts.pause() } else { Duration::ZERO };
         let bound = self.base + if attempts > 0 { split } else { Duration::ZERO };
+        let bound = bound + if again.is_zero() { again } else { again + self.round_trip };
         bound + bound / 50
+    }
+}
+
+/// How often streams have been cut in a row.
+///
+/// One that was cut is there again after twenty milliseconds and a round trip; one that is cut again
+/// before it has stood for a second, after twice as long each time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cuts {
+    count: u32,
+    last: Moment,
+}
+
+impl Cuts {
+    pub(super) fn enter(&mut self, now: Moment) {
+        // It was made anew at some moment in the pause.
+        let stood = now.since(self.last) > self.pause() + STANDS;
+        self.count = if stood { 1 } else { self.count + 1 };
+        self.last = now;
+    }
+
+    fn pause(&self) -> Duration {
+        self.count.checked_sub(1).map_or(Duration::ZERO, |more| RECONNECTED * (1 << more.min(16)))
     }
 }
 
@@ -85,6 +112,8 @@ impl Bound {
 const COURTESY: Duration = Duration::from_millis(50);
 const SPLIT: Duration = Duration::from_millis(500);
 const RECONNECTED: Duration = Duration::from_millis(20);
+/// A stream that has stood for so long was none that fails; and a latency, for it to be made in.
+const STANDS: Duration = Duration::from_millis(1100);
 /// However many contenders there are, one has come first by then.
 pub(super) const MOST_ATTEMPTS: u32 = 100;
 pub(super) const LONG: Duration = SECOND.saturating_mul(300);

@@ -159,7 +159,14 @@ impl Run {
                     1 => self.links[who].clone(),
                     _ => vec![link],
                 };
-                at(start, Box::new(move || cut.iter().for_each(SimLink::end_streams)));
+                let vigil = Arc::clone(&self.vigil);
+                at(
+                    start,
+                    Box::new(move || {
+                        vigil.cuts();
+                        cut.iter().for_each(SimLink::end_streams);
+                    }),
+                );
                 continue;
             }
             match random.below(4) {

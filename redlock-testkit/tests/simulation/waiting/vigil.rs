@@ -11,7 +11,7 @@ use redlock_core::{Guard, LossSignal, Moment, Resource, Token};
 use redlock_testkit::{MemoryNode, SimRuntime};
 
 use super::{
-    bound::{Bound, MOST_ATTEMPTS},
+    bound::{Bound, Cuts, MOST_ATTEMPTS},
     plan::{Plan, Word},
 };
 
@@ -27,6 +27,7 @@ struct State {
     scenes: BTreeMap<Resource, Scene>,
     numbered: u64,
     bound: Bound,
+    cuts: Cuts,
     /// Until when the process was or is frozen.
     frozen: BTreeMap<usize, Moment>,
     /// What nodes had been asked when their keys were looked at.
@@ -67,6 +68,7 @@ impl Vigil {
             scenes: BTreeMap::new(),
             numbered: 0,
             bound: Bound::of(plan),
+            cuts: Cuts::default(),
             frozen: BTreeMap::new(),
             asked: 0,
             violation: None,
@@ -103,6 +105,12 @@ impl Vigil {
         for scene in state.scenes.values_mut() {
             scene.stirred.values_mut().for_each(|(_, attempts)| *attempts = 0);
         }
+    }
+
+    /// Streams end now.
+    pub(super) fn cuts(&self) {
+        let now = self.sim.now();
+        self.state().cuts.enter(now);
     }
 
     pub(super) fn freezes(&self, client: usize, until: Moment) {
@@ -228,7 +236,7 @@ impl Vigil {
             return;
         }
         self.note_keys(&mut state, now);
-        let State { scenes, bound, frozen, .. } = &mut *state;
+        let State { scenes, bound, cuts, frozen, .. } = &mut *state;
         let wrong = scenes.iter_mut().find_map(|(resource, scene)| {
             let held = scene.holders.values().filter(|(_, loss)| loss.is_valid()).count();
             if held > 1 {
@@ -239,7 +247,7 @@ impl Vigil {
                 scene.stirred.values_mut().for_each(|(_, attempts)| *attempts = 0);
                 return None;
             }
-            scene.overdue(resource, *bound, frozen, now)
+            scene.overdue(resource, |attempts| bound.after(attempts, cuts), bound.word, frozen, now)
         });
         if let Some(wrong) = wrong {
             state.fail(wrong);
@@ -296,7 +304,8 @@ impl Scene {
     fn overdue(
         &self,
         resource: &Resource,
-        bound: Bound,
+        bound: impl Fn(u32) -> Duration,
+        word: Word,
         frozen: &BTreeMap<usize, Moment>,
         now: Moment,
     ) -> Option<String> {
@@ -313,9 +322,9 @@ impl Scene {
                 (free.max(*since).max(stirred).max(thawed(client)), attempts)
             });
         }
-        if bound.word == Word::MayBeLost {
+        if word == Word::MayBeLost {
             return idle.iter().find_map(|(client, (since, attempts))| {
-                let (idle, bound) = (now.since(*since), bound.after(*attempts));
+                let (idle, bound) = (now.since(*since), bound(*attempts));
                 (idle > bound).then(|| {
                     format!("process {client} waits for {resource} and does not ask for {idle:?}, of {bound:?}")
                 })
@@ -324,8 +333,7 @@ impl Scene {
         let since = idle.values().map(|(since, _)| *since).max()?;
         let stirred = self.stirred.values().map(|(stirred, _)| *stirred).max();
         let attempts = idle.values().map(|(_, attempts)| *attempts).max().unwrap_or_default();
-        let (idle, bound) =
-            (now.since(stirred.unwrap_or_default().max(since)), bound.after(attempts));
+        let (idle, bound) = (now.since(stirred.unwrap_or_default().max(since)), bound(attempts));
         if idle > bound {
             return Some(format!("nobody asks for {resource} for {idle:?}, of {bound:?}"));
         }
