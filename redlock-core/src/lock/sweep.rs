@@ -46,15 +46,16 @@ impl Redlock {
         }
         patience(shared)?;
         let sweep = Arc::new(Sweep { shared: Arc::clone(shared), failed: Mutex::default() });
-        let swept = |walk: Walk| {
-            let (sweep, place) = (Arc::clone(&sweep), walk.place());
-            let remove = move |found: Result<Held, NodeError>| {
-                let sweep = Arc::clone(&sweep);
-                async move { stream::iter(sweep.remove(place, found).await) }
-            };
-            walk.into_stream().map(remove).buffer_unordered(AT_ONCE).flatten().boxed()
+        let found = |walk: Walk| {
+            let place = walk.place();
+            walk.into_stream().map(move |found| (place, found)).boxed()
         };
-        Ok(stream::select_all(self.walks(prefix)?.map(swept)).boxed())
+        let remove = move |(place, found): (usize, Result<Held, NodeError>)| {
+            let sweep = Arc::clone(&sweep);
+            async move { stream::iter(sweep.remove(place, found).await) }
+        };
+        let found = stream::select_all(self.walks(prefix)?.map(found));
+        Ok(found.map(remove).buffer_unordered(AT_ONCE).flatten().boxed())
     }
 }
 
@@ -115,5 +116,5 @@ impl Sweep {
     }
 }
 
-/// How many locks that one node has told of are removed at the same time.
+/// How many locks are removed at the same time.
 const AT_ONCE: usize = 16;
