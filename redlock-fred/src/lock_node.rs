@@ -207,7 +207,7 @@ impl Exchange for Line<'_> {
         // Before there is a future, which would keep the command beside what is made of it. A client
         // of a cluster must know where the command goes.
         let slot = ClusterHash::Custom(redis_keyslot(command.key().as_str().as_bytes()));
-        let words = command.words().map(word).collect();
+        let words = words(command);
         let command = CustomCommand::new_static(command.name(), slot, false);
         async move {
             let answer = self.link.ask(&self.session, command, words).await;
@@ -222,12 +222,20 @@ impl Exchange for Line<'_> {
     }
 }
 
-pub(crate) fn word(word: Word<'_>) -> Value {
-    match word {
-        Word::Bytes(bytes) => bytes.into(),
-        Word::Number(number) => number.to_string().into(),
-    }
+/// The words of a command after the first, as the library sends them.
+pub(crate) fn words(command: Command<'_>) -> Vec<Value> {
+    let mut words = Vec::with_capacity(USUAL);
+    command.for_each_word(|word| {
+        words.push(match word {
+            Word::Bytes(bytes) => bytes.into(),
+            Word::Number(number) => number.to_string().into(),
+        });
+    });
+    words
 }
+
+/// So many words make most commands.
+const USUAL: usize = 8;
 
 pub(crate) fn reply(frame: Resp3Frame) -> Result<Reply, Cause> {
     Ok(match frame {

@@ -7,7 +7,7 @@ use fred::{
 use redlock_core::{FailureKind, NodeError};
 use redlock_wire::{Command, Exchange, Masters, Reply, Trouble};
 
-use crate::lock_node::{Line, reply, word};
+use crate::lock_node::{Line, reply, words};
 
 impl Masters for Line<'_> {
     /// As the library found them when it last looked: when it connected, or a server sent it
@@ -23,7 +23,7 @@ impl Masters for Line<'_> {
         let (host, port): (&str, u16) = address.ok_or_else(|| not_a_cluster(self.label()))?;
         // Not looked at where the server is named, but there must be one.
         let slot = ClusterHash::Custom(redis_keyslot(command.key().as_str().as_bytes()));
-        let words = command.words().map(word).collect();
+        let words = words(command);
         let command = CustomCommand::new_static(command.name(), slot, false);
         let server = Server::new(host, port);
         let answer = self.link.ask_at(&self.session, server, command, words).await;

@@ -1,25 +1,26 @@
 //! Between the words of `redlock-wire` and those of the library: [`packed`] and [`reply`].
 
-use redis::{Cmd, Value};
+use redis::{Cmd, RedisWrite, Value};
 use redlock_wire::{Command, Item, Reply, Word};
 
 /// A command as the library sends it.
 pub(crate) fn packed(command: Command<'_>) -> Cmd {
-    let (count, size) = command.words().fold((1, command.name().len()), |(count, size), word| {
-        let more = match word {
+    let (mut count, mut size) = (1, command.name().len());
+    command.for_each_word(|word| {
+        count += 1;
+        size += match word {
             Word::Bytes(bytes) => bytes.len(),
             Word::Number(_) => MOST_DIGITS,
         };
-        (count + 1, size + more)
     });
     let mut packed = Cmd::with_capacity(count, size);
-    packed.arg(command.name());
-    for word in command.words() {
-        match word {
-            Word::Bytes(bytes) => packed.arg(bytes),
-            Word::Number(number) => packed.arg(number),
-        };
-    }
+    packed.write_arg(command.name().as_bytes());
+    command.for_each_word(|word| match word {
+        Word::Bytes(bytes) => packed.write_arg(bytes),
+        Word::Number(number) => {
+            packed.arg(number);
+        }
+    });
     packed
 }
 

@@ -105,22 +105,25 @@ pub async fn release_and_notify(
     token: &Token,
     audience: Audience,
 ) -> Result<Announced, NodeError> {
-    let (channel, message) = (Channel::of(resource), teller(token.fingerprint()));
+    let (channel, message) = (Channel::name_of(resource), teller(token.fingerprint()));
     let command = Command::script(Script::RELEASE_AND_NOTIFY, resource).token(token).telling(
         &channel,
         &message,
         audience == Audience::Cluster,
     );
-    let vote = match run(server, &command).await? {
-        Reply::Value(word, listeners) if word == b"OK" => {
-            let listeners = u32::try_from(listeners.max(0)).unwrap_or(u32::MAX);
-            return Ok(Announced { vote: Vote::granted(), listeners });
-        }
-        Reply::Nil => Vote::not_held(),
-        Reply::Int(left) => Vote::held_by_another(remaining(left)),
-        _ => return Err(odd_answer(server.label())),
+    announced(run(server, &command).await?).ok_or_else(|| odd_answer(server.label()))
+}
+
+/// What the answer to a release that tells means, if it is one.
+pub(crate) fn announced(answer: Reply) -> Option<Announced> {
+    let (vote, listeners) = match answer {
+        Reply::Okay => (Vote::granted(), 0),
+        Reply::Value(word, listeners) if word == b"OK" => (Vote::granted(), listeners.max(0)),
+        Reply::Nil => (Vote::not_held(), 0),
+        Reply::Int(left) => (Vote::held_by_another(remaining(left)), 0),
+        _ => return None,
     };
-    Ok(Announced { vote, listeners: 0 })
+    Some(Announced { vote, listeners: u32::try_from(listeners).unwrap_or(u32::MAX) })
 }
 
 /// Tells those who have subscribed to the [`Channel`] of the resource that it may be free.
@@ -133,7 +136,7 @@ pub async fn release_and_notify(
 ///
 /// Dropped, it is unknown whether anybody is told.
 pub async fn notify(server: &mut impl Exchange, resource: &Resource) -> Result<(), NodeError> {
-    let channel = Channel::of(resource);
+    let channel = Channel::name_of(resource);
     match server.send(Command::publish(resource, &channel, ANYBODY)).await? {
         Reply::Int(_) => Ok(()),
         _ => Err(odd_answer(server.label())),
@@ -326,6 +329,7 @@ mod tests {
         let okay = |listeners| Reply::Value(b"OK".to_vec(), listeners);
         let left = Some(Duration::from_millis(250));
         for (answer, vote, listeners) in [
+            (Reply::Okay, Vote::granted(), 0),
             (okay(0), Vote::granted(), 0),
             (okay(3), Vote::granted(), 3),
             (okay(-1), Vote::granted(), 0),
@@ -339,7 +343,7 @@ mod tests {
             assert_eq!(told.unwrap(), Announced { vote, listeners });
             assert_eq!(server.heard, ["EVALSHA"]);
         }
-        for odd in [Reply::Okay, Reply::Odd, Reply::Value(b"ok".to_vec(), 1)] {
+        for odd in [Reply::Odd, Reply::List(Vec::new()), Reply::Value(b"ok".to_vec(), 1)] {
             let mut server = Prompter::new([Ok(odd)]);
             let told =
                 block_on(release_and_notify(&mut server, &resource, &token, Audience::Server));

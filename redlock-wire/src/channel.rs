@@ -17,7 +17,12 @@ impl Channel {
     /// The channel of this resource.
     #[must_use]
     pub fn of(resource: &Resource) -> Self {
-        Self(companion("redlocks:released", resource).into())
+        Self(Self::name_of(resource).into())
+    }
+
+    /// The name of the channel of this resource.
+    pub(crate) fn name_of(resource: &Resource) -> String {
+        companion("redlocks:released", resource)
     }
 
     /// Its name.
@@ -40,17 +45,18 @@ impl std::borrow::Borrow<str> for Channel {
     }
 }
 
-/// The first word of a message: who gave the resource up.
-pub(crate) fn teller(holder: Fingerprint) -> String {
-    format!("{:016x}", holder.bits())
+/// The first word of a message: who gave the resource up, in hexadecimal digits.
+pub(crate) fn teller(holder: Fingerprint) -> [u8; 16] {
+    let digit = |place: usize| (holder.bits() >> (60 - 4 * place)) as usize & 15;
+    std::array::from_fn(|place| b"0123456789abcdef"[digit(place)])
 }
 
 /// The message that tells only that the resource may be free: nobody is named, and how many hear it
 /// is not known.
-pub(crate) const ANYBODY: &str = "- 1";
+pub(crate) const ANYBODY: &[u8] = b"- 1";
 
 /// The first word of a message that names nobody.
-pub(crate) const NOBODY: &str = "-";
+pub(crate) const NOBODY: &[u8] = b"-";
 
 /// What a message says: the fingerprint of the holder in 16 hexadecimal digits or `-`, a space, and
 /// how many were told. Anything else tells that there was something to tell, and no more.
@@ -79,10 +85,12 @@ mod tests {
     fn what_is_told_is_heard() {
         for bits in [0, 1, 0xaf63_dc4c_8601_ec8c, u64::MAX] {
             let holder = Fingerprint::new(bits);
-            let notice = heard(format!("{} 7", teller(holder)).as_bytes());
+            let teller = teller(holder);
+            assert_eq!(teller.as_slice(), format!("{bits:016x}").as_bytes());
+            let notice = heard(&[&teller, b" 7".as_slice()].concat());
             assert_eq!(notice, Notice { holder: Some(holder), listeners: 7 });
         }
-        assert_eq!(heard(ANYBODY.as_bytes()), Notice { holder: None, listeners: 1 });
+        assert_eq!(heard(ANYBODY), Notice { holder: None, listeners: 1 });
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub struct Command<'a> {
 /// What is told to those who wait.
 #[derive(Clone, Copy)]
 struct Telling<'a> {
-    channel: &'a Channel,
-    message: &'a str,
+    channel: &'a str,
+    message: &'a [u8],
     always: bool,
 }
 
@@ -36,7 +36,7 @@ struct Telling<'a> {
 struct TellingEach<'a> {
     /// In the order of the resources.
     channels: &'a [Channel],
-    message: &'a str,
+    message: &'a [u8],
     always: bool,
 }
 
@@ -93,8 +93,8 @@ impl<'a> Command<'a> {
     /// `PUBLISH channel message`: tells those who wait for a resource, whose channel it must be.
     pub(crate) const fn publish(
         resource: &'a Resource,
-        channel: &'a Channel,
-        message: &'a str,
+        channel: &'a str,
+        message: &'a [u8],
     ) -> Self {
         Self::new(Verb::Publish, resource).telling(channel, message, false)
     }
@@ -188,8 +188,8 @@ impl<'a> Command<'a> {
     /// With what a script tells; even where nobody is known to listen, if `always`.
     pub(crate) const fn telling(
         mut self,
-        channel: &'a Channel,
-        message: &'a str,
+        channel: &'a str,
+        message: &'a [u8],
         always: bool,
     ) -> Self {
         self.telling = Some(Telling { channel, message, always });
@@ -201,7 +201,7 @@ impl<'a> Command<'a> {
     pub(crate) const fn telling_each(
         mut self,
         channels: &'a [Channel],
-        message: &'a str,
+        message: &'a [u8],
         always: bool,
     ) -> Self {
         self.telling_each = Some(TellingEach { channels, message, always });
@@ -238,50 +238,77 @@ impl<'a> Command<'a> {
         self.resource
     }
 
+    /// Says the words after the first, in order.
+    pub fn for_each_word(&self, mut say: impl FnMut(Word<'a>)) {
+        let (with, keys) = match self.verb {
+            Verb::Set | Verb::Put => (None, None),
+            Verb::Publish | Verb::Wait | Verb::WaitAof => return self.say_what_it_takes(say),
+            Verb::ByDigest(script) => (Some(script.sha1()), Some(self.count_keys())),
+            Verb::ByText(script) => (Some(script.body()), Some(self.count_keys())),
+            Verb::PageByDigest(script) => (Some(script.sha1()), Some(0)),
+            Verb::PageByText(script) => (Some(script.body()), Some(0)),
+        };
+        if let (Some(script), Some(keys)) = (with, keys) {
+            say(Word::text(script));
+            say(Word::Number(keys));
+        }
+        say(Word::text(self.resource.as_str()));
+        for key in self.others.iter().chain(self.more_keys.into_iter().flatten()) {
+            say(Word::text(key.as_str()));
+        }
+        self.say_what_it_takes(say);
+    }
+
+    /// What comes after the keys.
+    fn say_what_it_takes(&self, mut say: impl FnMut(Word<'a>)) {
+        if let Some(token) = self.token {
+            say(Word::Bytes(token.as_bytes()));
+        } else if let Some(value) = self.value {
+            say(value);
+        }
+        if matches!(self.verb, Verb::Set) {
+            say(Word::text("NX"));
+        }
+        if matches!(self.verb, Verb::Set | Verb::Put) {
+            say(Word::text("PX"));
+        }
+        if let Some(millis) = self.millis {
+            say(Word::Number(millis));
+        }
+        for number in self.numbers {
+            say(Word::Number(*number));
+        }
+        if let Some(Telling { channel, message, always }) = self.telling {
+            say(Word::text(channel));
+            say(Word::Bytes(message));
+            if always {
+                say(Word::Number(1));
+            }
+        }
+        if let Some(TellingEach { channels, message, always }) = self.telling_each {
+            say(Word::Bytes(message));
+            say(Word::Number(always.into()));
+            for channel in channels {
+                say(Word::text(channel.as_str()));
+            }
+        }
+    }
+
+    fn count_keys(&self) -> u64 {
+        1 + (self.others.len() + self.more_keys.iter().flatten().count()) as u64
+    }
+
     /// The words after the first, in order.
-    pub fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
-        let Self { verb, resource, more_keys, others, token, value, millis, numbers, .. } = *self;
-        let Self { telling, telling_each, .. } = *self;
-        let text = |text: &'a str| Word::Bytes(text.as_bytes());
-        let key = Some(text(resource.as_str()));
-        let [second, third] = more_keys.map(|key| key.map(|key| text(key.as_str())));
-        let count = 1 + others.len() as u64;
-        let count = count + u64::from(second.is_some()) + u64::from(third.is_some());
-        let (keys, no_keys) = (Some(Word::Number(count)), Some(Word::Number(0)));
-        let (before, after) = match verb {
-            Verb::Set => ([None, None, key], [Some(text("NX")), Some(text("PX"))]),
-            Verb::Put => ([None, None, key], [Some(text("PX")), None]),
-            Verb::Publish | Verb::Wait | Verb::WaitAof => ([None; 3], [None; 2]),
-            Verb::ByDigest(script) => ([Some(text(script.sha1())), keys, key], [None; 2]),
-            Verb::ByText(script) => ([Some(text(script.body())), keys, key], [None; 2]),
-            Verb::PageByDigest(script) => ([Some(text(script.sha1())), no_keys, key], [None; 2]),
-            Verb::PageByText(script) => ([Some(text(script.body())), no_keys, key], [None; 2]),
-        };
-        let token = token.map(|token| Word::Bytes(token.as_bytes())).or(value);
-        let told = match telling {
-            Some(Telling { channel, message, always }) => {
-                let always = always.then_some(Word::Number(1));
-                [Some(text(channel.as_str())), Some(text(message)), always]
-            }
-            None => [None; 3],
-        };
-        let millis = millis.map(Word::Number);
-        let others = others.iter().map(move |other| text(other.as_str()));
-        let keys =
-            before.into_iter().flatten().chain(others).chain([second, third].into_iter().flatten());
-        let words = keys.chain([token].into_iter().chain(after).chain([millis]).flatten());
-        let numbers = numbers.iter().copied().map(Word::Number);
-        let (head, channels) = match telling_each {
-            Some(TellingEach { channels, message, always }) => {
-                ([Some(text(message)), Some(Word::Number(always.into()))], channels)
-            }
-            None => ([None; 2], Default::default()),
-        };
-        let channels = channels.iter().map(move |channel| text(channel.as_str()));
-        let told = told.into_iter().chain(head).flatten().chain(channels);
-        words.chain(numbers).chain(told)
+    #[must_use]
+    pub fn words(&self) -> Vec<Word<'a>> {
+        let mut words = Vec::with_capacity(USUAL);
+        self.for_each_word(|word| words.push(word));
+        words
     }
 }
+
+/// So many words make most commands.
+const USUAL: usize = 8;
 
 /// Only where, as of [`Telling`].
 impl fmt::Debug for TellingEach<'_> {
@@ -293,7 +320,13 @@ impl fmt::Debug for TellingEach<'_> {
 /// Only where: the message says by whom.
 impl fmt::Debug for Telling<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.channel, f)
+        write!(f, "Telling({:?})", self.channel)
+    }
+}
+
+impl<'a> Word<'a> {
+    const fn text(text: &'a str) -> Self {
+        Self::Bytes(text.as_bytes())
     }
 }
 
@@ -312,7 +345,7 @@ mod tests {
 
     fn spoken(command: Command<'_>) -> String {
         let mut words = vec![command.name().to_owned()];
-        words.extend(command.words().map(|word| match word {
+        words.extend(command.words().into_iter().map(|word| match word {
             Word::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Word::Number(number) => number.to_string(),
         }));
@@ -334,14 +367,14 @@ mod tests {
         let text = Script::EXTEND.body();
         assert_eq!(spoken(extend.by_text()), format!("EVAL {text} 1 r t 7"));
 
-        let channel = Channel::of(&resource);
+        let channel = Channel::name_of(&resource);
         let tell = Command::script(Script::RELEASE_AND_NOTIFY, &resource).token(&token);
         let digest = Script::RELEASE_AND_NOTIFY.sha1();
-        let told = format!("EVALSHA {digest} 1 r t {} m", channel.as_str());
-        assert_eq!(spoken(tell.telling(&channel, "m", false)), told);
-        assert_eq!(spoken(tell.telling(&channel, "m", true)), format!("{told} 1"));
-        let publish = Command::publish(&resource, &channel, "m");
-        assert_eq!(spoken(publish), format!("PUBLISH {} m", channel.as_str()));
+        let told = format!("EVALSHA {digest} 1 r t {channel} m");
+        assert_eq!(spoken(tell.telling(&channel, b"m", false)), told);
+        assert_eq!(spoken(tell.telling(&channel, b"m", true)), format!("{told} 1"));
+        let publish = Command::publish(&resource, &channel, b"m");
+        assert_eq!(spoken(publish), format!("PUBLISH {channel} m"));
 
         let other = Resource::new("s").unwrap();
         let two = Command::script(Script::EXTEND, &resource).second_key(&other).token(&token);
@@ -374,7 +407,7 @@ mod tests {
         let (set, put) =
             (Command::set(&resource, &token, 1), Command::put(&resource, token.as_bytes(), 1));
         for command in [set, put] {
-            let words = format!("{:?}", command.words().collect::<Vec<_>>());
+            let words = format!("{:?}", command.words());
             for shown in [format!("{command:?}"), words] {
                 assert!(!shown.contains("abcdef0123"), "{shown}");
                 let numbers = format!("{:?}", token.as_bytes());

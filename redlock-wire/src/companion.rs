@@ -11,14 +11,23 @@ use redlock_core::Resource;
 pub fn companion(kind: &str, resource: &Resource) -> String {
     debug_assert!(!kind.contains(['{', '}', '=', '#']), "a kind is letters and colons");
     let name = resource.as_str();
+    let mut companion = String::with_capacity(kind.len() + name.len() + "#{ABCD}".len());
+    companion.push_str(kind);
+    if !name.contains('}') {
+        companion.push_str(":{");
+        companion.push_str(name);
+        companion.push('}');
+        return companion;
+    }
     if tag(name).is_some() {
-        return [kind, "=", name].concat();
+        companion.push('=');
+    } else {
+        companion.push_str("#{");
+        companion.extend(tag_in(slot(name)).map(char::from));
+        companion.push('}');
     }
-    if name.contains('}') {
-        let [a, b, c, d] = tag_in(slot(name)).map(char::from);
-        return format!("{kind}#{{{a}{b}{c}{d}}}{name}");
-    }
-    [kind, ":{", name, "}"].concat()
+    companion.push_str(name);
+    companion
 }
 
 /// The part of a key that its slot is computed from, where that is not all of it: what is between

@@ -152,7 +152,7 @@ mod tests {
         }
 
         async fn send_to(&mut self, master: &str, command: Command<'_>) -> Result<Reply, Trouble> {
-            let words: Vec<_> = command.words().collect();
+            let words = command.words();
             let crate::Word::Number(place) = words[3] else { panic!("{} words", words.len()) };
             let pages = self.pages.get(master).ok_or_else(|| ask::odd_answer(&self.label))?;
             self.asked.push(format!("{master}/{place}"));

@@ -33,4 +33,7 @@ end
 if #released < #KEYS then
   return false
 end
+if listeners == 0 then
+  return {ok = 'OK'}
+end
 return {'OK', listeners}

@@ -12,7 +12,7 @@ end
 local known = redis.pcall('PUBSUB', 'NUMSUB', ARGV[2])
 local listeners = tonumber(known[2])
 if listeners == 0 and not ARGV[4] then
-  return {'OK', 0}
+  return {ok = 'OK'}
 end
 local told = redis.pcall('PUBLISH', ARGV[2], ARGV[3] .. ' ' .. (listeners or 1))
 return {'OK', listeners or tonumber(told) or 0}

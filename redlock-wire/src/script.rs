@@ -43,16 +43,16 @@ impl Script {
 
     /// The same, and tells the channel `ARGV[2]`: `ARGV[3]`, a space, and how many hear it.
     ///
-    /// Where the others answer OK it answers an array of that word and the number of subscribers
-    /// that the server knows of. With none, nothing is told, unless there is an `ARGV[4]`: the
-    /// other servers of a cluster may have some. A server that may not count is taken to have one.
+    /// With subscribers that the server knows of, it answers an array of OK and their number where
+    /// the others answer OK. With none, nothing is told, unless there is an `ARGV[4]`: the other
+    /// servers of a cluster may have some. A server that may not count is taken to have one.
     ///
     /// Once the key is deleted nothing can fail any more (requirement R53): a user without
     /// `+publish`, without the channel, without `+pubsub|numsub`, or a server without `PUBSUB`
     /// releases all the same.
     pub const RELEASE_AND_NOTIFY: Self = Self {
         body: include_str!("release_and_notify.lua"),
-        sha1: "86f2774e812ead9ea6dea7592e72342fc1c8ab76",
+        sha1: "0b565b4c26db4ab9e0a087e0c4c4c1a781ba2736",
     };
 
     /// Makes the key this token's if there is none, for `ARGV[2]` milliseconds; and unless `ARGV[5]`
@@ -111,8 +111,8 @@ impl Script {
         sha1: "d78362818f1135a05af31114b7666d83c5994913",
     };
 
-    /// Deletes every key that is this token's, and answers an array of OK and a number if that was
-    /// all of them; else as the others do, for one that was not.
+    /// Deletes every key that is this token's, and answers OK if that was all of them, or an array of
+    /// OK and a number if that many were told; else as the others do, for one that was not.
     ///
     /// With an `ARGV[2]` it tells that, a space, and how many hear it, to the channel of each key
     /// that it has deleted, from `ARGV[4]` on in the order of the keys; with none to hear it only
@@ -122,7 +122,7 @@ impl Script {
     /// An error tells that a key could not be looked at or deleted; the others have been.
     pub const RELEASE_ALL: Self = Self {
         body: include_str!("release_all.lua"),
-        sha1: "6d388df8dc50c9012de2f6d9e73657ade35fc247",
+        sha1: "9e7fea3af33e55a8ff85333966565deca1e71e7a",
     };
 
     /// A page of `SCAN` over keys of the pattern `ARGV[1]` from the cursor `ARGV[2]`, `ARGV[3]` keys or

@@ -9,7 +9,7 @@ use redlock_core::{
 
 use crate::{
     Audience, Command, Exchange, Reply, Script,
-    ask::{self, change, odd_answer, remaining},
+    ask::{self, announced, change, odd_answer, remaining},
     channel::{Channel, teller},
     companion::slot,
 };
@@ -81,16 +81,7 @@ pub(crate) async fn release_all(
         message = teller(token.fingerprint());
         command = command.telling_each(&channels, &message, audience == Audience::Cluster);
     }
-    let vote = match ask::run(server, &command).await? {
-        Reply::Value(word, listeners) if word == b"OK" => {
-            let listeners = u32::try_from(listeners.max(0)).unwrap_or(u32::MAX);
-            return Ok(Announced { vote: Vote::granted(), listeners });
-        }
-        Reply::Nil => Vote::not_held(),
-        Reply::Int(left) => Vote::held_by_another(remaining(left)),
-        _ => return Err(odd_answer(server.label())),
-    };
-    Ok(Announced { vote, listeners: 0 })
+    announced(ask::run(server, &command).await?).ok_or_else(|| odd_answer(server.label()))
 }
 
 /// Refuses what a cluster could not do at once, before anything is sent.
@@ -126,7 +117,7 @@ mod tests {
     }
 
     fn spoken(command: Command<'_>) -> Vec<String> {
-        let words = command.words().map(|word| match word {
+        let words = command.words().into_iter().map(|word| match word {
             Word::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
             Word::Number(number) => number.to_string(),
         });
@@ -148,7 +139,7 @@ mod tests {
         let channels: Vec<_> = set.iter().map(Channel::of).collect();
         let told = ["redlocks:released:{a}", "redlocks:released:{bc}", "redlocks:released:{d}"];
         for (always, word) in [(false, "0"), (true, "1")] {
-            let telling = spoken(release.telling_each(&channels, "m", always));
+            let telling = spoken(release.telling_each(&channels, b"m", always));
             assert_eq!(telling[..7], ["3", "a", "bc", "d", "t", "m", word]);
             assert_eq!(telling[7..], told);
         }

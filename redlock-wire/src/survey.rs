@@ -80,7 +80,7 @@ pub async fn reset(
     resource: &Resource,
     audience: Audience,
 ) -> Result<Option<Token>, NodeError> {
-    let channel = Channel::of(resource);
+    let channel = Channel::name_of(resource);
     let command = Command::script(Script::RESET, resource).telling(
         &channel,
         NOBODY,

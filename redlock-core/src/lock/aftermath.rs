@@ -5,11 +5,12 @@ use futures::{
     future::{BoxFuture, Either, select},
     stream::FuturesUnordered,
 };
+use smallvec::SmallVec;
 
 use super::{
     alarm::Alarm,
     calls::{Answer, Ask, Claim, Timer, call},
-    in_flight::InFlight,
+    in_flight::{COMMON, InFlight},
     shared::Shared,
 };
 use crate::proto::{Ballot, Moment, NodeSet, Undo, UndoStep};
@@ -44,15 +45,17 @@ impl Aftermath {
     /// asked once more, and left to the ttl.
     pub(super) async fn settle(self, mut fate: impl FnMut(usize, Ballot) -> Fate) {
         let Self { shared, claim, mut calls, mut outstanding, give_up, lifetime, release } = self;
-        let mut waiting: Vec<_> =
+        let mut waiting: SmallVec<[_; COMMON]> =
             outstanding.iter().map(|node| (node, shared.backlog.join(node))).collect();
         let full = outstanding.iter().any(|node| shared.backlog.is_full(node));
         let mut timer =
             Timer::new(&shared, if full { shared.soon().min(give_up) } else { give_up });
-        let mut undoing = FuturesUnordered::new();
+        let mut undoing = InFlight::default();
         let mut undo = |node, ballot, until| {
             let undone = fate(node, ballot) == Fate::Release;
-            undone.then(|| undo(Arc::clone(&shared), Arc::clone(&claim), node, until, release))
+            undone.then(|| {
+                undo(Arc::clone(&shared), Arc::clone(&claim), node, until, release).boxed()
+            })
         };
         std::future::poll_fn(|cx| {
             let returned = loop {
@@ -67,7 +70,7 @@ impl Aftermath {
                     Poll::Pending => break Poll::Pending,
                 }
             };
-            while let Poll::Ready(Some(())) = undoing.poll_next_unpin(cx) {}
+            while let Poll::Ready(Some(())) = undoing.poll_next(cx) {}
             if returned.is_ready() { returned } else { timer.poll_unpin(cx) }
         })
         .await;
@@ -75,7 +78,7 @@ impl Aftermath {
         let last_try = shared.now().after(shared.longest_node_timeout());
         undoing
             .extend(outstanding.iter().filter_map(|node| undo(node, Ballot::TIMED_OUT, last_try)));
-        undoing.collect::<()>().await;
+        while std::future::poll_fn(|cx| undoing.poll_next(cx)).await.is_some() {}
     }
 }
 

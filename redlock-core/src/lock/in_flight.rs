@@ -17,6 +17,12 @@ pub(super) struct InFlight<A>(SmallVec<[Slot<A>; COMMON]>);
 /// Empty when the call has returned.
 type Slot<A> = Option<BoxFuture<'static, A>>;
 
+impl<A> Default for InFlight<A> {
+    fn default() -> Self {
+        Self(SmallVec::new())
+    }
+}
+
 impl<A> InFlight<A> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
@@ -64,7 +70,7 @@ impl<A> IntoIterator for InFlight<A> {
 }
 
 /// So many nodes need no list of their own.
-const COMMON: usize = 5;
+pub(super) const COMMON: usize = 5;
 
 #[cfg(test)]
 mod tests {

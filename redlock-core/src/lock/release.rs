@@ -1,6 +1,9 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use futures::future::join;
+use futures::{
+    FutureExt,
+    future::{OptionFuture, join},
+};
 
 use super::{
     aftermath::{Aftermath, Fate, undo_all},
@@ -207,9 +210,14 @@ impl Round {
 
     /// Polls nothing: the runtime may have ended, and its timers panic then.
     fn go_on(self) {
-        if !self.is_done() {
-            let shared = Arc::clone(&self.shared);
+        if self.is_done() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        if self.turn.is_some() {
             shared.reaper.take(self.finish());
+        } else {
+            shared.reaper.take(self.clean_up());
         }
     }
 
@@ -218,13 +226,22 @@ impl Round {
         if self.turn.is_some() {
             self.decide().await;
         }
+        self.clean_up().await;
+    }
+
+    /// The same, when a quorum has answered.
+    fn clean_up(self) -> impl Future<Output = ()> + Send + 'static {
         let Self { shared, claim, calls, errors, outstanding, forgotten, .. } = self;
-        let failed = errors.iter().map(|(node, _)| *node).collect();
-        let (release, unanswered) = (Ask::ReleaseAndTell, Arc::clone(&claim));
-        let again = undo_all(Arc::clone(&shared), claim, failed, forgotten, release);
+        let failed: NodeSet = errors.iter().map(|(node, _)| *node).collect();
+        let release = Ask::ReleaseAndTell;
+        // Boxed, as all that is rare: mostly a node is a little later than the others, and no more.
+        let again = (!failed.is_empty()).then(|| {
+            let (shared, claim) = (Arc::clone(&shared), Arc::clone(&claim));
+            undo_all(shared, claim, failed, forgotten, release).boxed()
+        });
         let aftermath = Aftermath {
             shared,
-            claim: unanswered,
+            claim,
             calls: calls.into_unfinished(),
             outstanding,
             give_up: forgotten,
@@ -235,7 +252,7 @@ impl Round {
             Ballot::Cast(_) | Ballot::Unasked => Fate::Forget,
             Ballot::Silent | Ballot::Failed(_) => Fate::Release,
         });
-        join(again, late).await;
+        join(OptionFuture::from(again), late).map(drop)
     }
 }
 
