@@ -23,7 +23,10 @@ impl Redlock {
     ///
     /// use redlock_core::{Cache, ComputeError, Redlock};
     ///
-    /// async fn rates(redlock: &Redlock, cache: &dyn Cache) -> Result<String, ComputeError<std::io::Error>> {
+    /// async fn rates(
+    ///     redlock: &Redlock,
+    ///     cache: &dyn Cache,
+    /// ) -> Result<String, ComputeError<std::io::Error>> {
     ///     let found = redlock
     ///         .get_or_compute(cache, "rates:eur", Duration::from_secs(60))
     ///         .stale_for(Duration::from_secs(600))

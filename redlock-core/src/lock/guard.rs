@@ -99,8 +99,8 @@ impl Guard {
     /// [`Error::Lost`] if the lock is not held any more: its validity had ended or ended before a
     /// quorum had answered, or so many nodes no longer have it that no quorum is left.
     /// [`Error::Unavailable`] if too few nodes could be asked, or a renewal that began later has taken
-    /// its place, because this future was not polled for long for example: the lock is then held at least until its old end,
-    /// and extending can be tried again.
+    /// its place, because this future was not polled for long for example: the lock is then held at
+    /// least until its old end, and extending can be tried again.
     /// [`Error::Config`] for a ttl that cannot be.
     ///
     /// # Cancel safety
