@@ -37,7 +37,7 @@ macro_rules! guard {
             }
 
             /// Waits until the lock is lost, at most for `limit`. Returns the reason, or `None` if
-            /// it is still held then.
+            /// it is still held then: [`Guard::lost`](redlock_core::Guard::lost).
             ///
             /// # Errors
             ///
@@ -95,7 +95,8 @@ guard! {
     /// [`Guard`](redlock_core::Guard), for code that is not async: a held lock.
     ///
     /// Dropped, on whatever thread, it releases and waits for that: for the answer of a quorum, at
-    /// most for a second. Inside an async runtime it does not wait.
+    /// most for a second. Inside an async runtime it does not wait, and is released in the
+    /// background.
     Guard around redlock_core::Guard
 }
 

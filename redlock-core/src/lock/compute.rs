@@ -14,6 +14,10 @@ use crate::{
 impl Redlock {
     /// The value under this key of a cache; computed, by one of all who want it, if it is not there.
     ///
+    /// What is computed now is good for `fresh_for` from when it is written, by the clock of the
+    /// cache, for all who read it; then the next is computed. A millisecond at least: less is an
+    /// error of [`run`](GetOrCompute::run).
+    ///
     /// The lock behind it is that of the resource `redlocks:compute:{key}`, the key put in as it
     /// is: two keys never share one. Two *caches* do if they have a key in common, so let keys
     /// differ.
