@@ -27,8 +27,8 @@ impl Redlock {
     /// server **every string that expires**. Where other things are kept as well, locks need a
     /// prefix of their own.
     ///
-    /// The stream goes on after the error of a node, with the others: that was the last of this one. Each page has to come within
-    /// the [node timeout](super::RedlockBuilder::node_timeout).
+    /// The stream goes on after the error of a node, with the others: it was the last of this one.
+    /// Each page has to come within the [node timeout](super::RedlockBuilder::node_timeout).
     ///
     /// # Errors
     ///
