@@ -136,7 +136,8 @@ pub(crate) fn counted<T>(
     Ok((done, Counts::of(servers)?.since(&before, &reading)))
 }
 
-/// Of two rounds' first lanes, the distance: with none of the usual numbers of lanes a factor in common.
+/// Of two rounds' first lanes, the distance: with none of the usual numbers of lanes a factor in
+/// common.
 const STEP: usize = 7;
 /// So many pairs are listened to, to learn what clients send and what scripts call.
 const HEARD: usize = 20;

@@ -45,8 +45,8 @@ pub(crate) struct Done {
 }
 
 impl Load {
-    /// The resources' names begin with this one. Must be called from a task: most code that locks is one, and the thread that blocks on a
-    /// runtime wakes up differently.
+    /// The resources' names begin with this one. Must be called from a task: most code that locks
+    /// is one, and the thread that blocks on a runtime wakes up differently.
     pub(crate) async fn run(
         self,
         client: &Arc<dyn LockClient>,

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, ResourceSet, Token};
+use scopeguard::ScopeGuard;
 
 use crate::{LossSignal, thread::Thread};
 
@@ -12,7 +13,7 @@ macro_rules! reads {
                 #[doc = concat!("As [`Guard::", stringify!($name), "`](redlock_core::Guard::", stringify!($name), ").")]
                 #[must_use = "asking changes nothing"]
                 pub fn $name(&self) -> $answer {
-                    self.held().$name()
+                    self.kept.held.$name()
                 }
             )*
         }
@@ -25,18 +26,18 @@ macro_rules! guard {
         $(#[$doc])*
         #[must_use = "a guard that is dropped gives its lock up at once"]
         pub struct $guard {
-            /// `None` once it has been taken out, by what consumes the guard.
-            held: Option<$held>,
-            thread: Arc<Thread>,
+            /// Given up when it is dropped, unless what consumes the guard has taken it out.
+            kept: ScopeGuard<Kept<$held>, fn(Kept<$held>)>,
         }
 
         impl $guard {
             pub(crate) fn new(held: $held, thread: &Arc<Thread>) -> Self {
-                Self { held: Some(held), thread: Arc::clone(thread) }
+                let kept = Kept { held, thread: Arc::clone(thread) };
+                Self { kept: scopeguard::guard(kept, Self::give_up) }
             }
 
             /// Waits until the lock is lost, at most for `limit`. Returns the reason, or `None` if
-            /// it is still held then.
+            /// it is still held then: [`Guard::lost`](redlock_core::Guard::lost).
             ///
             /// # Errors
             ///
@@ -48,7 +49,7 @@ macro_rules! guard {
             /// The signal of the loss, for other threads.
             #[must_use]
             pub fn loss(&self) -> LossSignal {
-                LossSignal::new(self.held().loss(), &self.thread)
+                LossSignal::new(self.kept.held.loss(), &self.kept.thread)
             }
 
             /// Extends the lock to at least `ttl` from now. It never becomes shorter.
@@ -57,11 +58,17 @@ macro_rules! guard {
             ///
             /// Those of [`Guard::extend`](redlock_core::Guard::extend), and [`Error::InsideRuntime`].
             pub fn extend(&mut self, ttl: Duration) -> Result<(), Error> {
-                self.thread.wait(self.held.as_mut().expect(HELD).extend(ttl))?
+                let Kept { held, thread } = &mut *self.kept;
+                thread.wait(held.extend(ttl))?
             }
 
-            fn held(&self) -> &$held {
-                self.held.as_ref().expect(HELD)
+            fn give_up(Kept { held, thread }: Kept<$held>) {
+                // One that is lost has been cleaned up. What is dropped without waiting leaves its
+                // release to the background by itself.
+                match held.check() {
+                    Ok(()) => thread.wait_a_while(async move { drop(held.release().await) }),
+                    Err(_) => drop(held),
+                }
             }
         }
 
@@ -70,29 +77,26 @@ macro_rules! guard {
             is_valid -> bool, remaining -> Duration, margin -> usize, check -> Result<(), Error>
         }
 
-        impl Drop for $guard {
-            fn drop(&mut self) {
-                // One that is lost has been cleaned up. What is dropped without waiting leaves its
-                // release to the background by itself.
-                if let Some(held) = self.held.take().filter(|held| held.check().is_ok()) {
-                    self.thread.wait_a_while(async move { drop(held.release().await) });
-                }
-            }
-        }
-
         impl fmt::Debug for $guard {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.held().fmt(f)
+                self.kept.held.fmt(f)
             }
         }
     };
+}
+
+/// A guard of the async API, and the thread on which it is kept and given up.
+struct Kept<G> {
+    held: G,
+    thread: Arc<Thread>,
 }
 
 guard! {
     /// [`Guard`](redlock_core::Guard), for code that is not async: a held lock.
     ///
     /// Dropped, on whatever thread, it releases and waits for that: for the answer of a quorum, at
-    /// most for a second. Inside an async runtime it does not wait.
+    /// most for a second. Inside an async runtime it does not wait, and is released in the
+    /// background.
     Guard around redlock_core::Guard
 }
 
@@ -108,14 +112,15 @@ impl Guard {
     /// # Errors
     ///
     /// [`Error::InsideRuntime`]; the lock is then released in the background.
-    pub fn release(mut self) -> Result<Release, Error> {
-        self.thread.wait(self.held.take().expect(HELD).release())
+    pub fn release(self) -> Result<Release, Error> {
+        let Kept { held, thread } = ScopeGuard::into_inner(self.kept);
+        thread.wait(held.release())
     }
 
     /// Takes the lock out of its guard: [`Guard::into_lease`](redlock_core::Guard::into_lease).
     #[must_use = "without its lease the lock stays until its ttl is over"]
-    pub fn into_lease(mut self) -> Lease {
-        self.held.take().expect(HELD).into_lease()
+    pub fn into_lease(self) -> Lease {
+        ScopeGuard::into_inner(self.kept).held.into_lease()
     }
 }
 
@@ -126,16 +131,14 @@ impl ReentrantGuard {
     /// # Errors
     ///
     /// [`Error::InsideRuntime`]; it is then given up in the background.
-    pub fn release(mut self) -> Result<Option<Release>, Error> {
-        self.thread.wait(self.held.take().expect(HELD).release())
+    pub fn release(self) -> Result<Option<Release>, Error> {
+        let Kept { held, thread } = ScopeGuard::into_inner(self.kept);
+        thread.wait(held.release())
     }
 
     /// How many guards of this hold there are, this one included.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.held().depth()
+        self.kept.held.depth()
     }
 }
-
-/// Why there is one: only what consumes a guard takes it out.
-const HELD: &str = "a guard has its lock until it is consumed";

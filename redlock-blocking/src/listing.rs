@@ -9,7 +9,8 @@ use crate::thread::Thread;
 /// [`Redlock::list`](crate::Redlock::list) and [`Redlock::reset_all`](crate::Redlock::reset_all).
 ///
 /// Nodes are asked when the next is wanted, and of each only a page is in memory. After the error of
-/// a node it goes on with the others.
+/// a node it goes on with the others. Dropped before its end, it ends where it is: of the next few
+/// locks of a reset it is then unknown which nodes have given them up, and the rest stays.
 #[must_use = "no node is asked before the first is wanted"]
 pub struct Listing {
     /// `None` once it has ended.

@@ -12,8 +12,8 @@ pub struct Lock {
     thread: Arc<Thread>,
 }
 
-/// [`Reentrant`](redlock_core::Reentrant), for code that is not async: an owner who may take his lock again
-/// while he has it. Threads that share it, or clones of it, are that owner together.
+/// [`Reentrant`](redlock_core::Reentrant), for code that is not async: an owner who may take his
+/// lock again while he has it. Threads that share it, or clones of it, are that owner together.
 #[derive(Clone, Debug)]
 pub struct Reentrant {
     lock: redlock_core::Reentrant,
@@ -91,7 +91,8 @@ impl Lock {
         Ok(value)
     }
 
-    /// An owner who may acquire this lock again while he has it: [`Lock::reentrant`](redlock_core::Lock::reentrant).
+    /// An owner who may acquire this lock again while he has it:
+    /// [`Lock::reentrant`](redlock_core::Lock::reentrant).
     #[must_use]
     pub fn reentrant(&self) -> Reentrant {
         Reentrant { lock: self.lock.reentrant(), thread: Arc::clone(&self.thread) }

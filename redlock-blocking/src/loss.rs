@@ -5,8 +5,8 @@ use tokio::time::timeout;
 
 use crate::thread::Thread;
 
-/// [`LossSignal`](redlock_core::LossSignal), for code that is not async: tells the loss of a lock to other
-/// threads than the one that has its guard.
+/// [`LossSignal`](redlock_core::LossSignal), for code that is not async: tells the loss of a lock
+/// to other threads than the one that has its guard.
 #[derive(Clone, Debug)]
 pub struct LossSignal {
     signal: redlock_core::LossSignal,

@@ -75,7 +75,7 @@ Exit codes:
   3   no quorum: too few nodes answered
   70  something on this machine failed, such as writing the output
   128 + n  ended by signal n before anything was done
-  `redlock run --help` has those of `run`.
+  `redlock run --help`, on Unix, has those of `run`.
 
 Environment:
   REDLOCK_NODES  the nodes, if no --node is given";

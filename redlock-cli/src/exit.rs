@@ -16,23 +16,28 @@ impl Exit {
     pub(crate) const NO_QUORUM: Self = Self(3);
     /// Something on this machine failed.
     pub(crate) const FAILED: Self = Self(70);
-    /// Of `run`, whose command may end with the small numbers: no quorum.
-    pub(crate) const RUN_NO_QUORUM: Self = Self(69);
-    /// Of `run`: not acquired.
-    pub(crate) const RUN_NOT_ACQUIRED: Self = Self(75);
-    /// Of `run`: lost.
-    pub(crate) const RUN_LOST: Self = Self(76);
-    /// Of `run`: the command cannot be started.
-    pub(crate) const CANNOT_START: Self = Self(126);
-    /// Of `run`: there is no such command.
-    pub(crate) const NO_SUCH_COMMAND: Self = Self(127);
 
     /// As shells tell that a signal has ended something.
     pub(crate) fn by_signal(signal: i32) -> Self {
         Self(u8::try_from(signal).map_or(u8::MAX, |signal| signal.saturating_add(128)))
     }
+}
 
-    /// The same, where the small numbers are the command's.
+/// Of `run`, whose command may end with the small numbers.
+#[cfg(unix)]
+impl Exit {
+    /// No quorum.
+    pub(crate) const RUN_NO_QUORUM: Self = Self(69);
+    /// Not acquired.
+    pub(crate) const RUN_NOT_ACQUIRED: Self = Self(75);
+    /// Lost.
+    pub(crate) const RUN_LOST: Self = Self(76);
+    /// The command cannot be started.
+    pub(crate) const CANNOT_START: Self = Self(126);
+    /// There is no such command.
+    pub(crate) const NO_SUCH_COMMAND: Self = Self(127);
+
+    /// The same end, told by `run`.
     pub(crate) const fn of_run(self) -> Self {
         match self {
             Self::NOT_HELD => Self::RUN_NOT_ACQUIRED,
@@ -168,10 +173,15 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(unix)]
     fn run_has_codes_that_no_other_command_of_ours_has() {
         for (exit, of_run) in [(1, 75), (3, 69), (0, 0), (2, 2), (70, 70)] {
             assert_eq!(Exit(exit).of_run(), Exit(of_run));
         }
+    }
+
+    #[test]
+    fn a_signal_is_told_as_shells_do() {
         assert_eq!(Exit::by_signal(15), Exit(143));
     }
 

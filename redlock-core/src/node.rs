@@ -57,8 +57,8 @@ use crate::proto::{Delivery, Failure, FailureKind, Inspection, Resource, Token, 
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use redlock_core::{
-///     Accord, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets, Survey, Token,
-///     Ttl, Vote, Witness, async_trait,
+///     Accord, Fencing, Identity, Inspection, LockNode, NodeError, Notifications, Resource, Sets,
+///     Survey, Token, Ttl, Vote, Witness, async_trait,
 /// };
 ///
 /// /// Keeps locks for ever: enough to show the shape.
@@ -260,7 +260,8 @@ impl NodeError {
     /// The failure of the node with this label.
     ///
     /// Its delivery is taken as [`Delivery::Unknown`] until
-    /// [`with_delivery`](Self::with_delivery) says otherwise: the node is then asked to release whatever it may hold.
+    /// [`with_delivery`](Self::with_delivery) says otherwise: the node is then asked to release
+    /// whatever it may hold.
     #[must_use]
     pub fn new(label: impl Into<Arc<str>>, kind: FailureKind) -> Self {
         let failure = Failure { kind, delivery: Delivery::Unknown };

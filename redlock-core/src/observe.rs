@@ -20,8 +20,9 @@ pub use warning::Warning;
 ///
 /// One method for each kind of event, and each does nothing unless it is written: a new kind breaks
 /// nobody. What an event tells are borrowed fields that can only grow in number; whoever wants to
-/// keep something copies it. A lock of several resources is told as one, and named by all of them. No event carries a [`Token`](crate::Token), with which a lock could be released: a lock is
-/// told by its [`Fingerprint`](crate::Fingerprint), the same in all of its events.
+/// keep something copies it. A lock of several resources is told as one, and named by all of them.
+/// No event carries a [`Token`](crate::Token), with which a lock could be released: a lock is told
+/// by its [`Fingerprint`](crate::Fingerprint), the same in all of its events.
 ///
 /// # What can be relied on
 ///

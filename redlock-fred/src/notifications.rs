@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use crate::{config::Config, node::FredNode};
 
 /// Told over the connection for commands, and heard on another one, which is made when somebody
-/// begins to listen and left half a second after the last has gone. When nothing has been heard for a second,
-/// the server is asked whether it is still there: if it hangs or cannot be reached, the streams end
-/// after the [response timeout](FredNode::response_timeout).
+/// begins to listen and left half a second after the last has gone. When nothing has been heard for
+/// a second, the server is asked whether it is still there: if it hangs or cannot be reached, the
+/// streams end after the [response timeout](FredNode::response_timeout).
 #[async_trait]
 impl Notifications for FredNode {
     async fn release_and_notify(

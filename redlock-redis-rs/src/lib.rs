@@ -80,29 +80,30 @@
 //!
 //! Every node counts the holders of a resource, for locks with
 //! [fencing tokens](redlock_core::Fencing): in a key beside the resource's own and in its slot,
-//! `redlocks:fence:{name}`, which [outlives](RedisNode::counter_retention) it by a week. A counted acquire is one
-//! script and one round trip, also if it is refused.
+//! `redlocks:fence:{name}`, which [outlives](RedisNode::counter_retention) it by a week. A counted
+//! acquire is one script and one round trip, also if it is refused.
 //!
 //! * It needs Redis 3.2 or newer, or Valkey; `+time`, and the keys `~redlocks:fence*`. Counts are exact
 //!   up to 2⁵³ − 1; at the end nothing is granted any more.
 //! * It says until when it may be carried out, by the server's clock: what that will show when the node
 //!   has stopped waiting, and a quarter of a second more. One that comes later sets nothing. So an
 //!   acquire that was held up on its way leaves no key behind its release: until that is certain, a
-//!   release that finds nothing is an error, and asked for again. If the clock of a server is set forward
-//!   by more than that, one acquire fails for it.
+//!   release that finds nothing is an error, and asked for again. If the clock of a server is set
+//!   forward by more than that, one acquire fails for it.
 //! * A counter that is lost, with all data or by somebody's `DEL`, begins anew from the clock.
 //!
 //! # Servers that forget
 //!
 //! By default a server is trusted to keep its locks when it restarts. With
-//! [`restart_policy`](RedisNode::restart_policy) one that may have forgotten some does not vote until those have
-//! ended. It needs Redis 3.2 or newer, `+info +time`, and the key `~redlocks:epoch`; not for clusters. And
-//! with [`durable`](RedisNode::durable) a vote counts only when it has reached replicas or disks: `+wait` or
-//! `+waitaof`.
+//! [`restart_policy`](RedisNode::restart_policy) one that may have forgotten some does not vote
+//! until those have ended. It needs Redis 3.2 or newer, `+info +time`, and the key
+//! `~redlocks:epoch`; not for clusters. And with [`durable`](RedisNode::durable) a vote counts only
+//! when it has reached replicas or disks: `+wait` or `+waitaof`.
 //!
 //! # Caches
 //!
-//! [`RedisCache`] keeps the values of [`get_or_compute`](redlock_core::Redlock::get_or_compute) on such a server.
+//! [`RedisCache`] keeps the values of [`get_or_compute`](redlock_core::Redlock::get_or_compute) on
+//! such a server.
 //!
 //! [`notifications`]: redlock_core::LockNode::notifications
 

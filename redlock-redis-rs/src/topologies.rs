@@ -24,8 +24,8 @@ impl RedisNode {
     /// promotion. Its label is `sentinel:` and the name.
     ///
     /// The urls are those of [`open`](Self::open), with port 26379 unless another is given, and with
-    /// the users and passwords that the *sentinels* want. The master is connected to without password or TLS: see
-    /// [`sentinel_with`](Self::sentinel_with).
+    /// the users and passwords that the *sentinels* want. The master is connected to without
+    /// password or TLS: see [`sentinel_with`](Self::sentinel_with).
     ///
     /// # What a fail-over means for a lock
     ///

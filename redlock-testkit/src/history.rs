@@ -27,8 +27,8 @@ use self::{check::check, record::Records};
 /// * **overlap**: two holds of one resource at the same time, each proven by an answer of its own
 ///   guard;
 /// * **lost updates**: two clients that read the same value and both wrote the next;
-/// * **fences** that are not unique, or do not grow with every hold, or that a guarded resource should have turned
-///   away;
+/// * **fences** that are not unique, or do not grow with every hold, or that a guarded resource
+///   should have turned away;
 /// * **orphans**: keys that are still there when everybody has finished.
 ///
 /// What nobody knows stays unknown: a hold of a client that was killed counts up to the last moment

@@ -13,10 +13,10 @@ use redlock_core::{
 mockall::mock! {
     /// A node that answers as the test expects to be asked, by [`mockall`].
     ///
-    /// Whether it has the abilities [`Notifications`], [`Fencing`], [`Sets`], [`Survey`] and [`Accord`] is what
-    /// `expect_can_notify`, `expect_can_count`, `expect_can_take_sets` (asked only for locks of several
-    /// resources), `expect_can_survey` and `expect_can_agree` (asked only for an agreement) say; the calls of those are expected like those of
-    /// [`LockNode`].
+    /// Whether it has the abilities [`Notifications`], [`Fencing`], [`Sets`], [`Survey`] and
+    /// [`Accord`] is what `expect_can_notify`, `expect_can_count`, `expect_can_take_sets` (asked
+    /// only for locks of several resources), `expect_can_survey` and `expect_can_agree` (asked only
+    /// for an agreement) say; the calls of those are expected like those of [`LockNode`].
     ///
     /// ```
     /// use redlock_core::{LockNode, Resource, Vote};

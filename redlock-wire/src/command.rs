@@ -231,8 +231,8 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The key, or the pattern of keys, that it is about, for clients that must know where a command goes; also if it is not
-    /// among its words. Of several, the first.
+    /// The key, or the pattern of keys, that it is about, for clients that must know where a
+    /// command goes; also if it is not among its words. Of several, the first.
     #[must_use]
     pub const fn key(&self) -> &'a Resource {
         self.resource

@@ -1,8 +1,8 @@
 use std::fmt;
 
-/// The sections of `INFO` that [`Introduction`](crate::Introduction) and [`Unfit`] are read from, each to be
-/// asked for by a command of its own: only newer servers take several at once, and all sections
-/// together are three times as long.
+/// The sections of `INFO` that [`Introduction`](crate::Introduction) and [`Unfit`] are read from,
+/// each to be asked for by a command of its own: only newer servers take several at once, and all
+/// sections together are three times as long.
 pub const INFO_SECTIONS: [&str; 4] = ["server", "memory", "replication", "persistence"];
 
 /// Why a server must not vote, although it is there and answers.

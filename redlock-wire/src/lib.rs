@@ -15,7 +15,8 @@
 //! * [`Script`]: what a node runs atomically, and how to read what it answers.
 //! * [`PythonLock`]: the same calls as python-redis-lock makes them, with its two keys.
 //! * [`failure`]: what an error of the server means for a lock.
-//! * [`Introduction`]: who the server is, and what it tells of itself; [`Unfit`]: why it must not vote although it answers.
+//! * [`Introduction`]: who the server is, and what it tells of itself; [`Unfit`]: why it must not
+//!   vote although it answers.
 //! * [`ServerUrl`]: what a url says, and [`UrlError`]: why it cannot be used.
 
 mod agreement;

@@ -11,10 +11,11 @@
 /// [`INSPECT`](Self::INSPECT) alone takes no token, and answers the value and its milliseconds
 /// where the others answer an integer or OK.
 ///
-/// Those of a plain lock use nothing newer than Redis 2.6.12. They write at most once, and nothing after
-/// that fails, so an error means that nothing was changed; those of sets take back what they did. They have no `#!lua` line: with one, a server over its
-/// memory limit would refuse even to release (requirement R12). Errors are caught and handed on,
-/// because older servers bury the code of an error that ends a script in a text.
+/// Those of a plain lock use nothing newer than Redis 2.6.12. They write at most once, and nothing
+/// after that fails, so an error means that nothing was changed; those of sets take back what they
+/// did. They have no `#!lua` line: with one, a server over its memory limit would refuse even to
+/// release (requirement R12). Errors are caught and handed on, because older servers bury the code
+/// of an error that ends a script in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Script {
     body: &'static str,

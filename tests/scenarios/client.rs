@@ -142,7 +142,8 @@ impl Nodes {
     }
 }
 
-/// Waits until nodes have no key of this resource. The ttl must be long, so that it is not what does it.
+/// Waits until nodes have no key of this resource. The ttl must be long, so that it is not what does
+/// it.
 ///
 /// For after a loss: it is told first and cleaned up then, so there may be nothing to settle yet.
 pub(crate) async fn until_gone<C: Client>(nodes: &Nodes, client: &C, resource: &str) {

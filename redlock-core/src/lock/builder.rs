@@ -91,7 +91,8 @@ impl RedlockBuilder {
     }
 
     /// How long nodes keep a lock that nobody releases, unless the lock has its own
-    /// [`ttl`](super::Lock::ttl).
+    /// [`ttl`](super::Lock::ttl): what can be a [`Ttl`](crate::Ttl), and so much that after the
+    /// [drift](Self::drift) more than the [node timeout](Self::node_timeout) is left.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.wishes.ttl = ttl;
         self
@@ -112,8 +113,8 @@ impl RedlockBuilder {
     }
 
     /// How long a lock may be held in all, however often it is extended, unless the lock has its
-    /// own [`max_hold`](super::Lock::max_hold). [`Duration::MAX`] is for ever; a ttl of more than
-    /// the default counts instead of it.
+    /// own [`max_hold`](super::Lock::max_hold). Unless it is said, 24 hours, or the ttl if that is
+    /// more. It cannot be less than the ttl; [`Duration::MAX`] is for ever.
     ///
     /// It ends what a guard keeps that was forgotten, or whose task hangs.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
@@ -133,13 +134,15 @@ impl RedlockBuilder {
         self
     }
 
-    /// What is taken from a ttl because clocks differ.
+    /// What is taken from a ttl because clocks differ: a holder trusts his lock for that much less
+    /// than nodes keep it.
     pub fn drift(mut self, drift: Drift) -> Self {
         self.settings.drift = drift;
         self
     }
 
-    /// How long a node may take to answer, connecting included, before its vote is given up.
+    /// How long a node may take to answer, connecting included, before its vote is given up. Not
+    /// zero, and less than what the [drift](Self::drift) leaves of the ttl.
     ///
     /// A healthy quorum is never waited for that long: this is what an attempt costs when so many
     /// nodes hang that none can be had.

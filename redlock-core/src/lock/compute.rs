@@ -14,6 +14,10 @@ use crate::{
 impl Redlock {
     /// The value under this key of a cache; computed, by one of all who want it, if it is not there.
     ///
+    /// What is computed now is good for `fresh_for` from when it is written, by the clock of the
+    /// cache, for all who read it; then the next is computed. A millisecond at least: less is an
+    /// error of [`run`](GetOrCompute::run).
+    ///
     /// The lock behind it is that of the resource `redlocks:compute:{key}`, the key put in as it
     /// is: two keys never share one. Two *caches* do if they have a key in common, so let keys
     /// differ.
@@ -23,7 +27,10 @@ impl Redlock {
     ///
     /// use redlock_core::{Cache, ComputeError, Redlock};
     ///
-    /// async fn rates(redlock: &Redlock, cache: &dyn Cache) -> Result<String, ComputeError<std::io::Error>> {
+    /// async fn rates(
+    ///     redlock: &Redlock,
+    ///     cache: &dyn Cache,
+    /// ) -> Result<String, ComputeError<std::io::Error>> {
     ///     let found = redlock
     ///         .get_or_compute(cache, "rates:eur", Duration::from_secs(60))
     ///         .stale_for(Duration::from_secs(600))

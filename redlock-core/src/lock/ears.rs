@@ -197,7 +197,8 @@ enum Line {
     Open(BoxStream<'static, Notice>, Moment, u32),
 }
 
-/// Everything that one node says of one resource: it subscribes, and again whenever the subscription has ended.
+/// Everything that one node says of one resource: it subscribes, and again whenever the
+/// subscription has ended.
 fn words_of(
     hearing: &Arc<Hearing>,
     node: &Arc<dyn LockNode>,

@@ -9,7 +9,7 @@ use crate::{
 /// Why a lock could not be had or kept. Each variant is a different situation, not a different
 /// wording: contention, outage, slowness and loss call for different reactions.
 ///
-/// Where nodes were asked, [`report`](Self::report) has what each of them said.
+/// Where nodes were asked for a lock, [`report`](Self::report) has what each of them said.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -59,14 +59,16 @@ pub enum Error {
         /// The fence that this process had before.
         had: Fence,
     },
-    /// So many nodes failed that it cannot be told who has the lock.
+    /// So many nodes failed that it cannot be told who has the lock: an end of
+    /// [`is_locked`](super::Redlock::is_locked), never of an acquire.
     Undecided(Box<Status>),
     /// No token could be made. No node was asked.
     Random(RandomError),
 }
 
 impl Error {
-    /// What the nodes said, if any were asked.
+    /// What the nodes said, if any were asked for a lock. What they said of one that was looked at
+    /// is in [`Undecided`](Self::Undecided) itself.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {

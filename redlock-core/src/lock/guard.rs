@@ -92,15 +92,16 @@ impl Guard {
     }
 
     /// Extends the lock to at least `ttl` from now, or to the end of its
-    /// [longest hold](super::Lock::max_hold) if that is sooner. It never becomes shorter.
+    /// [longest hold](super::Lock::max_hold) if that is sooner. It never becomes shorter. The
+    /// [renewals](super::Lock::renewal) go on with the ttl that the lock was acquired with.
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] if the lock is not held any more: its validity had ended or ended before a
     /// quorum had answered, or so many nodes no longer have it that no quorum is left.
     /// [`Error::Unavailable`] if too few nodes could be asked, or a renewal that began later has taken
-    /// its place, because this future was not polled for long for example: the lock is then held at least until its old end,
-    /// and extending can be tried again.
+    /// its place, because this future was not polled for long for example: the lock is then held at
+    /// least until its old end, and extending can be tried again.
     /// [`Error::Config`] for a ttl that cannot be.
     ///
     /// # Cancel safety
@@ -169,7 +170,11 @@ impl Guard {
     /// Gives the lock up and says what came of it.
     ///
     /// The guard is invalid before the first node is asked (requirement R25), and the result is
-    /// there when a quorum has answered; slower nodes are released in the background.
+    /// there when a quorum has answered; slower nodes are released in the background. If too few
+    /// answer within the [node timeout](super::RedlockBuilder::node_timeout), it is
+    /// [`Unknown`](crate::ReleaseOutcome::Unknown), and they are asked on in the background. A lock
+    /// that is to be [held at least](super::Lock::hold_at_least) for longer is
+    /// [`Kept`](crate::ReleaseOutcome::Kept), and no node is asked yet.
     ///
     /// # Cancel safety
     ///

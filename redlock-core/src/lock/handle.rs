@@ -24,6 +24,9 @@ use crate::{ConfigError, Lease, Owner, Renewal, ResourceSet, Retry, Token};
 /// A resource, or [several](super::Redlock::lock_all), and how to lock it. Made by
 /// [`Redlock::lock`](super::Redlock::lock), changed by its setters, cheap to clone and to throw away.
 ///
+/// Its setters check nothing: what cannot be, alone or together, is the [`Error::Config`] of
+/// whichever call comes first that is to acquire.
+///
 /// It holds nothing itself. Acquiring twice from one `Lock` makes two competitors, as it would
 /// from two; for code that may call itself there is [`reentrant`](Self::reentrant).
 #[derive(Clone)]
@@ -58,7 +61,7 @@ impl Lock {
     }
 
     /// Held for no longer than this in all, however often it is extended; then it is
-    /// [lost](crate::LossReason::HeldTooLong). [`Duration::MAX`] is for ever.
+    /// [lost](crate::LossReason::HeldTooLong). At least the ttl; [`Duration::MAX`] is for ever.
     #[must_use]
     pub const fn max_hold(mut self, max_hold: Duration) -> Self {
         self.wishes.max_hold = Some(max_hold);
@@ -113,13 +116,16 @@ impl Lock {
         self
     }
 
-    /// Tries once.
+    /// Tries once, also if others of this process wait for the lock: it asks the nodes beside them.
     ///
     /// # Errors
     ///
     /// [`Error::Contended`] if somebody else holds the lock, [`Error::Unavailable`] if so many
     /// nodes failed that no quorum was left, [`Error::TooSlow`] if nothing of the validity was;
     /// [`Error::Config`], [`Error::NoRuntime`] or [`Error::Random`] before any node is asked.
+    ///
+    /// And two that are rare, after which the lock has been given up again:
+    /// [`Error::FenceRegression`], and [`ConfigError::SameServer`], which only nodes can tell.
     ///
     /// # Cancel safety
     ///
@@ -160,9 +166,17 @@ impl Lock {
 
     /// Tries by the [`retry`](Self::retry) policy, or for as long as [`wait`](Self::wait) says.
     ///
+    /// Those who wait in this process have their turns in the order in which they came. Whose turn it
+    /// is asks again when the nodes tell of a release, when the holder's time is over, or when the
+    /// policy's pause is, whichever is first. Each pause that passes counts as an attempt of the
+    /// policy, also while others have their turns; so it may end with [`Error::Contended`] although
+    /// no node was asked, as its report then says.
+    ///
     /// # Errors
     ///
-    /// Those of [`try_acquire`](Self::try_acquire), of the last attempt.
+    /// Those of [`try_acquire`](Self::try_acquire), of the last attempt: it goes on after
+    /// [`Error::Contended`], [`Error::Unavailable`] and [`Error::TooSlow`], and ends at once with any
+    /// other. With a [`wait`](Self::wait) those of [`acquire_within`](Self::acquire_within).
     ///
     /// # Cancel safety
     ///
@@ -180,8 +194,8 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] with the failure of the last attempt; [`Error::Config`],
-    /// [`Error::NoRuntime`] or [`Error::Random`] before any node is asked.
+    /// [`Error::TimedOut`] with the failure of the last attempt, which is one of the three that
+    /// [`acquire`](Self::acquire) goes on after; any other at once, as it is.
     ///
     /// # Cancel safety
     ///
@@ -193,7 +207,8 @@ impl Lock {
     /// Acquires, runs `body`, and releases, whatever happens inside.
     ///
     /// The body is polled only while the lock is held; if its validity ends first, the body is
-    /// dropped where it stands.
+    /// dropped where it stands. What came of the release is not told: who wants to know that
+    /// acquires, and [releases](Guard::release) the guard himself.
     ///
     /// # Errors
     ///

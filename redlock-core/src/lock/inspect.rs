@@ -35,7 +35,8 @@ impl Redlock {
         Ok(look.end())
     }
 
-    /// Whether somebody has the lock of this resource, as soon as enough nodes have said so.
+    /// Whether somebody has the lock of this resource, as soon as enough nodes have said so: after
+    /// the [node timeout](super::RedlockBuilder::node_timeout) at the latest.
     ///
     /// It was so a moment ago; nobody may do anything because of it but show it. Votes of attempts
     /// without a quorum, [`Standing::Split`], are not a lock that is held.

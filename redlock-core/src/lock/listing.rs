@@ -27,12 +27,16 @@ impl Redlock {
     /// server **every string that expires**. Where other things are kept as well, locks need a
     /// prefix of their own.
     ///
-    /// The stream goes on after the error of a node, with the others. Each page has to come within
-    /// the [node timeout](super::RedlockBuilder::node_timeout).
+    /// The stream goes on after the error of a node, with the others: it was the last of this one.
+    /// Each page has to come within the [node timeout](super::RedlockBuilder::node_timeout).
     ///
     /// # Errors
     ///
     /// [`Error::NoRuntime`]. What nodes could not do comes in the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Changes nothing, so dropping the stream does neither.
     pub fn list(
         &self,
         prefix: impl Into<Arc<str>>,

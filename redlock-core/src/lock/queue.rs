@@ -25,9 +25,9 @@ use crate::{
 /// it: those it meets at the nodes, like the locks of other processes. So nobody in a queue has
 /// anything that another queue waits for.
 ///
-/// A resource is in here while somebody has it or asks for it, and a moment longer if others were told that it is
-/// free. It knows nothing of those who try without waiting and found somebody here: they ask the
-/// nodes beside the queue.
+/// A resource is in here while somebody has it or asks for it, and a moment longer if others were
+/// told that it is free. It knows nothing of those who try without waiting and found somebody here:
+/// they ask the nodes beside the queue.
 #[derive(Debug)]
 pub(super) struct Queues {
     state: Mutex<State>,

@@ -70,7 +70,8 @@ impl Redlock {
     }
 
     /// Releases a lease that no guard here keeps: one that was taken out of its guard, or came
-    /// from another process.
+    /// from another process. It returns when [`Guard::release`] would; only that a
+    /// [shortest hold](Lock::hold_at_least) is the guard's alone, and not waited for here.
     ///
     /// # Cancel safety
     ///
@@ -132,7 +133,8 @@ impl Redlock {
     ///
     /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, or its validity
     /// ended first; [`Error::Unavailable`] if too few nodes could be asked to tell;
-    /// [`Error::Config`] if its ttl does not fit the settings here, or two nodes are one server.
+    /// [`Error::Config`] if its ttl does not fit the settings here, a node cannot take several
+    /// resources at once, or two nodes are one server; [`Error::NoRuntime`].
     ///
     /// # Cancel safety
     ///

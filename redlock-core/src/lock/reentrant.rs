@@ -226,7 +226,8 @@ impl Reentrant {
 }
 
 impl ReentrantGuard {
-    /// Extends the lock, for all guards of this owner: [`Guard::extend`].
+    /// Extends the lock, for all guards of this owner: [`Guard::extend`]. Waits while another of
+    /// them does.
     ///
     /// # Errors
     ///

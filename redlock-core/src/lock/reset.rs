@@ -26,7 +26,8 @@ impl Redlock {
     /// that were removed are looked for on all of them again, until they are nowhere.
     ///
     /// A node that could not be reached keeps its vote until that expires, and one that hangs may
-    /// carry the reset out late, then against the next holder's vote.
+    /// carry the reset out late, then against the next holder's vote. It is waited for once, for the
+    /// [node timeout](super::RedlockBuilder::node_timeout).
     ///
     /// # Errors
     ///

@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     agreement::Agreed,
     backlog::Backlog,
@@ -13,8 +15,6 @@ use super::{
     settings::{Proof, Settings, Terms, Wishes},
     watch::Watch,
 };
-use smallvec::SmallVec;
-
 #[cfg(feature = "mutants")]
 use crate::proto::mutant::{self, Mutant};
 use crate::{

@@ -27,15 +27,22 @@ impl Redlock {
     /// to whoever has it by then, and one that comes meanwhile may be left. A holder learns of it as
     /// he does of [`reset`](Self::reset).
     ///
-    /// Memory is bounded, and the stream goes on after an error. A node that fails is told of once,
-    /// and from then on asked only for what it lists itself, until it answers again.
+    /// Memory is bounded, and the stream goes on after an error. A node that fails is told of for
+    /// its page, after which it lists no more, and for each lock that it lists itself and does not
+    /// give up. Of what others list it is told once: until it answers again, it is asked no more
+    /// for that.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] if the prefix is empty and there is no
     /// [key prefix](super::RedlockBuilder::key_prefix) either: every string that expires could be
     /// deleted, whosever it is. Whoever means that can reset what [`list`](Self::list) tells.
-    /// [`Error::NoRuntime`].
+    /// [`Error::NoRuntime`]. What nodes could not do comes in the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the stream ends where it is: what has been told is gone, of the next few locks, up to
+    /// sixteen, it is unknown which nodes have given them up, and the rest stays.
     pub fn reset_all(
         &self,
         prefix: impl Into<Arc<str>>,

@@ -56,9 +56,11 @@ pub(super) async fn uproot(
                 Ok(found) => {
                     is_over = false;
                     if let Ok(before) = &mut uprooted[place] {
-                        before.extend(
-                            found.into_iter().filter(|it| !before.contains(it)).collect::<Vec<_>>(),
-                        );
+                        for token in found {
+                            if !before.contains(&token) {
+                                before.push(token);
+                            }
+                        }
                     }
                 }
                 Err(error) => {

@@ -3,8 +3,8 @@ use std::fmt;
 /// A fencing token: a number that grows with every holder of a resource.
 ///
 /// What the lock protects can compare it: whoever comes with a smaller number than the largest it
-/// has seen was a holder once and is none now, whatever he believes. It fits a signed 64-bit column, and
-/// a double without loss.
+/// has seen was a holder once and is none now, whatever he believes. It fits a signed 64-bit
+/// column, and a double without loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(u64);
 

@@ -5,8 +5,8 @@ use super::ConfigError;
 /// A word on who has a lock, for people who look at it: host, process, purpose.
 ///
 /// It rides in the [`Token`](super::Token), so it costs neither a key nor a command, and other
-/// clients see a value like any other. It proves nothing, and everybody who can read the key can read it: no
-/// secrets.
+/// clients see a value like any other. It proves nothing, and everybody who can read the key can
+/// read it: no secrets.
 ///
 /// 1 to [`Owner::MAX_BYTES`] visible ASCII characters, so that a token survives a shell, a log line
 /// and a table.

@@ -32,11 +32,12 @@ use crate::{error::Cause, node::RedisNode, outbox::Pace};
 /// # What the other side sees
 ///
 /// * `lock:` and the resource holds the token, `lock-signal:` and the resource tells of a release.
-///   After each that is told there is exactly one element in it, for [a second](Self::signal_lifetime), unless
-///   somebody who waits has taken it.
+///   After each that is told there is exactly one element in it, for
+///   [a second](Self::signal_lifetime), unless somebody who waits has taken it.
 /// * A token is what Python calls the `id` of a lock. A token of this crate is ASCII, and
 ///   `redis_lock.Lock(client, name, id=token)` can extend and release what was acquired here; a
-///   [`Token`](redlock_core::Token) made of the bytes of an `id` can do so here with what was acquired there.
+///   [`Token`](redlock_core::Token) made of the bytes of an `id` can do so here with what was
+///   acquired there.
 /// * Lifetimes are to the millisecond; Python knows whole seconds. A lock that Python holds
 ///   without `expire` never ends, and its refusals tell no remaining time.
 /// * Where Python's extension answers that the lock is not acquired (1), that of this node is a
@@ -50,9 +51,9 @@ use crate::{error::Cause, node::RedisNode, outbox::Pace};
 /// # Waiting
 ///
 /// A release wakes **one** of those who wait, wherever they are, and who is woken and finds the
-/// lock taken relies on the holder to wake the next. So a waiter here that has taken the signal and is dropped
-/// before it has the lock puts it back. What kills its process in that moment
-/// loses it; others of this crate look again within a second all the same, as they do when a holder
+/// lock taken relies on the holder to wake the next. So a waiter here that has taken the signal and
+/// is dropped before it has the lock puts it back. What kills its process in that moment loses
+/// it; others of this crate look again within a second all the same, as they do when a holder
 /// has died, but a Python program without `expire` and `timeout` sleeps until the next release.
 ///
 /// While somebody waits there is one connection more for each resource.

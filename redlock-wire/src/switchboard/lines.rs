@@ -12,7 +12,8 @@ pub enum Errand {
     /// `SUBSCRIBE` to this channel, then tell [`Operator::subscribed`](crate::Operator::subscribed)
     /// or [`Operator::refused`](crate::Operator::refused).
     Subscribe(Channel),
-    /// `UNSUBSCRIBE` from this channel, then tell [`Operator::unsubscribed`](crate::Operator::unsubscribed).
+    /// `UNSUBSCRIBE` from this channel, then tell
+    /// [`Operator::unsubscribed`](crate::Operator::unsubscribed).
     Unsubscribe(Channel),
 }
 
