@@ -1,6 +1,7 @@
 //! What many callers have to say on one connection: [`Outbox`].
 
 use std::{
+    future::Future,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,6 +14,7 @@ use std::{
 use futures::{channel::oneshot, task::AtomicWaker};
 use redis::{Cmd, RedisError, Value};
 use tokio::task::coop::unconstrained;
+use tokio_util::sync::ReusableBoxFuture;
 
 use crate::{connection::Connection, error::Cause};
 
@@ -29,7 +31,12 @@ pub(crate) struct Outbox {
     asked: Arc<AtomicUsize>,
     contents: Mutex<Contents>,
     task: AtomicWaker,
+    /// Where the future of who says it himself has been. It is large, under load hardly anybody needs
+    /// one, and there is one at a time.
+    room: Mutex<Option<Room>>,
 }
+
+type Room = ReusableBoxFuture<'static, Result<Value, Cause>>;
 
 #[derive(Default)]
 struct Contents {
@@ -62,6 +69,7 @@ impl Outbox {
             asked: Arc::default(),
             contents: Mutex::default(),
             task: AtomicWaker::new(),
+            room: Mutex::default(),
         }
     }
 
@@ -73,8 +81,10 @@ impl Outbox {
     pub(crate) async fn ask(&self, command: Cmd, pace: Pace) -> Result<Value, Cause> {
         let asked = Asked::begin(&self.asked);
         if asked.alone {
-            // Boxed: under load most go the other way, and need not have room for this one.
-            return Box::pin(self.say(command, asked)).await;
+            let mut room = self.furnish(self.say(command, asked));
+            let said = room.get_pin().await;
+            *self.room() = Some(room);
+            return said;
         }
         let (answer, answered) = oneshot::channel();
         self.put(Letter { command, pace, answer, asked })?;
@@ -82,9 +92,28 @@ impl Outbox {
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    async fn say(&self, command: Cmd, _asked: Asked) -> Result<Value, Cause> {
-        // Not made to pause before it is sent, for then somebody else could be first.
-        unconstrained(self.connection.clone().send_within(&command, self.patience)).await
+    fn say(
+        &self,
+        command: Cmd,
+        asked: Asked,
+    ) -> impl Future<Output = Result<Value, Cause>> + Send + 'static + use<> {
+        let (mut connection, patience) = self.connection();
+        async move {
+            let _asked = asked;
+            // Not made to pause before it is sent, for then somebody else could be first.
+            unconstrained(connection.send_within(&command, patience)).await
+        }
+    }
+
+    /// The room, with this in it.
+    fn furnish(&self, saying: impl Future<Output = Result<Value, Cause>> + Send + 'static) -> Room {
+        match self.room().take() {
+            Some(mut room) => {
+                room.set(saying);
+                room
+            }
+            None => Room::new(saying),
+        }
     }
 
     fn put(&self, letter: Letter) -> Result<(), Cause> {
@@ -138,6 +167,10 @@ impl Outbox {
         // Their callers are woken where nothing is locked.
         drop(contents);
         drop(letters);
+    }
+
+    fn room(&self) -> MutexGuard<'_, Option<Room>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {

@@ -9,7 +9,7 @@ use redlock_core::{
 
 use crate::{
     Command, Exchange, Reply, Script, Trouble,
-    channel::{ANYBODY, Channel, teller},
+    channel::{ANYBODY, name_of_channel, teller},
 };
 
 /// Takes the resource for this token if it is free or already this token's: one plain `SET`, and
@@ -88,7 +88,7 @@ pub async fn release(
 }
 
 /// As [`release`]; and if that deletes the key, tells those who have subscribed to the
-/// [`Channel`] of the resource in the same atomic step.
+/// [`Channel`](crate::Channel) of the resource in the same atomic step.
 ///
 /// A server that may not tell anybody, or cannot, releases all the same.
 ///
@@ -105,7 +105,7 @@ pub async fn release_and_notify(
     token: &Token,
     audience: Audience,
 ) -> Result<Announced, NodeError> {
-    let (channel, message) = (Channel::name_of(resource), teller(token.fingerprint()));
+    let (channel, message) = (name_of_channel(resource), teller(token.fingerprint()));
     let command = Command::script(Script::RELEASE_AND_NOTIFY, resource).token(token).telling(
         &channel,
         &message,
@@ -126,7 +126,7 @@ pub(crate) fn announced(answer: Reply) -> Option<Announced> {
     Some(Announced { vote, listeners: u32::try_from(listeners).unwrap_or(u32::MAX) })
 }
 
-/// Tells those who have subscribed to the [`Channel`] of the resource that it may be free.
+/// Tells those who have subscribed to the [`Channel`](crate::Channel) of the resource that it may be free.
 ///
 /// # Errors
 ///
@@ -136,7 +136,7 @@ pub(crate) fn announced(answer: Reply) -> Option<Announced> {
 ///
 /// Dropped, it is unknown whether anybody is told.
 pub async fn notify(server: &mut impl Exchange, resource: &Resource) -> Result<(), NodeError> {
-    let channel = Channel::name_of(resource);
+    let channel = name_of_channel(resource);
     match server.send(Command::publish(resource, &channel, ANYBODY)).await? {
         Reply::Int(_) => Ok(()),
         _ => Err(odd_answer(server.label())),

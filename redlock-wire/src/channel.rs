@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use redlock_core::{Fingerprint, Notice, Resource};
+use smallvec::SmallVec;
 
-use crate::companion;
+use crate::{companion, companion::say_companion};
 
 /// The channel on which the releases of a resource are told.
 ///
@@ -17,12 +18,7 @@ impl Channel {
     /// The channel of this resource.
     #[must_use]
     pub fn of(resource: &Resource) -> Self {
-        Self(Self::name_of(resource).into())
-    }
-
-    /// The name of the channel of this resource.
-    pub(crate) fn name_of(resource: &Resource) -> String {
-        companion("redlocks:released", resource)
+        Self(companion(KIND, resource).into())
     }
 
     /// Its name.
@@ -44,6 +40,19 @@ impl std::borrow::Borrow<str> for Channel {
         &self.0
     }
 }
+
+/// The name of the [`Channel`] of a resource, for the one command that it is said in: as mostly it is
+/// short, it needs no memory of its own.
+pub(crate) fn name_of_channel(resource: &Resource) -> SmallVec<[u8; USUAL]> {
+    let mut name = SmallVec::new();
+    say_companion(KIND, resource, |part| name.extend_from_slice(part.as_bytes()));
+    name
+}
+
+const KIND: &str = "redlocks:released";
+
+/// So long are the names of most channels.
+const USUAL: usize = 64;
 
 /// The first word of a message: who gave the resource up, in hexadecimal digits.
 pub(crate) fn teller(holder: Fingerprint) -> [u8; 16] {

@@ -1,6 +1,10 @@
+mod words;
+
 use std::fmt;
 
 use redlock_core::{Resource, ResourceSet, Token};
+
+pub use words::Word;
 
 use crate::{Channel, Script};
 
@@ -26,7 +30,7 @@ pub struct Command<'a> {
 /// What is told to those who wait.
 #[derive(Clone, Copy)]
 struct Telling<'a> {
-    channel: &'a str,
+    channel: &'a [u8],
     message: &'a [u8],
     always: bool,
 }
@@ -38,15 +42,6 @@ struct TellingEach<'a> {
     channels: &'a [Channel],
     message: &'a [u8],
     always: bool,
-}
-
-/// One word of a [`Command`]. Its `Debug` tells the length of bytes only: they may be a token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Word<'a> {
-    /// As it is.
-    Bytes(&'a [u8]),
-    /// In decimal digits.
-    Number(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +88,7 @@ impl<'a> Command<'a> {
     /// `PUBLISH channel message`: tells those who wait for a resource, whose channel it must be.
     pub(crate) const fn publish(
         resource: &'a Resource,
-        channel: &'a str,
+        channel: &'a [u8],
         message: &'a [u8],
     ) -> Self {
         Self::new(Verb::Publish, resource).telling(channel, message, false)
@@ -188,7 +183,7 @@ impl<'a> Command<'a> {
     /// With what a script tells; even where nobody is known to listen, if `always`.
     pub(crate) const fn telling(
         mut self,
-        channel: &'a str,
+        channel: &'a [u8],
         message: &'a [u8],
         always: bool,
     ) -> Self {
@@ -237,78 +232,7 @@ impl<'a> Command<'a> {
     pub const fn key(&self) -> &'a Resource {
         self.resource
     }
-
-    /// Says the words after the first, in order.
-    pub fn for_each_word(&self, mut say: impl FnMut(Word<'a>)) {
-        let (with, keys) = match self.verb {
-            Verb::Set | Verb::Put => (None, None),
-            Verb::Publish | Verb::Wait | Verb::WaitAof => return self.say_what_it_takes(say),
-            Verb::ByDigest(script) => (Some(script.sha1()), Some(self.count_keys())),
-            Verb::ByText(script) => (Some(script.body()), Some(self.count_keys())),
-            Verb::PageByDigest(script) => (Some(script.sha1()), Some(0)),
-            Verb::PageByText(script) => (Some(script.body()), Some(0)),
-        };
-        if let (Some(script), Some(keys)) = (with, keys) {
-            say(Word::text(script));
-            say(Word::Number(keys));
-        }
-        say(Word::text(self.resource.as_str()));
-        for key in self.others.iter().chain(self.more_keys.into_iter().flatten()) {
-            say(Word::text(key.as_str()));
-        }
-        self.say_what_it_takes(say);
-    }
-
-    /// What comes after the keys.
-    fn say_what_it_takes(&self, mut say: impl FnMut(Word<'a>)) {
-        if let Some(token) = self.token {
-            say(Word::Bytes(token.as_bytes()));
-        } else if let Some(value) = self.value {
-            say(value);
-        }
-        if matches!(self.verb, Verb::Set) {
-            say(Word::text("NX"));
-        }
-        if matches!(self.verb, Verb::Set | Verb::Put) {
-            say(Word::text("PX"));
-        }
-        if let Some(millis) = self.millis {
-            say(Word::Number(millis));
-        }
-        for number in self.numbers {
-            say(Word::Number(*number));
-        }
-        if let Some(Telling { channel, message, always }) = self.telling {
-            say(Word::text(channel));
-            say(Word::Bytes(message));
-            if always {
-                say(Word::Number(1));
-            }
-        }
-        if let Some(TellingEach { channels, message, always }) = self.telling_each {
-            say(Word::Bytes(message));
-            say(Word::Number(always.into()));
-            for channel in channels {
-                say(Word::text(channel.as_str()));
-            }
-        }
-    }
-
-    fn count_keys(&self) -> u64 {
-        1 + (self.others.len() + self.more_keys.iter().flatten().count()) as u64
-    }
-
-    /// The words after the first, in order.
-    #[must_use]
-    pub fn words(&self) -> Vec<Word<'a>> {
-        let mut words = Vec::with_capacity(USUAL);
-        self.for_each_word(|word| words.push(word));
-        words
-    }
 }
-
-/// So many words make most commands.
-const USUAL: usize = 8;
 
 /// Only where, as of [`Telling`].
 impl fmt::Debug for TellingEach<'_> {
@@ -320,22 +244,7 @@ impl fmt::Debug for TellingEach<'_> {
 /// Only where: the message says by whom.
 impl fmt::Debug for Telling<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Telling({:?})", self.channel)
-    }
-}
-
-impl<'a> Word<'a> {
-    const fn text(text: &'a str) -> Self {
-        Self::Bytes(text.as_bytes())
-    }
-}
-
-impl fmt::Debug for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::Number(number) => write!(f, "Number({number})"),
-        }
+        write!(f, "Telling({:?})", String::from_utf8_lossy(self.channel))
     }
 }
 
@@ -367,14 +276,14 @@ mod tests {
         let text = Script::EXTEND.body();
         assert_eq!(spoken(extend.by_text()), format!("EVAL {text} 1 r t 7"));
 
-        let channel = Channel::name_of(&resource);
+        let channel = b"c".as_slice();
         let tell = Command::script(Script::RELEASE_AND_NOTIFY, &resource).token(&token);
         let digest = Script::RELEASE_AND_NOTIFY.sha1();
-        let told = format!("EVALSHA {digest} 1 r t {channel} m");
-        assert_eq!(spoken(tell.telling(&channel, b"m", false)), told);
-        assert_eq!(spoken(tell.telling(&channel, b"m", true)), format!("{told} 1"));
-        let publish = Command::publish(&resource, &channel, b"m");
-        assert_eq!(spoken(publish), format!("PUBLISH {channel} m"));
+        let told = format!("EVALSHA {digest} 1 r t c m");
+        assert_eq!(spoken(tell.telling(channel, b"m", false)), told);
+        assert_eq!(spoken(tell.telling(channel, b"m", true)), format!("{told} 1"));
+        let publish = Command::publish(&resource, channel, b"m");
+        assert_eq!(spoken(publish), "PUBLISH c m");
 
         let other = Resource::new("s").unwrap();
         let two = Command::script(Script::EXTEND, &resource).second_key(&other).token(&token);

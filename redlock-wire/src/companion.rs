@@ -9,26 +9,36 @@ use redlock_core::Resource;
 /// `}`, gets a tag beside it whose slot is the same (`a}b` → `kind#{BFBI}a}b`).
 #[must_use]
 pub fn companion(kind: &str, resource: &Resource) -> String {
-    debug_assert!(!kind.contains(['{', '}', '=', '#']), "a kind is letters and colons");
-    let name = resource.as_str();
-    let mut companion = String::with_capacity(kind.len() + name.len() + "#{ABCD}".len());
-    companion.push_str(kind);
-    if !name.contains('}') {
-        companion.push_str(":{");
-        companion.push_str(name);
-        companion.push('}');
-        return companion;
-    }
-    if tag(name).is_some() {
-        companion.push('=');
-    } else {
-        companion.push_str("#{");
-        companion.extend(tag_in(slot(name)).map(char::from));
-        companion.push('}');
-    }
-    companion.push_str(name);
+    let mut companion = String::with_capacity(kind.len() + resource.as_str().len() + LONGEST_TAG);
+    say_companion(kind, resource, |part| companion.push_str(part));
     companion
 }
+
+/// Says it in parts, for whoever has a place of his own for it.
+pub(crate) fn say_companion(kind: &str, resource: &Resource, mut say: impl FnMut(&str)) {
+    debug_assert!(!kind.contains(['{', '}', '=', '#']), "a kind is letters and colons");
+    let name = resource.as_str();
+    say(kind);
+    if !name.contains('}') {
+        say(":{");
+        say(name);
+        say("}");
+        return;
+    }
+    if tag(name).is_some() {
+        say("=");
+    } else {
+        say("#{");
+        for letter in tag_in(slot(name)) {
+            say(char::from(letter).encode_utf8(&mut [0; 4]));
+        }
+        say("}");
+    }
+    say(name);
+}
+
+/// How much longer than a name and the kind a companion may be.
+const LONGEST_TAG: usize = "#{ABCD}".len();
 
 /// The part of a key that its slot is computed from, where that is not all of it: what is between
 /// its first `{` and the first `}` after that, unless that is nothing.

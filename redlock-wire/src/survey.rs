@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use redlock_core::{Cursor, Held, NodeError, Page, Resource, Token};
 
-use crate::{Audience, Channel, Command, Exchange, Item, Reply, Script, ask, channel::NOBODY};
+use crate::{
+    Audience, Command, Exchange, Item, Reply, Script, ask,
+    channel::{NOBODY, name_of_channel},
+};
 
 /// Which strings without an end are locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +66,7 @@ pub(crate) async fn page_from(
 }
 
 /// Takes the resource away from whoever has it, and tells those who have subscribed to its
-/// [`Channel`] in the same atomic step. Whose it was.
+/// [`Channel`](crate::Channel) in the same atomic step. Whose it was.
 ///
 /// A server that may not tell anybody, or cannot, resets all the same.
 ///
@@ -80,7 +83,7 @@ pub async fn reset(
     resource: &Resource,
     audience: Audience,
 ) -> Result<Option<Token>, NodeError> {
-    let channel = Channel::name_of(resource);
+    let channel = name_of_channel(resource);
     let command = Command::script(Script::RESET, resource).telling(
         &channel,
         NOBODY,

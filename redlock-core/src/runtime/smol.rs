@@ -8,7 +8,7 @@ use smol::Timer;
 
 use super::{
     NoRuntime, Runtime,
-    missed::{missed, read_clock},
+    missed::{known_missed, missed, read_clock},
 };
 use crate::proto::Moment;
 
@@ -41,7 +41,9 @@ impl Runtime for SmolRuntime {
     }
 
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
-        match origin().checked_add(deadline.before(missed(read_clock())).since_origin()) {
+        // What has been missed since somebody last read the clock is as if it were missed later, while
+        // the timer waits.
+        match origin().checked_add(deadline.before(known_missed()).since_origin()) {
             Some(deadline) => Timer::at(deadline).map(drop).boxed(),
             // No clock reaches that far.
             None => std::future::pending().boxed(),

@@ -8,7 +8,7 @@ use tokio::{
 
 use super::{
     NoRuntime, Runtime,
-    missed::{missed, read_clock},
+    missed::{known_missed, missed},
 };
 use crate::proto::Moment;
 
@@ -58,7 +58,9 @@ impl Runtime for TokioRuntime {
     }
 
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()> {
-        let deadline = origin().checked_add(deadline.before(missed(read_clock())).since_origin());
+        // What has been missed since somebody last read the clock is as if it were missed later, while
+        // the timer waits.
+        let deadline = origin().checked_add(deadline.before(known_missed()).since_origin());
         match (self.handle(), deadline) {
             (Ok(handle), Some(deadline)) => {
                 let _inside = handle.enter();
