@@ -10,6 +10,8 @@ mod contract;
 mod every_adapter {
     mod agreement;
     mod cache;
+    #[cfg(feature = "cluster")]
+    mod cluster;
     mod durability;
     mod extremes;
     mod fencing;

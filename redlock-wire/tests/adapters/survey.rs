@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::StreamExt;
-use redlock_core::{FailureKind, LockNode, Notifications, Survey};
+use redlock_core::{Delivery, FailureKind, LockNode, Notifications, Survey};
 use redlock_testkit::server::Server;
 
 use crate::common::{Node, exists, fill, node, pttl, resource, token, ttl};
@@ -181,5 +181,7 @@ async fn a_cursor_that_is_none_of_the_nodes_is_refused() {
     let node = node(&server);
     let cursor = redlock_core::Cursor::new(*b"x 1");
     let error = node.list("", Some(&cursor)).await.unwrap_err();
-    assert_eq!(error.kind(), FailureKind::Protocol, "{error}");
+    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+    assert!(error.to_string().contains("no place in a listing of this node"), "{error}");
 }
