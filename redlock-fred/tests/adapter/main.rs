@@ -20,6 +20,7 @@ mod every_adapter {
     mod rejections;
     mod secrets;
     mod survey;
+    mod urls;
     mod witness;
 }
 mod fitness;
@@ -35,5 +36,6 @@ mod sentinel;
 mod tls;
 #[cfg(all(feature = "cluster", feature = "sentinel"))]
 mod topologies;
+mod urls;
 
 use redlock_fred::{Durability, FredCache as Store};

@@ -22,6 +22,7 @@ mod every_adapter {
     mod rejections;
     mod secrets;
     mod survey;
+    mod urls;
     mod witness;
 }
 mod extremes;
@@ -36,5 +37,6 @@ mod survey;
 #[cfg(feature = "tls")]
 mod tls;
 mod together;
+mod urls;
 
 use redlock_redis_rs::{Durability, RedisCache as Store};

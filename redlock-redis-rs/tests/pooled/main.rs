@@ -10,6 +10,7 @@ mod every_adapter {
     mod notifications;
     mod quarantine;
     mod survey;
+    mod urls;
     mod witness;
 }
 mod extremes;
