@@ -15,6 +15,7 @@ mod every_adapter {
     mod fencing;
     mod fitness;
     mod notifications;
+    mod one_connection;
     mod outages;
     mod quarantine;
     mod rejections;

@@ -17,6 +17,7 @@ mod every_adapter {
     mod fencing;
     mod fitness;
     mod notifications;
+    mod one_connection;
     mod outages;
     mod quarantine;
     mod rejections;

@@ -8,6 +8,7 @@ mod every_adapter {
     mod durability;
     mod fencing;
     mod notifications;
+    mod outages;
     mod quarantine;
     mod survey;
     mod urls;
