@@ -112,14 +112,6 @@ pub(crate) fn not_a_cluster(label: &Arc<str>) -> NodeError {
         .with_source("the client does not tell where the masters of the cluster are")
 }
 
-/// The cluster has masters that the client knows nothing of, or has no connection to.
-#[cfg(feature = "cluster")]
-pub(crate) fn masters_missing(label: &Arc<str>) -> NodeError {
-    NodeError::new(Arc::clone(label), FailureKind::Unreachable)
-        .with_delivery(Delivery::NotSent)
-        .with_source("the client is not connected to all masters of the cluster")
-}
-
 /// The runtime that was to make the connection ended meanwhile.
 pub(crate) fn runtime_ended(label: &Arc<str>) -> NodeError {
     NodeError::new(Arc::clone(label), FailureKind::Closed).with_delivery(Delivery::NotSent)

@@ -2,10 +2,10 @@ use redis::{
     FromRedisValue, Value,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
 };
-use redlock_wire::{Command, Exchange, Masters, Reply, Trouble};
+use redlock_wire::{Command, Exchange, Masters, Reply, Trouble, cluster_size, masters_missing};
 
 use crate::{
-    error::{masters_missing, not_a_cluster},
+    error::not_a_cluster,
     lock_node::Line,
     packing::{packed, reply},
 };
@@ -23,7 +23,7 @@ impl Masters for Line<'_> {
         let (mut masters, mut most) = (Vec::new(), None);
         for (address, info) in answers {
             masters.extend(String::from_redis_value(address).ok());
-            most = most.max(String::from_redis_value(info).ok().as_deref().and_then(size));
+            most = most.max(String::from_redis_value(info).ok().as_deref().and_then(cluster_size));
         }
         match most {
             None => Err(not_a_cluster(self.label()).into()),
@@ -50,11 +50,6 @@ impl Masters for Line<'_> {
             Err(cause) => Err(cause.of_command(self.label())),
         }
     }
-}
-
-/// How many masters the cluster has that have slots, by what one of them tells of it.
-fn size(info: &str) -> Option<usize> {
-    info.lines().find_map(|line| line.strip_prefix("cluster_size:")?.trim_end().parse().ok())
 }
 
 const ALL_MASTERS: RoutingInfo =

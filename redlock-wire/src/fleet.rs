@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use redlock_core::{Cursor, NodeError, Page};
+use redlock_core::{Cursor, Delivery, FailureKind, NodeError, Page};
 
 use crate::{
     Both, Command, Exchange, Lasting, Reply, Trouble, ask,
@@ -11,12 +11,12 @@ use crate::{
 
 /// A way to the masters of a cluster, one by one.
 pub trait Masters: Exchange {
-    /// The addresses of all masters, as the client knows them now: host and port with a colon between
-    /// them, and no white space.
+    /// The addresses of all masters that have slots: host and port with a colon between them, and no
+    /// white space.
     ///
     /// # Errors
     ///
-    /// [`Trouble`] if it does not know.
+    /// [`Trouble`] if the client does not know, or the cluster has [more](masters_missing).
     ///
     /// # Cancel safety
     ///
@@ -80,6 +80,20 @@ pub async fn list_cluster(
         None => place.at_the_next().as_ref().map(Place::write),
     };
     Ok(page)
+}
+
+/// How many masters with slots a cluster has, by what one of its servers tells of it: `CLUSTER INFO`.
+#[must_use]
+pub fn cluster_size(info: &str) -> Option<usize> {
+    info.lines().find_map(|line| line.strip_prefix("cluster_size:")?.trim_end().parse().ok())
+}
+
+/// The cluster has masters that the client knows nothing of, or has no connection to.
+#[must_use]
+pub fn masters_missing(label: &Arc<str>) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Unreachable)
+        .with_delivery(Delivery::NotSent)
+        .with_source("the client is not connected to all masters of the cluster")
 }
 
 /// Where in a cluster a page begins.
@@ -168,7 +182,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use futures::executor::block_on;
-    use redlock_core::{Delivery, FailureKind};
 
     use super::*;
     use crate::Item;
@@ -274,6 +287,13 @@ mod tests {
                 assert_eq!(fleet.asked, [turn]);
             }
         }
+    }
+
+    #[test]
+    fn a_cluster_tells_how_many_masters_it_has() {
+        let info = "cluster_state:ok\r\ncluster_known_nodes:6\r\ncluster_size:3\r\n";
+        assert_eq!(cluster_size(info), Some(3));
+        assert_eq!(cluster_size("cluster_known_nodes:6\r\n"), None);
     }
 
     #[test]

@@ -112,6 +112,39 @@ async fn a_master_that_there_is_no_connection_to_is_not_left_out_in_silence() {
     until(PATIENCE, async || list(&node, None).await.is_ok()).await;
 }
 
+/// Takes all its slots away from a master, before there is a lock, and gives them to another.
+async fn strip(cluster: &Cluster, place: usize, other: usize) {
+    let nodes: String = cluster[place].cmd(&["CLUSTER", "NODES"]).unwrap();
+    let line = nodes.lines().find(|line| line.contains("myself")).unwrap();
+    let (first, last) = line.rsplit_once(' ').unwrap().1.split_once('-').unwrap();
+    let is_done = |server: &Server| {
+        let info: String = server.cmd(&["CLUSTER", "INFO"]).unwrap();
+        info.contains("cluster_size:2\r") && info.contains("cluster_slots_ok:16384\r")
+    };
+    cluster[place].cmd::<()>(&["CLUSTER", "DELSLOTSRANGE", first, last]).unwrap();
+    until(PATIENCE, async || {
+        // Again if one has been told in between what was true before.
+        for server in cluster.iter().filter(|server| !is_done(server)) {
+            let _ = server.cmd::<()>(&["CLUSTER", "DELSLOTSRANGE", first, last]);
+        }
+        let _ = cluster[other].cmd::<()>(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+        cluster.iter().all(is_done)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_master_that_nobody_has_told_the_client_of_is_not_left_out_in_silence() {
+    let cluster = Cluster::start().unwrap();
+    strip(&cluster, 2, 1).await;
+    let node = node(&cluster);
+    let held = hold(&node, 30).await;
+    assert_eq!(list(&node, None).await.unwrap().0, held);
+    cluster.move_slot(cluster.slot("order:7").unwrap(), 2).unwrap();
+    list(&node, None).await.unwrap_err();
+    until(PATIENCE, async || matches!(list(&node, None).await, Ok((all, _)) if all == held)).await;
+}
+
 #[tokio::test]
 async fn a_place_at_a_master_that_is_none_is_refused_at_once_and_disturbs_nobody() {
     let cluster = Cluster::start().unwrap();
