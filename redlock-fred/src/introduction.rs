@@ -58,7 +58,7 @@ fn fit(memory: &str, replication: &str, eviction: Eviction) -> Result<(), Cause>
 }
 
 /// What was told, if it is a text; nothing, if the server would not tell.
-fn text(answer: Resp3Frame) -> String {
+pub(crate) fn text(answer: Resp3Frame) -> String {
     match answer {
         Resp3Frame::BlobString { data, .. } | Resp3Frame::VerbatimString { data, .. } => {
             String::from_utf8_lossy(&data).into_owned()

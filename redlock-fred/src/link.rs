@@ -1,6 +1,6 @@
 use std::{
     sync::{Arc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use fred::{
@@ -17,6 +17,7 @@ use redlock_wire::{Channel, Subscription, Voting};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
+    time::timeout,
 };
 
 use crate::{
@@ -65,6 +66,12 @@ impl Session {
     /// The masters of the cluster, as far as the library knows them; `None` if it knows of none.
     pub(crate) fn masters(&self) -> Option<Vec<Server>> {
         Some(self.client.cached_cluster_state()?.unique_primary_nodes())
+    }
+
+    /// Has the library ask the cluster for its masters, and connect to those that are new.
+    pub(crate) async fn look_for_masters(&self, limit: Duration) {
+        // What comes of it is seen next time.
+        let _ = timeout(limit, self.client.sync_cluster()).await;
     }
 
     pub(crate) const fn of_link(client: Client, generation: u64) -> Self {

@@ -5,15 +5,28 @@ use fred::{
     util::redis_keyslot,
 };
 use redlock_core::{FailureKind, NodeError};
-use redlock_wire::{Command, Exchange, Masters, Reply, Trouble};
+use redlock_wire::{Command, Exchange, Masters, Reply, Trouble, cluster_size, masters_missing};
 
-use crate::lock_node::{Line, reply, words};
+use crate::{
+    introduction::text,
+    lock_node::{Line, reply, words},
+};
 
 impl Masters for Line<'_> {
     /// As the library found them when it last looked: when it connected, or a server sent it
-    /// elsewhere.
+    /// elsewhere. One of them is asked whether that is all.
     async fn masters(&mut self) -> Result<Vec<String>, Trouble> {
         let masters = self.session.masters().ok_or_else(|| not_a_cluster(self.label()))?;
+        let Some(first) = masters.first() else { return Ok(Vec::new()) };
+        let info = CustomCommand::new_static("CLUSTER", ClusterHash::Custom(0), false);
+        let told = self.link.ask_at(&self.session, first.clone(), info, vec!["INFO".into()]).await;
+        let told = told.and_then(|told| reply(told.clone()).map(|_| text(told)));
+        let told = told.map_err(|cause| cause.of_command(self.label()))?;
+        let all = cluster_size(&told).ok_or_else(|| not_a_cluster(self.label()))?;
+        if masters.len() < all {
+            self.session.look_for_masters(self.link.config.response_timeout).await;
+            return Err(masters_missing(self.label()).into());
+        }
         Ok(masters.iter().map(ToString::to_string).collect())
     }
 

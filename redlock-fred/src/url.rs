@@ -107,31 +107,6 @@ const ANY: &str = "any";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::label;
-
-    fn labelled(url: &str) -> String {
-        label(&parse(url).unwrap())
-    }
-
-    #[test]
-    fn a_label_says_where_and_not_who() {
-        for (url, expected) in [
-            ("redis://127.0.0.1:7001", "127.0.0.1:7001/0"),
-            ("redis://127.0.0.1:7001/0", "127.0.0.1:7001/0"),
-            ("redis://example.org/3", "example.org:6379/3"),
-            ("redis://user:secret@h:1/2", "h:1/2"),
-            ("redis://:secret@h", "h:6379/0"),
-            ("redis://:se%2Fcr%40et@h", "h:6379/0"),
-            ("redis://[::1]:7001", "[::1]:7001/0"),
-            ("valkey://h?protocol=resp3", "h:6379/0"),
-            #[cfg(unix)]
-            ("unix:///run/r.sock", "unix:/run/r.sock/0"),
-            #[cfg(unix)]
-            ("unix:///run/r.sock?db=1&user=u&pass=secret", "unix:/run/r.sock/1"),
-        ] {
-            assert_eq!(labelled(url), expected);
-        }
-    }
 
     #[test]
     fn all_that_a_url_says_is_heard() {
@@ -154,47 +129,5 @@ mod tests {
             assert_eq!(settings.password.as_deref(), Some("p&"));
             assert_eq!((settings.database, settings.version), (Some(7), RespVersion::RESP3));
         }
-    }
-
-    #[test]
-    fn a_url_that_is_no_good_is_named_by_its_problem_and_never_shown() {
-        for (url, problem) in [
-            (":secret@h:6379", UrlProblem::Scheme),
-            ("redis://:sec/ret@h", UrlProblem::Syntax),
-            ("redis://u:123/secret@h", UrlProblem::Unescaped),
-            ("redis://h/secret", UrlProblem::Database),
-            ("redis://:secret@h/256", UrlProblem::HighDatabase),
-            ("rediss://:secret@h#insecure", UrlProblem::Insecure),
-            ("redis://h?protocol=secret", UrlProblem::Settings),
-            ("redis://:%FFsecret@h", UrlProblem::Settings),
-            ("redis://%FFsecret@h", UrlProblem::Settings),
-            #[cfg(unix)]
-            ("unix:///path?db=secret", UrlProblem::SocketPath),
-            #[cfg(unix)]
-            ("unix:///path?db=256&pass=secret", UrlProblem::HighDatabase),
-            #[cfg(unix)]
-            ("unix:///%FFsecret", UrlProblem::Settings),
-        ] {
-            let error = parse(url).unwrap_err();
-            assert_eq!(error.problem(), problem, "{url}");
-            for shown in [error.to_string(), format!("{error:?}"), error.at(1).to_string()] {
-                assert!(!shown.contains("secret"), "{url}: {shown}");
-                assert!(!shown.contains("123"), "{url}: {shown}");
-            }
-        }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[test]
-    fn tls_without_its_feature_is_refused() {
-        let error = parse("rediss://:secret@h").unwrap_err();
-        assert_eq!(error.problem(), UrlProblem::NoTls);
-    }
-
-    #[cfg(feature = "tls")]
-    #[test]
-    fn tls_has_the_same_labels() {
-        assert_eq!(labelled("rediss://u:secret@h/1"), "h:6379/1");
-        assert_eq!(parse("rediss://h/#secret").unwrap_err().problem(), UrlProblem::Fragment);
     }
 }

@@ -2,7 +2,7 @@ use redis::{
     FromRedisValue, Value,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
 };
-use redlock_wire::{Command, Exchange, Masters, Reply, Trouble};
+use redlock_wire::{Command, Exchange, Masters, Reply, Trouble, cluster_size, masters_missing};
 
 use crate::{
     error::not_a_cluster,
@@ -13,15 +13,30 @@ use crate::{
 impl Masters for Line<'_> {
     /// All of them answer, or nobody is told: the library says which they are by what they say.
     async fn masters(&mut self) -> Result<Vec<String>, Trouble> {
-        let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-        let ping = redis::cmd("PING");
-        match self.link.ask_at(&mut self.session, ping, everywhere).await {
-            Ok(Value::Map(answers)) => {
-                let address = |(address, _)| String::from_redis_value(address).ok();
-                Ok(answers.into_iter().filter_map(address).collect())
+        let mut info = redis::cmd("CLUSTER");
+        info.arg("INFO");
+        let answers = match self.link.ask_at(&mut self.session, info, ALL_MASTERS).await {
+            Ok(Value::Map(answers)) => answers,
+            Ok(_) => return Err(not_a_cluster(self.label()).into()),
+            Err(cause) => return Err(cause.of_command(self.label())),
+        };
+        let (mut masters, mut most) = (Vec::new(), None);
+        for (address, info) in answers {
+            masters.extend(String::from_redis_value(address).ok());
+            most = most.max(String::from_redis_value(info).ok().as_deref().and_then(cluster_size));
+        }
+        match most {
+            None => Err(not_a_cluster(self.label()).into()),
+            // The library asks those that it has a connection to, and keeps quiet about the others.
+            Some(all) if masters.len() < all => {
+                // It looks for them when it is told that a key lies elsewhere, as all but one tell
+                // of any key. Whoever only lists would not find that out.
+                let mut question = redis::cmd("PTTL");
+                question.arg("redlocks:");
+                let _ = self.link.ask_at(&mut self.session, question, ALL_MASTERS).await;
+                Err(masters_missing(self.label()).into())
             }
-            Ok(_) => Err(not_a_cluster(self.label()).into()),
-            Err(cause) => Err(cause.of_command(self.label())),
+            Some(_) => Ok(masters),
         }
     }
 
@@ -36,3 +51,6 @@ impl Masters for Line<'_> {
         }
     }
 }
+
+const ALL_MASTERS: RoutingInfo =
+    RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));

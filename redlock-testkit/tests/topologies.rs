@@ -48,6 +48,17 @@ fn a_cluster_has_all_slots_and_moves_them_with_their_keys() {
 }
 
 #[test]
+fn a_new_server_takes_the_place_of_a_master_with_its_keys() {
+    let cluster = Cluster::start().unwrap();
+    let owner = cluster.owner(cluster.slot("key").unwrap()).unwrap();
+    cluster[owner].cmd::<()>(&["SET", "key", "value"]).unwrap();
+    let new = cluster.replace(owner).unwrap();
+    assert_eq!(new.cmd::<String>(&["GET", "key"]).unwrap(), "value");
+    let moved = cluster[owner].cmd::<String>(&["GET", "key"]).unwrap_err().to_string();
+    assert!(moved.ends_with(&format!(":{}", new.port())), "{moved}");
+}
+
+#[test]
 fn without_sentinels_or_masters_there_is_nothing_to_start() {
     for error in
         [Sentinel::start(1, 0).unwrap_err(), Cluster::with(0, &Options::new()).unwrap_err()]

@@ -2,17 +2,21 @@
 
 use std::{future::Future, sync::Arc};
 
-use redlock_core::{Cursor, NodeError, Page};
+use redlock_core::{Cursor, Delivery, FailureKind, NodeError, Page};
 
-use crate::{Both, Command, Exchange, Lasting, Reply, Trouble, ask, survey};
+use crate::{
+    Both, Command, Exchange, Lasting, Reply, Trouble, ask,
+    survey::{self, no_place},
+};
 
 /// A way to the masters of a cluster, one by one.
 pub trait Masters: Exchange {
-    /// The addresses of all masters, as the client knows them now.
+    /// The addresses of all masters that have slots: host and port with a colon between them, and no
+    /// white space.
     ///
     /// # Errors
     ///
-    /// [`Trouble`] if it does not know.
+    /// [`Trouble`] if the client does not know, or the cluster has [more](masters_missing).
     ///
     /// # Cancel safety
     ///
@@ -37,15 +41,16 @@ pub trait Masters: Exchange {
 
 /// A page of the locks of a cluster whose resource begins with this text: [`Survey::list`].
 ///
-/// As [`list`](crate::list) for each master, in the order of their addresses. A key whose slot moves
-/// meanwhile may come twice, or not at all. A master that is replaced meanwhile leaves a place that
-/// nobody knows, so what was left of it is missed: with an error, unless it still answers as a
-/// replica, which has no keys to tell. One that comes is gone through if its address is behind that
-/// of the one whose turn it is.
+/// As [`list`](crate::list) for each master, in the order of their addresses. Before each page the
+/// cluster's [`masters`](Masters::masters) must be those that the listing began with: one that has
+/// gone has left a place that nobody knows, and one that has come may have what another had, so
+/// either ends the listing with an error. Nothing is sent to an address that is no master's. A key
+/// whose slot moves meanwhile from one master to another may come twice, or not at all.
 ///
 /// # Errors
 ///
-/// [`NodeError`] if the server did not answer, or answered that it cannot.
+/// [`NodeError`] if the server did not answer, or answered that it cannot; if the masters are others
+/// now; or if the place is none of this node's.
 ///
 /// # Cancel safety
 ///
@@ -58,41 +63,97 @@ pub async fn list_cluster(
     from: Option<&Cursor>,
     lasting: Lasting,
 ) -> Result<Page, NodeError> {
-    let (place, master) = match from {
-        None => match first_after(cluster, None).await? {
-            Some(master) => (0, master),
-            // Not to be taken for a cluster where nobody has a lock.
-            None => return Err(ask::odd_answer(cluster.label())),
-        },
-        // Of another node, or made up.
-        Some(cursor) => read(cursor).ok_or_else(|| ask::odd_answer(cluster.label()))?,
+    let from = from.map(|cursor| Place::read(cursor).ok_or_else(|| no_place(cluster.label())));
+    let from = from.transpose()?;
+    let mut masters = cluster.masters().await?;
+    masters.sort();
+    let place = match from {
+        Some(from) => from.among(&masters, cluster.label())?,
+        // Not to be taken for a cluster where nobody has a lock.
+        None if masters.is_empty() => return Err(ask::odd_answer(cluster.label())),
+        None => Place { masters, turn: 0, inside: 0 },
     };
-    let mut one = One { cluster, master: &master };
-    let mut page = survey::page_from(&mut one, prefix, place, lasting).await?;
+    let mut one = One { cluster, master: &place.masters[place.turn] };
+    let mut page = survey::page_from(&mut one, prefix, place.inside, lasting).await?;
     page.next = match page.next.take() {
-        Some(cursor) => survey::number(cursor.as_bytes()).map(|place| write(place, &master)),
-        None => first_after(cluster, Some(&master)).await?.map(|next| write(0, &next)),
+        Some(cursor) => survey::number(cursor.as_bytes()).map(|inside| place.on(inside).write()),
+        None => place.at_the_next().as_ref().map(Place::write),
     };
     Ok(page)
 }
 
-/// The master whose address comes first, or first after this one.
-async fn first_after(
-    cluster: &mut impl Masters,
-    before: Option<&str>,
-) -> Result<Option<String>, NodeError> {
-    let masters = cluster.masters().await?;
-    Ok(masters.into_iter().filter(|master| Some(&**master) > before).min())
+/// How many masters with slots a cluster has, by what one of its servers tells of it: `CLUSTER INFO`.
+#[must_use]
+pub fn cluster_size(info: &str) -> Option<usize> {
+    info.lines().find_map(|line| line.strip_prefix("cluster_size:")?.trim_end().parse().ok())
 }
 
-/// Where to go on, on which master.
-fn write(place: u64, master: &str) -> Cursor {
-    Cursor::new(format!("{place} {master}").into_bytes())
+/// The cluster has masters that the client knows nothing of, or has no connection to.
+#[must_use]
+pub fn masters_missing(label: &Arc<str>) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Unreachable)
+        .with_delivery(Delivery::NotSent)
+        .with_source("the client is not connected to all masters of the cluster")
 }
 
-fn read(cursor: &Cursor) -> Option<(u64, String)> {
-    let (place, master) = std::str::from_utf8(cursor.as_bytes()).ok()?.split_once(' ')?;
-    Some((place.parse().ok()?, master.to_owned()))
+/// Where in a cluster a page begins.
+struct Place {
+    /// The addresses of all masters when the listing began, in order.
+    masters: Vec<String>,
+    /// Whose turn it is, one of those.
+    turn: usize,
+    /// Where in that master.
+    inside: u64,
+}
+
+impl Place {
+    fn read(cursor: &Cursor) -> Option<Self> {
+        let mut words = std::str::from_utf8(cursor.as_bytes()).ok()?.split(' ');
+        let (inside, turn) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let masters: Vec<_> = words.map(str::to_owned).collect();
+        (turn < masters.len()).then_some(Self { masters, turn, inside })
+    }
+
+    fn write(&self) -> Cursor {
+        let Self { masters, turn, inside } = self;
+        Cursor::new(format!("{inside} {turn} {}", masters.join(" ")).into_bytes())
+    }
+
+    /// This place, if these are the masters that it is one among, in order.
+    fn among(self, masters: &[String], label: &Arc<str>) -> Result<Self, NodeError> {
+        if self.masters == masters {
+            return Ok(self);
+        }
+        let gone = self.masters.iter().find(|&master| !masters.contains(master));
+        let come = masters.iter().find(|&master| !self.masters.contains(master));
+        Err(match (gone, come) {
+            (Some(gone), _) => survey::refused(label, Changed::Gone(gone.clone())),
+            (None, Some(come)) => survey::refused(label, Changed::Come(come.clone())),
+            // The same in another order, or one of them twice, as this crate never writes it.
+            (None, None) => no_place(label),
+        })
+    }
+
+    fn on(self, inside: u64) -> Self {
+        Self { inside, ..self }
+    }
+
+    /// Where the master after this one begins, if there is one.
+    fn at_the_next(self) -> Option<Self> {
+        let turn = self.turn + 1;
+        (turn < self.masters.len()).then_some(Self { turn, inside: 0, ..self })
+    }
+}
+
+/// Why a listing cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Changed {
+    #[error("{0} is no master of the cluster, so the listing must begin anew")]
+    Gone(String),
+    #[error(
+        "{0} has become a master of the cluster since the listing began, so it must begin anew"
+    )]
+    Come(String),
 }
 
 /// One of the masters.
@@ -130,6 +191,7 @@ mod tests {
         label: Arc<str>,
         pages: BTreeMap<&'static str, u64>,
         asked: Vec<String>,
+        looks: usize,
     }
 
     impl Exchange for Fleet {
@@ -148,6 +210,7 @@ mod tests {
 
     impl Masters for Fleet {
         async fn masters(&mut self) -> Result<Vec<String>, Trouble> {
+            self.looks += 1;
             Ok(self.pages.keys().rev().map(|&master| master.to_owned()).collect())
         }
 
@@ -165,7 +228,7 @@ mod tests {
 
     fn fleet(pages: &[(&'static str, u64)]) -> Fleet {
         let (label, asked) = (Arc::from("cluster"), Vec::new());
-        Fleet { label, pages: pages.iter().copied().collect(), asked }
+        Fleet { label, pages: pages.iter().copied().collect(), asked, looks: 0 }
     }
 
     fn page(fleet: &mut Fleet, from: Option<&Cursor>) -> Result<Page, NodeError> {
@@ -187,27 +250,72 @@ mod tests {
         let all = ["a:1/0", "a:1/1", "a:1/2", "b:1/0", "c:1/0", "c:1/1"];
         assert_eq!(held, all);
         assert_eq!(fleet.asked, all);
+        assert_eq!(fleet.looks, all.len(), "once for each page");
+    }
+
+    fn refused(fleet: &mut Fleet, from: &Cursor) -> String {
+        let error = page(fleet, Some(from)).unwrap_err();
+        let (kind, delivery) = (error.kind(), error.delivery());
+        assert_eq!((kind, delivery), (FailureKind::Rejected, Delivery::NotSent), "{error}");
+        error.to_string()
     }
 
     #[test]
-    fn a_master_that_has_gone_is_an_error_and_none_of_the_others_is_taken_for_it() {
-        let mut fleet = fleet(&[("a:1", 2), ("b:1", 2)]);
-        let next = page(&mut fleet, None).unwrap().next;
-        fleet.pages.remove("a:1");
-        page(&mut fleet, next.as_ref()).unwrap_err();
-        assert_eq!(fleet.asked, ["a:1/0"]);
-        // Nobody is there at all, which is no empty listing.
-        fleet.pages.clear();
-        page(&mut fleet, None).unwrap_err();
+    fn a_listing_does_not_go_on_among_other_masters_than_it_began_with() {
+        let all = [("a:1", 2), ("b:1", 2), ("c:1", 2)];
+        for (place, turn) in [(1, "a:1/1"), (2, "b:1/0"), (4, "c:1/0")] {
+            // Before the turn, at it, after it: gone, come, and one in the place of another.
+            for master in ["a:1", "b:1", "c:1"] {
+                let mut fleet = fleet(&all);
+                let mut from = None;
+                for _ in 0..place {
+                    from = page(&mut fleet, from.as_ref()).unwrap().next;
+                }
+                let from = from.unwrap();
+                fleet.asked.clear();
+                fleet.pages.remove(master);
+                let gone = format!("{master} is no master of the cluster");
+                assert!(refused(&mut fleet, &from).contains(&gone), "{turn} {master}");
+                fleet.pages.insert("a:0", 1);
+                assert!(refused(&mut fleet, &from).contains(&gone), "{turn} {master}");
+                fleet.pages.insert(master, 2);
+                let come = "a:0 has become a master of the cluster";
+                assert!(refused(&mut fleet, &from).contains(come), "{turn} {master}");
+                assert_eq!(fleet.asked, [""; 0]);
+                fleet.pages.remove("a:0");
+                page(&mut fleet, Some(&from)).unwrap();
+                assert_eq!(fleet.asked, [turn]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cluster_tells_how_many_masters_it_has() {
+        let info = "cluster_state:ok\r\ncluster_known_nodes:6\r\ncluster_size:3\r\n";
+        assert_eq!(cluster_size(info), Some(3));
+        assert_eq!(cluster_size("cluster_known_nodes:6\r\n"), None);
+    }
+
+    #[test]
+    fn a_cluster_without_masters_is_no_empty_listing() {
+        page(&mut fleet(&[]), None).unwrap_err();
     }
 
     #[test]
     fn a_cursor_of_something_else_is_an_error() {
-        let mut fleet = fleet(&[("a:1", 2)]);
-        for odd in ["", "7", "x a:1", "-1 a:1", "a:1 7"] {
-            page(&mut fleet, Some(&Cursor::new(odd.as_bytes()))).unwrap_err();
+        let mut fleet = fleet(&[("a:1", 2), ("b:1", 2)]);
+        let odd = ["", "7", "7 0", "7 a:1", "x 0 a:1 b:1", "-1 0 a:1 b:1", "0 2 a:1 b:1", "0 9"];
+        for odd in odd.map(str::as_bytes).into_iter().chain([&b"0 0 \xff:1"[..]]) {
+            let said = refused(&mut fleet, &Cursor::new(odd));
+            assert!(said.contains("no place in a listing of this node"), "{said}");
         }
-        page(&mut fleet, Some(&Cursor::new(&b"\xff a:1"[..]))).unwrap_err();
+        assert_eq!(fleet.looks, 0, "what cannot be read is not compared");
+        for odd in ["0 0 b:1 a:1", "0 0 a:1 a:1 b:1"] {
+            let said = refused(&mut fleet, &Cursor::new(odd.as_bytes()));
+            assert!(said.contains("no place in a listing of this node"), "{said}");
+        }
+        let made_up = refused(&mut fleet, &Cursor::new(&b"0 1 a:1 somewhere:6379"[..]));
+        assert!(made_up.contains("somewhere:6379 is no master of the cluster"), "{made_up}");
         assert_eq!(fleet.asked, [""; 0]);
     }
 }

@@ -130,9 +130,12 @@ impl Script {
     /// a few more: an array of the next cursor, and name, value and milliseconds of each that is a
     /// string of at most `ARGV[4]` bytes and ends by itself, or, if `ARGV[5]` is 1, does not.
     ///
-    /// Takes no key, because it is told which there are: not for clusters.
+    /// Takes no key, because it is told which there are. So a server of a cluster runs it whatever
+    /// it is, and an error tells that it has keys of the pattern that it may not read: `READONLY` if
+    /// they are those of its master, or lie in a slot that is just being moved to it, and
+    /// `CLUSTERDOWN` if the cluster is down. Passed over, they would be missed in silence.
     pub const LIST: Self =
-        Self { body: include_str!("list.lua"), sha1: "d2a7b36f2ed475130fc27ad023a7a50b3ce961e8" };
+        Self { body: include_str!("list.lua"), sha1: "d4e12632fe6fd354679912cdf228b484d43e20f6" };
 
     /// Deletes the key, whosever it is, tells the channel `ARGV[1]` as
     /// [`RELEASE_AND_NOTIFY`](Self::RELEASE_AND_NOTIFY) does with the word `ARGV[2]` and, if it is

@@ -1,8 +1,8 @@
 //! What a node says to its server for those who operate locks: a page of a listing, and a reset.
 
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
-use redlock_core::{Cursor, Held, NodeError, Page, Resource, Token};
+use redlock_core::{Cursor, Delivery, FailureKind, Held, NodeError, Page, Resource, Token};
 
 use crate::{
     Audience, Command, Exchange, Item, Reply, Script, ask,
@@ -30,7 +30,8 @@ pub enum Lasting {
 ///
 /// # Errors
 ///
-/// [`NodeError`] if the server did not answer, or answered that it cannot.
+/// [`NodeError`] if the server did not answer, or answered that it cannot, or if the place is none of
+/// this node's.
 ///
 /// # Cancel safety
 ///
@@ -45,8 +46,7 @@ pub async fn list(
 ) -> Result<Page, NodeError> {
     let place = match from {
         None => 0,
-        // Of another node, or made up.
-        Some(cursor) => number(cursor.as_bytes()).ok_or_else(|| ask::odd_answer(server.label()))?,
+        Some(cursor) => number(cursor.as_bytes()).ok_or_else(|| no_place(server.label()))?,
     };
     page_from(server, prefix, place, lasting).await
 }
@@ -99,6 +99,18 @@ pub(crate) fn removed(answer: Reply) -> Option<Option<Token>> {
         Reply::Value(value, _) => Token::from_bytes(value).ok().map(Some),
         _ => None,
     }
+}
+
+/// A cursor is of another node, or made up.
+pub(crate) fn no_place(label: &Arc<str>) -> NodeError {
+    refused(label, "the cursor is no place in a listing of this node")
+}
+
+/// A page is not asked for, for this reason.
+pub(crate) fn refused(label: &Arc<str>, why: impl Into<Box<dyn Error + Send + Sync>>) -> NodeError {
+    NodeError::new(Arc::clone(label), FailureKind::Rejected)
+        .with_delivery(Delivery::NotSent)
+        .with_source(why)
 }
 
 /// The pattern of what begins with this text, whatever it is made of.

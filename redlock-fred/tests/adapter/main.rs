@@ -8,16 +8,20 @@ mod contract;
 mod every_adapter {
     mod agreement;
     mod cache;
+    #[cfg(feature = "cluster")]
+    mod cluster;
     mod durability;
     mod extremes;
     mod fencing;
     mod fitness;
     mod notifications;
+    mod one_connection;
     mod outages;
     mod quarantine;
     mod rejections;
     mod secrets;
     mod survey;
+    mod urls;
     mod witness;
 }
 mod fitness;
@@ -33,5 +37,6 @@ mod sentinel;
 mod tls;
 #[cfg(all(feature = "cluster", feature = "sentinel"))]
 mod topologies;
+mod urls;
 
 use redlock_fred::{Durability, FredCache as Store};

@@ -1,19 +1,14 @@
 //! A master that sentinels watch, and a cluster, each as one node.
 
 use std::{
-    collections::HashSet,
     env, fs,
     net::TcpListener,
     path::PathBuf,
     process::{self, Child, Stdio},
-    sync::Arc,
 };
 
 use futures::StreamExt;
-use redlock_core::{
-    Delivery, FailureKind, Inspection, LockNode, ResourceSet, Runtime, Survey, TokioRuntime, Vote,
-    async_trait,
-};
+use redlock_core::{Delivery, FailureKind, Inspection, LockNode, Vote};
 use redlock_fred::{
     FredNode,
     fred::{
@@ -25,10 +20,7 @@ use redlock_fred::{
         },
     },
 };
-use redlock_testkit::{
-    conformance::{Subject, assert_conforms},
-    server::{Options, Server},
-};
+use redlock_testkit::server::{Cluster, Options, Server};
 use tokio::time::timeout;
 
 use crate::common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
@@ -195,96 +187,9 @@ async fn a_sentinel_that_hangs_does_not_keep_the_others_from_being_asked() {
     }
 }
 
-/// Three masters with all slots, that know each other.
-async fn cluster() -> Vec<Server> {
-    let servers: Vec<_> = (0..3)
-        .map(|_| {
-            let bus = port().to_string();
-            let args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
-            let bus = ["--cluster-port", bus.as_str()];
-            Options::new().args(args).args(bus).start().map(|server| (server, bus[1].to_owned()))
-        })
-        .map(Result::unwrap)
-        .collect();
-    for ((server, _), slots) in servers.iter().zip(SLOTS) {
-        server.cmd::<()>(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]).unwrap();
-        for (other, bus) in &servers {
-            let port = other.port().to_string();
-            server.cmd::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, bus]).unwrap();
-        }
-    }
-    let servers: Vec<_> = servers.into_iter().map(|(server, _)| server).collect();
-    until(2 * PATIENCE, || async {
-        servers.iter().all(|server| {
-            let info: String = server.cmd(&["CLUSTER", "INFO"]).unwrap();
-            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
-        })
-    })
-    .await;
-    servers
-}
-
-#[tokio::test]
-async fn every_master_of_a_cluster_is_listed_page_by_page() {
-    let mut servers = cluster().await;
-    let node = FredNode::cluster([servers[0].url()]).unwrap();
-    let mut expected = HashSet::new();
-    for name in (0..2_000).map(|number| format!("order:{number}")) {
-        let mine = token(&name);
-        node.acquire(&resource(&name), &mine, ttl(60_000)).await.unwrap();
-        expected.insert((name, mine));
-    }
-    node.acquire(&resource("other"), &token("mine"), ttl(60_000)).await.unwrap();
-    let (mut from, mut found, mut pages) = (None, HashSet::new(), 0);
-    loop {
-        let page = node.list("order:", from.as_ref()).await.unwrap();
-        pages += 1;
-        assert!(page.held.len() < 500, "{} on a page", page.held.len());
-        found.extend(page.held.into_iter().map(|held| (held.resource.to_string(), held.token)));
-        from = page.next;
-        if from.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found, expected);
-    assert!(pages >= 6, "some of each master: {pages}");
-
-    // The place in a master that is there no more is no place in another.
-    let next = node.list("order:", None).await.unwrap().next.unwrap();
-    let master = String::from_utf8(next.as_bytes().to_vec()).unwrap();
-    let down = servers.iter().position(|it| master.ends_with(&format!(":{}", it.port())));
-    servers[down.unwrap()].kill();
-    node.list("order:", Some(&next)).await.unwrap_err();
-}
-
-/// The masters of a cluster, as a subject of the conformance suite.
-struct Masters<'a>(&'a [Server]);
-
-#[async_trait]
-impl Subject for Masters<'_> {
-    async fn open(&self) -> Arc<dyn LockNode> {
-        Arc::new(FredNode::cluster(self.0.iter().map(Server::url)).unwrap())
-    }
-
-    fn runtime(&self) -> Arc<dyn Runtime> {
-        Arc::new(TokioRuntime::new())
-    }
-}
-
-#[tokio::test]
-async fn a_cluster_keeps_the_rules_of_surveys_and_agreements() {
-    let cluster = cluster().await;
-    for rule in SURVEY_AND_ACCORD {
-        for master in cluster.iter() {
-            master.cmd::<()>(&["FLUSHALL"]).unwrap();
-        }
-        assert_conforms(rule, &Masters(&cluster), &[]).await;
-    }
-}
-
 #[tokio::test]
 async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
-    let mut servers = cluster().await;
+    let mut servers = Cluster::start().unwrap();
     let node = FredNode::cluster([servers[0].url()]).unwrap();
     assert_eq!(node.label(), format!("cluster:127.0.0.1:{}/0", servers[0].port()));
     let mine = token("mine");
@@ -295,7 +200,7 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
         assert_eq!(node.extend(&name, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
         assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
     }
-    for server in &servers {
+    for server in servers.iter() {
         assert!(server.calls("set").unwrap() > 0, "a server had no share");
         assert_eq!(server.cmd::<u64>(&["DBSIZE"]).unwrap(), 0);
     }
@@ -304,15 +209,9 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
 
     // A slot that moves takes the resource with it; the node follows.
     let name = resource("moved");
-    let slot: u64 = servers[0].cmd(&["CLUSTER", "KEYSLOT", "moved"]).unwrap();
-    let slot = slot.to_string();
-    let ids: Vec<String> =
-        servers.iter().map(|server| server.cmd(&["CLUSTER", "MYID"]).unwrap()).collect();
-    let owner = servers.iter().position(|server| server.cmd::<u64>(&["EXISTS", "moved"]).is_ok());
-    let target = (owner.unwrap() + 1) % 3;
-    for server in [&servers[target], &servers[owner.unwrap()]] {
-        server.cmd::<()>(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[target]]).unwrap();
-    }
+    let slot = servers.slot("moved").unwrap();
+    let target = (servers.owner(slot).unwrap() + 1) % 3;
+    servers.move_slot(slot, target).unwrap();
     until(PATIENCE, || async { node.acquire(&name, &mine, ttl(60_000)).await.is_ok() }).await;
     assert!(exists(&servers[target], "moved"));
     assert_eq!(node.release(&name, &mine).await.unwrap(), Vote::granted());
@@ -331,45 +230,8 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
 }
 
 #[tokio::test]
-async fn several_resources_of_one_slot_are_taken_at_once_and_others_refused_before_they_are_sent() {
-    let servers = cluster().await;
-    let node = FredNode::cluster([servers[0].url()]).unwrap();
-    let (able, mine, theirs) = (node.sets().unwrap(), token("mine"), token("theirs"));
-    let set = |names: &[&str]| ResourceSet::new(names.iter().map(|name| resource(name))).unwrap();
-    for tag in ["x", "y", "z", "shop"] {
-        let names = ["a", "b", "c"].map(|name| format!("{{{tag}}}:{name}"));
-        let names = names.each_ref().map(String::as_str);
-        let (all, some) = (set(&names), set(&names[..2]));
-        let mut notices =
-            node.notifications().unwrap().subscribe(&resource(names[1])).await.unwrap();
-        assert_eq!(able.acquire_all(&some, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-        let refused = able.acquire_all(&all, &theirs, ttl(60_000)).await.unwrap();
-        assert!(matches!(refused, Vote::Refused(_)), "{refused:?}");
-        assert_eq!(able.acquire_all(&all, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-        assert_eq!(able.extend_all(&all, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
-        let told = able.release_all_and_notify(&all, &mine).await.unwrap();
-        assert_eq!(told.vote, Vote::granted());
-        let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
-        assert_eq!(notice.holder, Some(mine.fingerprint()));
-    }
-
-    let apart = set(&["{x}:a", "{y}:a"]);
-    let errors = [
-        able.acquire_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
-        able.extend_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
-        able.release_all(&apart, &mine).await.unwrap_err(),
-        able.release_all_and_notify(&apart, &mine).await.unwrap_err(),
-    ];
-    for error in errors {
-        assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
-        let said = error.to_string();
-        assert!(said.contains(r#""{x}:a" and "{y}:a" lie in different slots"#), "{said}");
-    }
-}
-
-#[tokio::test]
 async fn releases_on_any_server_of_a_cluster_are_heard_over_one_connection_to_it() {
-    let mut servers = cluster().await;
+    let mut servers = Cluster::start().unwrap();
     let url = |server: &Server| ServerConfig::new_clustered(vec![("127.0.0.1", server.port())]);
     let client = Config { server: url(&servers[0]), ..Config::default() };
     let client = Client::new(client, None, None, None);
@@ -393,7 +255,7 @@ async fn releases_on_any_server_of_a_cluster_are_heard_over_one_connection_to_it
             assert_eq!(notice.holder, Some(mine.fingerprint()));
         }
     }
-    for server in &servers {
+    for server in servers.iter() {
         assert!(server.calls("evalsha").unwrap() > 0, "a server had no share");
     }
     // The streams end with any of its servers, and without all of them there is none to listen to.
@@ -413,22 +275,5 @@ async fn votes_everywhere(node: &FredNode) -> bool {
 }
 
 const MASTER: &str = "redis://:m-pass@master";
-const SLOTS: [[&str; 2]; 3] = [["0", "5000"], ["5001", "11000"], ["11001", "16383"]];
 /// Its connection for commands, and the one for news.
 const OF_THE_SENTINEL: usize = 2;
-
-const SURVEY_AND_ACCORD: [&str; 13] = [
-    "a_listing_tells_what_is_held",
-    "a_listing_tells_what_begins_so",
-    "what_lies_beside_locks_is_not_listed",
-    "a_page_is_a_piece",
-    "what_stays_is_listed_whatever_comes_and_goes",
-    "a_reset_frees_and_tells_whose_it_was",
-    "who_was_reset_has_nothing_any_more",
-    "a_reset_tells_who_has_subscribed",
-    "what_was_agreed_first_is_told_to_all",
-    "of_many_who_agree_at_once_all_are_told_the_same",
-    "what_is_agreed_has_no_end",
-    "an_agreement_is_no_lock",
-    "an_agreement_is_not_listed",
-];

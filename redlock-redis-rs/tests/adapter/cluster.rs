@@ -1,17 +1,14 @@
-//! A cluster of three masters as one node.
+//! What is this adapter's own of a cluster of three masters as one node.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, future::join_all};
 use redlock_core::{
     Age, Cache, Cached, Delivery, FailureKind, Fence, Fencing, Freshness, Inspection, LockNode,
-    Redlock, ResourceSet, RestartPolicy, Runtime, Survey, TokioRuntime, Vote, async_trait,
+    Redlock, RestartPolicy, Survey, Vote,
 };
 use redlock_redis_rs::{Durability, RedisCache, RedisNode};
-use redlock_testkit::{
-    conformance::{Subject, assert_conforms},
-    server::{Cluster, Options, Server},
-};
+use redlock_testkit::server::{Cluster, Options, Server};
 use tokio::time::timeout;
 
 use crate::common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
@@ -82,75 +79,6 @@ async fn what_a_cluster_cannot_promise_is_refused() {
 }
 
 #[tokio::test]
-async fn every_master_of_a_cluster_is_listed_page_by_page() {
-    let cluster = Cluster::start().unwrap();
-    let node = node(&cluster);
-    let mut expected = HashSet::new();
-    for name in (0..2_000).map(|number| format!("order:{number}")) {
-        let mine = token(&name);
-        node.acquire(&resource(&name), &mine, ttl(60_000)).await.unwrap();
-        expected.insert((name, mine));
-    }
-    node.acquire(&resource("other"), &token("mine"), ttl(60_000)).await.unwrap();
-    let (mut from, mut found, mut pages) = (None, HashSet::new(), 0);
-    loop {
-        let page = node.list("order:", from.as_ref()).await.unwrap();
-        pages += 1;
-        assert!(page.held.len() < 500, "{} on a page", page.held.len());
-        for held in page.held {
-            assert!(held.remaining.unwrap() > Duration::from_secs(1));
-            found.insert((held.resource.to_string(), held.token));
-        }
-        from = page.next;
-        if from.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found, expected);
-    assert!(pages >= 6, "some of each master: {pages}");
-}
-
-/// The masters of a cluster, as a subject of the conformance suite.
-struct Masters<'a>(&'a [Server]);
-
-#[async_trait]
-impl Subject for Masters<'_> {
-    async fn open(&self) -> Arc<dyn LockNode> {
-        Arc::new(RedisNode::cluster(self.0.iter().map(Server::url)).unwrap())
-    }
-
-    fn runtime(&self) -> Arc<dyn Runtime> {
-        Arc::new(TokioRuntime::new())
-    }
-}
-
-#[tokio::test]
-async fn a_cluster_keeps_the_rules_of_surveys_and_agreements() {
-    let cluster = Cluster::start().unwrap();
-    for rule in SURVEY_AND_ACCORD {
-        for master in cluster.iter() {
-            master.cmd::<()>(&["FLUSHALL"]).unwrap();
-        }
-        assert_conforms(rule, &Masters(&cluster), &[]).await;
-    }
-}
-
-/// The place in a master that is there no more is no place in another.
-#[tokio::test]
-async fn a_listing_ends_with_an_error_at_a_master_that_does_not_answer() {
-    let mut cluster = partial();
-    let node = node(&cluster);
-    for name in (0..1_000).map(|number| format!("order:{number}")) {
-        node.acquire(&resource(&name), &token("mine"), ttl(60_000)).await.unwrap();
-    }
-    let next = node.list("order:", None).await.unwrap().next.unwrap();
-    let master = String::from_utf8(next.as_bytes().to_vec()).unwrap();
-    let down = (0..3).find(|&place| master.ends_with(&format!(":{}", cluster[place].port())));
-    cluster[down.unwrap()].kill();
-    node.list("order:", Some(&next)).await.unwrap_err();
-}
-
-#[tokio::test]
 async fn a_cluster_is_reset() {
     let cluster = Cluster::start().unwrap();
     let node = node(&cluster);
@@ -207,43 +135,6 @@ async fn resources_in_all_parts_of_the_cluster_are_locked_by_the_same_rules() {
     // The scripts were there beforehand, on each of them.
     assert_eq!(cluster.iter().map(|server| server.calls("eval").unwrap()).sum::<u64>(), 0);
     assert_eq!(node.identity(), None);
-}
-
-#[tokio::test]
-async fn several_resources_of_one_slot_are_taken_at_once_and_others_refused_before_they_are_sent() {
-    let cluster = Cluster::start().unwrap();
-    let node = node(&cluster);
-    let (able, mine, theirs) = (node.sets().unwrap(), token("mine"), token("theirs"));
-    let set = |names: &[&str]| ResourceSet::new(names.iter().map(|name| resource(name))).unwrap();
-    for tag in ["x", "y", "z", "shop"] {
-        let names = ["a", "b", "c"].map(|name| format!("{{{tag}}}:{name}"));
-        let names = names.each_ref().map(String::as_str);
-        let (all, some) = (set(&names), set(&names[..2]));
-        let mut notices =
-            node.notifications().unwrap().subscribe(&resource(names[1])).await.unwrap();
-        assert_eq!(able.acquire_all(&some, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-        let refused = able.acquire_all(&all, &theirs, ttl(60_000)).await.unwrap();
-        assert!(matches!(refused, Vote::Refused(_)), "{refused:?}");
-        assert_eq!(able.acquire_all(&all, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-        assert_eq!(able.extend_all(&all, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
-        let told = able.release_all_and_notify(&all, &mine).await.unwrap();
-        assert_eq!(told.vote, Vote::granted());
-        let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
-        assert_eq!(notice.holder, Some(mine.fingerprint()));
-    }
-
-    let apart = set(&["{x}:a", "{y}:a"]);
-    let errors = [
-        able.acquire_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
-        able.extend_all(&apart, &mine, ttl(60_000)).await.unwrap_err(),
-        able.release_all(&apart, &mine).await.unwrap_err(),
-        able.release_all_and_notify(&apart, &mine).await.unwrap_err(),
-    ];
-    for error in errors {
-        assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
-        let said = error.to_string();
-        assert!(said.contains(r#""{x}:a" and "{y}:a" lie in different slots"#), "{said}");
-    }
 }
 
 #[tokio::test]
@@ -436,19 +327,3 @@ async fn values_are_cached_in_all_parts_of_the_cluster() {
     }
     assert_eq!(owners.len(), 3);
 }
-
-const SURVEY_AND_ACCORD: [&str; 13] = [
-    "a_listing_tells_what_is_held",
-    "a_listing_tells_what_begins_so",
-    "what_lies_beside_locks_is_not_listed",
-    "a_page_is_a_piece",
-    "what_stays_is_listed_whatever_comes_and_goes",
-    "a_reset_frees_and_tells_whose_it_was",
-    "who_was_reset_has_nothing_any_more",
-    "a_reset_tells_who_has_subscribed",
-    "what_was_agreed_first_is_told_to_all",
-    "of_many_who_agree_at_once_all_are_told_the_same",
-    "what_is_agreed_has_no_end",
-    "an_agreement_is_no_lock",
-    "an_agreement_is_not_listed",
-];

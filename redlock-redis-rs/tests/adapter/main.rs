@@ -10,16 +10,20 @@ mod contract;
 mod every_adapter {
     mod agreement;
     mod cache;
+    #[cfg(feature = "cluster")]
+    mod cluster;
     mod durability;
     mod extremes;
     mod fencing;
     mod fitness;
     mod notifications;
+    mod one_connection;
     mod outages;
     mod quarantine;
     mod rejections;
     mod secrets;
     mod survey;
+    mod urls;
     mod witness;
 }
 mod extremes;
@@ -34,5 +38,6 @@ mod survey;
 #[cfg(feature = "tls")]
 mod tls;
 mod together;
+mod urls;
 
 use redlock_redis_rs::{Durability, RedisCache as Store};

@@ -8,8 +8,10 @@ mod every_adapter {
     mod durability;
     mod fencing;
     mod notifications;
+    mod outages;
     mod quarantine;
     mod survey;
+    mod urls;
     mod witness;
 }
 mod extremes;

@@ -3,7 +3,6 @@
 use std::{
     error::Error,
     pin::pin,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,8 +16,7 @@ use redlock_testkit::server::{Options, Server};
 
 use crate::{
     common::{
-        PATIENCE, RETURN, cut_again_and_again, drop_calls_at_any_poll, exists, pttl, resource,
-        token, ttl, until, votes,
+        PATIENCE, RETURN, drop_calls_at_any_poll, exists, pttl, resource, token, ttl, until, votes,
     },
     gate::Gate,
 };
@@ -285,25 +283,6 @@ async fn a_connection_that_is_held_up_costs_one_call_and_is_hung_up_when_it_is_d
     drop(tokio::time::timeout(PATIENCE, pool.get()).await.unwrap().unwrap());
 }
 
-#[tokio::test]
-async fn a_server_that_starts_late_and_one_that_was_killed_vote_within_a_second() {
-    let mut server = Server::start().unwrap();
-    server.kill();
-    let node = node(&server);
-    let error = node.acquire(&resource("r"), &token("t"), ttl(1_000)).await.unwrap_err();
-    assert_eq!(error.kind(), FailureKind::Unreachable);
-    assert_eq!(error.delivery(), Delivery::NotSent);
-    server.restart().unwrap();
-    until(RETURN, || votes(&node)).await;
-    let before = node.identity();
-    server.kill();
-    until(RETURN, || async { !votes(&node).await }).await;
-    server.restart().unwrap();
-    until(RETURN, || votes(&node)).await;
-    assert!(node.identity().is_some());
-    assert_ne!(node.identity(), before);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_under_way_when_the_server_dies_end_at_once_with_an_unknown_outcome() {
     let mut server = Server::start().unwrap();
@@ -340,12 +319,6 @@ async fn a_hung_server_keeps_few_connections_busy_and_votes_within_a_second_of_i
 }
 
 #[tokio::test]
-async fn a_connection_cut_by_the_server_costs_one_call_at_most() {
-    let server = Server::start().unwrap();
-    cut_again_and_again(&node(&server), &server).await;
-}
-
-#[tokio::test]
 async fn calls_dropped_at_any_poll_leave_no_key_and_no_connection() {
     let server = Server::start().unwrap();
     let node = node(&server);
@@ -354,19 +327,6 @@ async fn calls_dropped_at_any_poll_leave_no_key_and_no_connection() {
     until(PATIENCE, || async { connections() <= 4 }).await;
     drop(node);
     until(PATIENCE, || async { connections() == 0 }).await;
-}
-
-#[test]
-fn runtimes_may_come_and_go() {
-    let server = Server::start().unwrap();
-    let node = Arc::new(node(&server));
-    for _ in 0..3 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        assert!(runtime.block_on(votes(&*node)), "the end of a runtime has cost a vote");
-    }
-    let error = futures::executor::block_on(node.inspect(&resource("r"))).unwrap_err();
-    assert_eq!(error.kind(), FailureKind::Other);
-    assert_eq!(error.delivery(), Delivery::NotSent);
 }
 
 #[test]

@@ -144,6 +144,40 @@ impl Cluster {
         Ok(())
     }
 
+    /// Has a new server take the place of this master in the cluster, with its slots and keys, and the
+    /// master become its replica. Both go on answering; in this slice all stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] if the server does not start, or one of them does not do its part.
+    pub fn replace(&self, place: usize) -> Result<Server, ServerError> {
+        let (master, (bus, new)) = (&self[place], member(&Options::new())?);
+        let (id, port, bus) = (id(master)?, new.port().to_string(), bus.to_string());
+        let of_all = || self.iter().chain([&new]);
+        let says = |server: &Server, words: &[&str], fact: &str| {
+            server.cmd::<String>(words).is_ok_and(|text| text.contains(fact))
+        };
+        let replication = ["INFO", "replication"];
+        master.cmd::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
+        // Refused until it has heard of the master.
+        wait::until(of_all(), "whose replica the new server is", || {
+            new.cmd::<()>(&["CLUSTER", "REPLICATE", &id]).ok()
+        })?;
+        // Who has not heard of it does not vote for it.
+        let line = format!("slave {id}");
+        wait::until(of_all(), "that the new server is in step", || {
+            let heard = |server| says(server, &["CLUSTER", "NODES"], &line);
+            (says(&new, &replication, "master_link_status:up") && self.iter().all(heard))
+                .then_some(())
+        })?;
+        new.cmd::<()>(&["CLUSTER", "FAILOVER"])?;
+        wait::until(of_all(), "who of the two is the master", || {
+            let follows = says(master, &replication, "master_link_status:up");
+            (follows && says(&new, &replication, "role:master")).then_some(())
+        })?;
+        Ok(new)
+    }
+
     fn share_slots(&self) -> Result<(), ServerError> {
         for (place, server) in self.iter().enumerate() {
             let first = SLOTS * place / self.len();

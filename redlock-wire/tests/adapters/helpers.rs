@@ -8,6 +8,7 @@ use std::{
 
 use redlock_core::{Inspection, LockNode, Resource, Token, Ttl, Vote};
 use redlock_testkit::server::Server;
+use redlock_wire::{UrlError, UrlProblem};
 
 pub(crate) fn resource(name: &str) -> Resource {
     Resource::new(name).unwrap()
@@ -28,6 +29,15 @@ pub(crate) fn pttl(server: &Server, key: &str) -> i64 {
 
 pub(crate) fn exists(server: &Server, key: &str) -> bool {
     server.cmd(&["EXISTS", key]).unwrap()
+}
+
+/// That an error tells what is wrong with a url, and shows nothing of the `secret` or `123` in it.
+pub(crate) fn is_named_and_not_shown(url: &str, error: UrlError, problem: UrlProblem) {
+    assert_eq!(error.problem(), problem, "{url}");
+    for shown in [error.to_string(), format!("{error:?}"), error.at(1).to_string()] {
+        assert!(!shown.contains("secret"), "{url}: {shown}");
+        assert!(!shown.contains("123"), "{url}: {shown}");
+    }
 }
 
 /// Whether the node votes for a new token on a resource of its own.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::StreamExt;
-use redlock_core::{FailureKind, LockNode, Notifications, Survey};
+use redlock_core::{Delivery, FailureKind, LockNode, Notifications, Survey};
 use redlock_testkit::server::Server;
 
 use crate::common::{Node, exists, fill, node, pttl, resource, token, ttl};
@@ -35,6 +35,14 @@ fn work(server: &Server) -> Duration {
     Duration::from_secs_f64(seconds("used_cpu_user") + seconds("used_cpu_sys"))
 }
 
+/// Whether the server has been busy with nothing for longer than [`NO_LONGER`] since this was last
+/// asked, by its own log of what was slow.
+fn was_quick(server: &Server) -> bool {
+    let slow: u64 = server.cmd(&["SLOWLOG", "LEN"]).unwrap();
+    server.cmd::<()>(&["SLOWLOG", "RESET"]).unwrap();
+    slow == 0
+}
+
 /// For how long at the most nobody else is served.
 const NO_LONGER: Duration = Duration::from_millis(10);
 
@@ -42,17 +50,30 @@ const NO_LONGER: Duration = Duration::from_millis(10);
 async fn a_hundred_thousand_locks_are_gone_through_without_holding_up_the_server() {
     let server = Server::start().unwrap();
     let node = node(&server);
+    let slow = NO_LONGER.as_micros().to_string();
+    server.cmd::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", &slow]).unwrap();
     let before = work(&server);
     fill(&server, "job:", 100_000);
     assert!(work(&server) - before > NO_LONGER, "it is seen what takes long");
     fill(&server, "other:", 20_000);
+    assert!(!was_quick(&server), "the log shows what takes long");
 
     let (mut found, mut from, mut pages) = (BTreeMap::new(), None, 0);
     loop {
-        let before = work(&server);
-        let page = node.list("job:", from.as_ref()).await.unwrap();
-        let took = work(&server) - before;
-        assert!(took < NO_LONGER, "page {pages} is {took:?} of work");
+        // The log goes by the time that passed, and a machine that is busy elsewhere makes anything
+        // slow now and then. What a page itself costs, it costs each time.
+        let mut tries = 0;
+        let page = loop {
+            let before = work(&server);
+            let page = node.list("job:", from.as_ref()).await.unwrap();
+            let took = work(&server) - before;
+            assert!(took < NO_LONGER, "page {pages} is {took:?} of work");
+            tries += 1;
+            if was_quick(&server) {
+                break page;
+            }
+            assert!(tries < 50, "page {pages} takes longer than {NO_LONGER:?} each time");
+        };
         pages += 1;
         assert!(page.held.len() < 500, "{} locks in one page", page.held.len());
         found.extend(page.held.into_iter().map(|held| (held.resource, held.token)));
@@ -64,12 +85,17 @@ async fn a_hundred_thousand_locks_are_gone_through_without_holding_up_the_server
     assert_eq!(found.len(), 100_000);
     assert_eq!(found[&resource("job:77")], token("t77"));
 
-    for name in found.keys().take(1_000) {
-        let before = work(&server);
-        assert_eq!(node.reset(name).await.unwrap().as_ref(), Some(&found[name]));
-        let took = work(&server) - before;
-        assert!(took < NO_LONGER, "a reset is {took:?} of work");
+    let (mut quick, mut names) = (0, found.keys());
+    for _ in 0..20 {
+        for name in names.by_ref().take(50) {
+            let before = work(&server);
+            assert_eq!(node.reset(name).await.unwrap().as_ref(), Some(&found[name]));
+            let took = work(&server) - before;
+            assert!(took < NO_LONGER, "a reset is {took:?} of work");
+        }
+        quick += usize::from(was_quick(&server));
     }
+    assert!(quick > 10, "of 20 times 50 resets {quick} had none that took long");
     assert_eq!(list(&node, "job:").await.len(), 99_000);
 }
 
@@ -155,5 +181,7 @@ async fn a_cursor_that_is_none_of_the_nodes_is_refused() {
     let node = node(&server);
     let cursor = redlock_core::Cursor::new(*b"x 1");
     let error = node.list("", Some(&cursor)).await.unwrap_err();
-    assert_eq!(error.kind(), FailureKind::Protocol, "{error}");
+    assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+    assert!(error.to_string().contains("no place in a listing of this node"), "{error}");
 }
