@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use redis::{
     Cmd, Pipeline, RedisError, RedisResult, Value,
@@ -45,24 +45,21 @@ impl Connection {
         command: &Cmd,
         limit: Duration,
     ) -> Result<Value, Cause> {
-        match timeout(limit, self.send(command)).await {
-            Ok(answer) => answer.map_err(Cause::Redis),
-            Err(_) => Err(Cause::Late(limit)),
-        }
+        within(limit, self.send(command)).await
     }
 
-    /// Sends a command where the routing says, if this is a cluster, and reads its answer.
+    /// Sends a command where the routing says, if this is a cluster, and reads its answer, within a
+    /// limit of time.
     #[cfg(feature = "cluster")]
-    pub(crate) async fn route(
+    pub(crate) async fn route_within(
         &mut self,
         command: Cmd,
         routing: redis::cluster_routing::RoutingInfo,
-    ) -> RedisResult<Value> {
-        match self {
-            Self::Cluster(cluster) => cluster.route_command(command, routing).await?,
-            _ => return self.send(&command).await,
-        }
-        .extract_error()
+        limit: Duration,
+    ) -> Result<Value, Cause> {
+        let Self::Cluster(cluster) = self else { return self.send_within(&command, limit).await };
+        let routed = async { cluster.route_command(command, routing).await?.extract_error() };
+        within(limit, routed).await
     }
 
     /// Sends commands at once and reads their answers; those that are errors stay among them.
@@ -76,6 +73,16 @@ impl Connection {
                 connection.req_packed_commands(commands, 0, count).await
             }
         }
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = RedisResult<T>>,
+) -> Result<T, Cause> {
+    match timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(Cause::Redis),
+        Err(_) => Err(Cause::Late(limit)),
     }
 }
 

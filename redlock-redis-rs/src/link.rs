@@ -149,11 +149,7 @@ impl Link {
             // One server, wherever that is.
             Way::Together(outbox) => outbox.ask(command, Pace::Slow).await,
             Way::Alone(connection) => {
-                let limit = self.config.response_timeout;
-                match tokio::time::timeout(limit, connection.route(command, routing)).await {
-                    Ok(answer) => answer.map_err(Cause::Redis),
-                    Err(_) => Err(Cause::Late(limit)),
-                }
+                connection.route_within(command, routing, self.config.response_timeout).await
             }
         };
         self.learn_from(session, &answer);
