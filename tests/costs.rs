@@ -160,7 +160,7 @@ fn what_is_done_with_a_lock_costs_what_it_did() {
         let reached = Cost { allocations, bytes, readings };
         assert!(cost.is_within(reached), "{cost:?}, and not {reached:?}");
     };
-    is(cost(3, alone, taken_and_dropped), 29, 7_566, 8);
+    is(cost(3, alone, taken_and_dropped), 24, 6_090, 8);
     is(cost(3, alone, taken_in_vain), 31, 6_166, 8);
     is(cost(3, alone, extended), 26, 5_710, 9);
 }

@@ -62,7 +62,9 @@ pub(crate) enum Kind {
     IdlePair,
     /// redis-rs alone, by hand, without waiting for anybody: what all are compared with.
     ByHand,
-    /// The same in fewer lines, and told of releases.
+    /// The same, with what many tasks ask of one server sent together.
+    Pipelined,
+    /// The same as by hand in fewer lines, and told of releases.
     Listening,
     /// fred alone, by hand.
     FredByHand,
@@ -95,6 +97,7 @@ impl Kind {
     /// Who takes part where nobody waits for anybody.
     pub(crate) const UNCONTENDED: &[Self] = &[
         Self::ByHand,
+        Self::Pipelined,
         Self::Ours,
         Self::FredByHand,
         Self::Fred,
@@ -122,6 +125,7 @@ impl Kind {
             Self::Memory => "redlocks, nodes in memory",
             Self::Polling => "redlocks, redis-rs, polling at 0–200 ms",
             Self::ByHand => "redis-rs by hand",
+            Self::Pipelined => "redis-rs by hand, in pipelines",
             Self::Listening => "redis-rs by hand, listening",
             Self::FredByHand => "fred by hand",
             Self::DeadpoolByHand => "deadpool-redis by hand",
@@ -189,6 +193,7 @@ impl Kind {
             Self::Idle => Ok(Box::new(idle::Idle)),
             Self::IdlePair => Ok(Box::new(idle::IdlePair)),
             Self::ByHand => by_hand::over_redis_rs(urls),
+            Self::Pipelined => by_hand::pipelined(urls),
             Self::FredByHand => by_hand::over_fred(urls),
             Self::DeadpoolByHand => by_hand::over_deadpool(urls),
             Self::Listening => by_hand::listening(urls),

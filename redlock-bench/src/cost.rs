@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use redlock_testkit::server::Server;
 use redlocks::{FailureKind, Redlock, RestartPolicy, Ttl, redis_rs::RedisNode};
 use serde::Serialize;
 use tokio::{runtime::Runtime, time::sleep};
@@ -15,6 +14,7 @@ use crate::{
     samples::{Samples, Summary, ratio},
     session::runtime,
     topology::Topology,
+    usage::servers_worked,
 };
 
 pub(crate) fn measure(settings: Settings) -> Result<Report, Failure> {
@@ -109,8 +109,8 @@ impl<'a> Lane<'a> {
     fn round(&mut self, pairs: usize, runtime: &Runtime) -> Result<(), Failure> {
         let servers = &self.topology.servers;
         // What is asked to know it is work as well.
-        let before = worked(servers)?;
-        let from = worked(servers)?;
+        let before = servers_worked(servers)?;
+        let from = servers_worked(servers)?;
         let reading = from.saturating_sub(before);
         let (acquires, releases) = runtime.block_on(async {
             let lock = self.redlock.lock(RESOURCE);
@@ -126,7 +126,7 @@ impl<'a> Lane<'a> {
             self.redlock.settled().await;
             Ok::<_, Failure>((acquires, releases))
         })?;
-        self.work += worked(servers)?.saturating_sub(from).saturating_sub(reading);
+        self.work += servers_worked(servers)?.saturating_sub(from).saturating_sub(reading);
         self.pairs += pairs;
         self.acquires.round(acquires);
         self.releases.round(releases);
@@ -164,20 +164,6 @@ fn is_in_quarantine(error: &redlocks::Error) -> bool {
         let mut errors = report.nodes().iter().filter_map(|node| node.error());
         errors.any(|error| error.kind() == FailureKind::Quarantined)
     })
-}
-
-/// The processor time that these servers have used since they were started.
-fn worked(servers: &[Server]) -> Result<Duration, Failure> {
-    let mut sum = Duration::ZERO;
-    for server in servers {
-        let info: String = server.cmd(&["INFO", "cpu"])?;
-        for field in ["used_cpu_user", "used_cpu_sys"] {
-            let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-            let seconds = line.ok_or("a server does not tell what it has worked")?;
-            sum += Duration::try_from_secs_f64(seconds.trim().parse()?)?;
-        }
-    }
-    Ok(sum)
 }
 
 #[derive(Serialize)]

@@ -14,6 +14,7 @@ use crate::{
     series::Series,
     session::Session,
     topology::Topology,
+    usage::servers_worked,
 };
 
 /// A client, and what the rounds have shown of it.
@@ -37,6 +38,8 @@ pub(crate) struct Seen {
     pub(crate) rate: Series,
     /// Processor time of the client for a pair, in seconds.
     pub(crate) work: Series,
+    /// That of all servers together; not a number if none of them was asked.
+    pub(crate) servers_work: Series,
     /// Commands that clients sent to each server for a pair, as the servers counted; not a number
     /// if none of them was asked.
     pub(crate) commands: Series,
@@ -79,9 +82,11 @@ impl<'a> Lane<'a> {
         if self.seen.hopeless {
             return Ok(());
         }
+        let before = servers_worked(self.servers)?;
         let (done, counts) = counted(self.servers, || self.session.run(self.load))?;
+        let work = servers_worked(self.servers)?.saturating_sub(before).as_secs_f64();
         let commands = counts.sent(&self.callers) / self.servers.len() as f64;
-        self.seen.add(done, commands);
+        self.seen.add(done, commands, if self.servers.is_empty() { f64::NAN } else { work });
         Ok(())
     }
 
@@ -92,10 +97,11 @@ impl<'a> Lane<'a> {
 }
 
 impl Seen {
-    fn add(&mut self, done: Done, commands: f64) {
+    fn add(&mut self, done: Done, commands: f64, servers_work: f64) {
         let Done { pairs, rate, all, failed, stuck, work, .. } = done;
         self.rate.push(rate);
         self.work.push(work.as_secs_f64() / all.max(1) as f64);
+        self.servers_work.push(servers_work / all.max(1) as f64);
         self.commands.push(commands / all.max(1) as f64);
         self.failed += failed;
         self.stuck += stuck;

@@ -2,6 +2,7 @@
 
 mod all;
 mod alloc;
+mod awake;
 mod client;
 mod clock;
 mod commands;
@@ -39,7 +40,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::all::Results;
+use crate::{all::Results, awake::Awake};
 
 /// Measures redlocks on servers that it starts and ends itself. Prints Markdown.
 #[derive(Debug, Parser)]
@@ -67,6 +68,10 @@ struct Settings {
     /// the current thread.
     #[arg(long, global = true, default_value = "1")]
     threads: NonZeroUsize,
+    /// Keeps the processors from falling asleep, by processes that calculate at the lowest priority:
+    /// waking up takes a virtual machine longer than what is measured, and comes and goes.
+    #[arg(long, global = true)]
+    awake: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +102,9 @@ enum What {
     /// A process that another benchmark has started, and tells what to do.
     #[command(hide = true)]
     Worker,
+    /// A process that keeps a processor awake.
+    #[command(hide = true)]
+    Spin,
 }
 
 /// Whatever ends a benchmark. It is shown to a person, and nothing is decided by its kind.
@@ -126,7 +134,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         What::Queue => Some(queue::measure as _),
         What::Cost => Some(cost::measure as _),
         What::Worker => return worker::serve(cli.settings.threads).map(|()| ExitCode::SUCCESS),
+        What::Spin => return awake::spin().map(|()| ExitCode::SUCCESS),
     };
+    let _awake = cli.settings.awake.then(Awake::keep).transpose()?;
     let results = match measure {
         Some(measure) => Results::of(vec![measure(cli.settings)?]),
         None => all::measure(cli.settings)?,

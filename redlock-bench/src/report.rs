@@ -17,6 +17,7 @@ pub(crate) struct Report {
     title: &'static str,
     quick: bool,
     threads: usize,
+    awake: bool,
     machine: Machine,
     overview: Overview,
     tables: Vec<Table>,
@@ -53,9 +54,9 @@ enum Side {
 impl Report {
     pub(crate) fn new(title: &'static str, settings: Settings, machine: Machine) -> Self {
         let (overview, tables, goals, faults, figures) = Default::default();
-        let Settings { quick, threads } = settings;
+        let Settings { quick, threads, awake } = settings;
         let (threads, machine) = (threads.get(), machine.finished());
-        Self { title, quick, threads, machine, overview, tables, goals, faults, figures }
+        Self { title, quick, threads, awake, machine, overview, tables, goals, faults, figures }
     }
 
     pub(crate) const fn title(&self) -> &'static str {
@@ -110,6 +111,9 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}", self.title, self.machine);
         let _ = writeln!(text, " Threads of a process that locks: {}.", self.threads);
+        if self.awake {
+            text += " The processors were kept awake.\n";
+        }
         if self.quick {
             text += "\nA quick run: it shows that the benchmark runs, and little else.\n";
         }

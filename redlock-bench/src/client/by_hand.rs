@@ -8,6 +8,7 @@
 mod deadpool;
 mod fred;
 mod listening;
+mod pipelined;
 mod redis_rs;
 
 use std::future::{Future, ready};
@@ -18,7 +19,7 @@ use redis::{Cmd, ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
 
 pub(super) use self::{
     deadpool::client as over_deadpool, fred::client as over_fred, listening::client as listening,
-    redis_rs::client as over_redis_rs,
+    pipelined::client as pipelined, redis_rs::client as over_redis_rs,
 };
 use crate::Failure;
 

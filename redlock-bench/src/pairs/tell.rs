@@ -28,6 +28,8 @@ struct Figures<'a> {
     rate: &'a Series,
     /// Of rounds, in seconds.
     client_cpu: &'a Series,
+    /// Of rounds, of all servers together, in seconds.
+    servers_cpu: &'a Series,
     /// Of rounds, for each server and pair.
     commands: &'a Series,
     p99: Duration,
@@ -54,6 +56,7 @@ pub(super) fn tell(lanes: &[Lane<'_>], report: &mut Report) -> Result<(), Failur
             "of rounds",
             "client CPU for a pair",
             "×",
+            "CPU of all servers",
             "commands per server and pair",
         ],
     );
@@ -78,6 +81,7 @@ pub(super) fn tell(lanes: &[Lane<'_>], report: &mut Report) -> Result<(), Failur
             spread(&faster),
             micros(seen.work.median()),
             times(seen.work.over(&raw.work).median()),
+            micros(seen.servers_work.median()),
             count(seen.commands.median()),
         ]);
         let threads = match report.threads() {
@@ -102,6 +106,7 @@ pub(super) fn tell(lanes: &[Lane<'_>], report: &mut Report) -> Result<(), Failur
             median: &seen.median,
             rate: &seen.rate,
             client_cpu: &seen.work,
+            servers_cpu: &seen.servers_work,
             commands: &seen.commands,
             p99: pair.p99,
         })?;

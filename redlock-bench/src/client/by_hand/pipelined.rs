@@ -1,0 +1,137 @@
+//! redis-rs alone, with more work: a task for each server sends together what many ask for at the
+//! same time. It shows how far one can get over this library.
+
+use std::mem;
+
+use futures::{StreamExt, future::try_join_all, stream::FuturesUnordered};
+use redis::{Client, Cmd, Pipeline, Script, Value, aio::MultiplexedConnection};
+use redlocks::async_trait;
+use tokio::{
+    sync::{
+        OnceCell,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task::yield_now,
+};
+
+use super::{
+    super::{Held, LockClient, RELEASE, TTL},
+    REFUSED, at, command, majority, token,
+};
+use crate::Failure;
+
+/// Connects when first used.
+pub(in crate::client) fn client(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
+    let clients = urls.iter().map(|url| Ok::<_, Failure>(Client::open(at(url)?)?));
+    Ok(Box::new(Pipelined {
+        clients: clients.collect::<Result<_, _>>()?,
+        servers: OnceCell::new(),
+        release: Script::new(RELEASE),
+    }))
+}
+
+struct Pipelined {
+    clients: Vec<Client>,
+    servers: OnceCell<Vec<UnboundedSender<Question>>>,
+    release: Script,
+}
+
+struct HeldLock {
+    servers: Vec<UnboundedSender<Question>>,
+    release: Cmd,
+}
+
+/// A command, and who wants to know whether the server did it.
+struct Question {
+    command: Cmd,
+    answer: oneshot::Sender<bool>,
+}
+
+impl Pipelined {
+    async fn connect(&self) -> Result<Vec<UnboundedSender<Question>>, Failure> {
+        let servers = self.clients.iter().map(async |client| {
+            let mut server = client.get_multiplexed_async_connection().await?;
+            self.release.load_async(&mut server).await?;
+            let (questions, asked) = unbounded_channel();
+            tokio::spawn(carry(server, asked));
+            Ok::<_, Failure>(questions)
+        });
+        try_join_all(servers).await
+    }
+}
+
+/// Takes all questions that are there, and once lets others ask who are ready to.
+async fn carry(server: MultiplexedConnection, mut questions: UnboundedReceiver<Question>) {
+    let (mut under_way, mut waiting) = (FuturesUnordered::new(), Vec::new());
+    loop {
+        tokio::select! {
+            biased;
+            Some(()) = under_way.next() => {}
+            count = questions.recv_many(&mut waiting, MOST) => {
+                if count == 0 {
+                    return;
+                }
+                yield_now().await;
+                while let Ok(question) = questions.try_recv() {
+                    waiting.push(question);
+                }
+                under_way.push(ask(server.clone(), mem::take(&mut waiting)));
+            }
+        }
+    }
+}
+
+async fn ask(mut server: MultiplexedConnection, questions: Vec<Question>) {
+    let mut pipeline = Pipeline::with_capacity(questions.len());
+    let mut callers = Vec::with_capacity(questions.len());
+    for Question { command, answer } in questions {
+        pipeline.add_command(command);
+        callers.push(answer);
+    }
+    let answers = server.send_packed_commands(&pipeline, 0, callers.len()).await;
+    for (caller, answer) in callers.into_iter().zip(answers.unwrap_or_default()) {
+        // Whoever has a majority does not wait for the rest.
+        let _ = caller.send(matches!(answer, Value::Okay | Value::Int(1)));
+    }
+}
+
+async fn do_all(servers: &[UnboundedSender<Question>], command: &Cmd) -> bool {
+    let mut asked = Vec::with_capacity(servers.len());
+    for server in servers {
+        let (answer, answered) = oneshot::channel();
+        // The task has not ended before its questions have.
+        let _ = server.send(Question { command: command.clone(), answer });
+        asked.push(async { answered.await.unwrap_or(false) });
+    }
+    majority(asked.into_iter()).await
+}
+
+#[async_trait]
+impl LockClient for Pipelined {
+    async fn acquire(&self, resource: &str) -> Result<Box<dyn Held>, Failure> {
+        let servers = self.servers.get_or_try_init(|| self.connect()).await?;
+        let token = token();
+        let mut set = command(resource);
+        set.arg("SET").arg(resource).arg(&token).arg("NX").arg("PX").arg(TTL.as_millis() as u64);
+        if !do_all(servers, &set).await {
+            return Err(REFUSED.into());
+        }
+        let mut release = command(resource);
+        release.arg("EVALSHA").arg(self.release.get_hash()).arg(1).arg(resource).arg(&token);
+        Ok(Box::new(HeldLock { servers: servers.clone(), release }))
+    }
+
+    /// It does nothing in the background.
+    async fn settled(&self) {}
+}
+
+#[async_trait]
+impl Held for HeldLock {
+    async fn release(self: Box<Self>) -> bool {
+        do_all(&self.servers, &self.release).await
+    }
+}
+
+/// So many commands leave together at the most.
+const MOST: usize = 128;
