@@ -68,6 +68,10 @@ impl<'a> Lane<'a> {
         for monitor in monitors {
             callers = callers.and(&monitor.stop()?);
         }
+        // One of them may have been asked behind all the others, and nobody has waited for it.
+        if !servers.is_empty() && callers.sent() == 0 {
+            return Err("no server was seen to carry out anything".into());
+        }
         Ok(Self { kind, topology, load, seen: Seen::default(), servers, callers, session })
     }
 

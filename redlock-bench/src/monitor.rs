@@ -99,9 +99,6 @@ impl Monitor {
         let callers = self.reader.join().map_err(|_| "reading what a server does has panicked")?;
         // The server has closed it.
         let _ = self.connection.shutdown(Shutdown::Both);
-        if callers.sent() == 0 {
-            return Err("a server was seen to carry out nothing".into());
-        }
         Ok(callers)
     }
 }

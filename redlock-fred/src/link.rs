@@ -157,7 +157,7 @@ impl Link {
         match &session.owner {
             Owner::Link(generation) => {
                 let answer = send(&session.client, options, command, words).await;
-                if Self::is_useless(&answer) {
+                if self.is_useless(&answer) {
                     self.slots.forget(*generation);
                 } else if matches!(answer, Err(Cause::Late(_))) {
                     self.doubt.notify_waiters();
@@ -178,10 +178,13 @@ impl Link {
     /// Whether the answer tells that a new connection is needed.
     ///
     /// A late one does not: what was sent on the connection comes before what will be.
-    fn is_useless(answer: &Result<Resp3Frame, Cause>) -> bool {
+    fn is_useless(&self, answer: &Result<Resp3Frame, Cause>) -> bool {
         match answer {
-            // A replica now: the name that was connected to may lead to the master by now.
-            Ok(Resp3Frame::SimpleError { data, .. }) => data.starts_with("READONLY"),
+            // A replica now: the name that was connected to may lead to the master by now. Of a cluster
+            // there are connections to others, and the library sees to those by itself.
+            Ok(Resp3Frame::SimpleError { data, .. }) => {
+                data.starts_with("READONLY") && !self.config.origin.is_cluster()
+            }
             Err(Cause::Fred(error)) => {
                 matches!(error.kind(), ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Unknown)
             }

@@ -104,9 +104,10 @@ impl FredNode {
     ///   cluster is not found out.
     /// * A command follows the cluster to where the resource has moved, which answers that it did
     ///   nothing; it is not sent again for any other reason.
-    /// * Its locks are listed master by master, which needs `+cluster|info`. A listing ends with an error if a master comes, goes
-    ///   or is replaced meanwhile, or a slot has moved by half. What lies in a slot that has moved as
-    ///   a whole meanwhile may come twice or not at all.
+    /// * Its locks are listed master by master, which needs `+cluster|info +cluster|nodes`. A listing
+    ///   ends with an error if a master comes, goes or is replaced meanwhile, or a slot has moved by
+    ///   half; the client then looks for the masters, and other commands wait until it has. What lies
+    ///   in a slot that has moved as a whole meanwhile may come twice or not at all.
     ///
     /// # Errors
     ///

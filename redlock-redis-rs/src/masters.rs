@@ -2,7 +2,7 @@ use redis::{
     FromRedisValue, Value,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
 };
-use redlock_wire::{Command, Exchange, Masters, Reply, Trouble, cluster_size, masters_missing};
+use redlock_wire::{Command, Exchange, Look, Masters, Reply, Trouble, masters_missing};
 
 use crate::{
     error::not_a_cluster,
@@ -12,31 +12,29 @@ use crate::{
 
 impl Masters for Line<'_> {
     /// All of them answer, or nobody is told: the library says which they are by what they say.
-    async fn masters(&mut self) -> Result<Vec<String>, Trouble> {
-        let mut info = redis::cmd("CLUSTER");
-        info.arg("INFO");
-        let answers = match self.link.ask_at(&mut self.session, info, ALL_MASTERS).await {
-            Ok(Value::Map(answers)) => answers,
+    async fn masters(&mut self, look: Look) -> Result<Vec<String>, Trouble> {
+        let mut question = redis::cmd("CLUSTER");
+        question.arg(look.question());
+        let told = match self.link.ask_at(&mut self.session, question, ALL_MASTERS).await {
+            Ok(Value::Map(told)) => told,
             Ok(_) => return Err(not_a_cluster(self.label()).into()),
             Err(cause) => return Err(cause.of_command(self.label())),
         };
-        let (mut masters, mut most) = (Vec::new(), None);
-        for (address, info) in answers {
-            masters.extend(String::from_redis_value(address).ok());
-            most = most.max(String::from_redis_value(info).ok().as_deref().and_then(cluster_size));
-        }
-        match most {
+        let text = |value| String::from_redis_value(value).unwrap_or_default();
+        let (masters, answers): (Vec<_>, Vec<_>) =
+            told.into_iter().map(|(address, answer)| (text(address), text(answer))).unzip();
+        match look.finds_all(masters.len(), &answers) {
             None => Err(not_a_cluster(self.label()).into()),
+            Some(true) => Ok(masters),
             // The library asks those that it has a connection to, and keeps quiet about the others.
-            Some(all) if masters.len() < all => {
-                // It looks for them when it is told that a key lies elsewhere, as all but one tell
-                // of any key. Whoever only lists would not find that out.
-                let mut question = redis::cmd("PTTL");
-                question.arg("redlocks:");
+            Some(false) => {
+                // It looks for them when it is told that one is no master, whatever was asked. Whoever
+                // only lists would not find that out.
+                let mut question = redis::cmd("EVAL");
+                question.arg("return {err = 'READONLY look for the masters'}").arg(0);
                 let _ = self.link.ask_at(&mut self.session, question, ALL_MASTERS).await;
                 Err(masters_missing(self.label()).into())
             }
-            Some(_) => Ok(masters),
         }
     }
 

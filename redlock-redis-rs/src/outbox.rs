@@ -32,7 +32,7 @@ pub(crate) struct Outbox {
     contents: Mutex<Contents>,
     task: AtomicWaker,
     /// Where the future of who says it himself has been. It is large, under load hardly anybody needs
-    /// one, and there is one at a time.
+    /// one, and mostly there is one at a time.
     room: Mutex<Option<Room>>,
 }
 
@@ -83,7 +83,8 @@ impl Outbox {
         if asked.alone {
             let mut room = self.furnish(self.say(command, asked));
             let said = room.get_pin().await;
-            *self.room() = Some(room);
+            let before = self.room().replace(room);
+            drop(before);
             return said;
         }
         let (answer, answered) = oneshot::channel();
@@ -107,7 +108,8 @@ impl Outbox {
 
     /// The room, with this in it.
     fn furnish(&self, saying: impl Future<Output = Result<Value, Cause>> + Send + 'static) -> Room {
-        match self.room().take() {
+        let room = self.room().take();
+        match room {
             Some(mut room) => {
                 room.set(saying);
                 room
@@ -242,6 +244,24 @@ mod tests {
         let outbox = outbox().await;
         for _ in 0..3 {
             assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
+        }
+        assert_eq!(waiting(&outbox), 0);
+    }
+
+    /// His room goes with him, and what comes next is sent all the same.
+    #[tokio::test]
+    async fn who_is_alone_may_leave_at_any_time() {
+        let outbox = outbox().await;
+        assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
+        for _ in 0..3 {
+            let mut leaves = Box::pin(outbox.ask(ping(), Pace::Quick));
+            assert!(leaves.as_mut().now_or_never().is_none());
+            drop(leaves);
+            drop(outbox.ask(ping(), Pace::Quick));
+            assert!(outbox.room().is_none());
+            assert_eq!(outbox.asked.load(Ordering::Relaxed), 0);
+            assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
+            assert!(outbox.room().is_some());
         }
         assert_eq!(waiting(&outbox), 0);
     }

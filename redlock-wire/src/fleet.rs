@@ -1,8 +1,12 @@
 //! What a node says to the masters of a cluster, one after the other: a listing.
 
+mod look;
+
 use std::{future::Future, sync::Arc};
 
 use redlock_core::{Cursor, Delivery, FailureKind, NodeError, Page};
+
+pub use look::Look;
 
 use crate::{
     Both, Command, Exchange, Lasting, Reply, Trouble, ask,
@@ -12,16 +16,16 @@ use crate::{
 /// A way to the masters of a cluster, one by one.
 pub trait Masters: Exchange {
     /// The addresses of all masters that have slots: host and port with a colon between them, and no
-    /// white space.
+    /// white space. Asks some of them, or all, whether [those are all](Look::finds_all).
     ///
     /// # Errors
     ///
-    /// [`Trouble`] if the client does not know, or the cluster has [more](masters_missing).
+    /// [`Trouble`] if the client does not know, or there are [more](masters_missing).
     ///
     /// # Cancel safety
     ///
     /// Changes nothing, so dropping it does neither.
-    fn masters(&mut self) -> impl Future<Output = Result<Vec<String>, Trouble>> + Send;
+    fn masters(&mut self, look: Look) -> impl Future<Output = Result<Vec<String>, Trouble>> + Send;
 
     /// Sends the command, at most once, to the server at this address and no other.
     ///
@@ -44,8 +48,9 @@ pub trait Masters: Exchange {
 /// As [`list`](crate::list) for each master, in the order of their addresses. Before each page the
 /// cluster's [`masters`](Masters::masters) must be those that the listing began with: one that has
 /// gone has left a place that nobody knows, and one that has come may have what another had, so
-/// either ends the listing with an error. Nothing is sent to an address that is no master's. A key
-/// whose slot moves meanwhile from one master to another may come twice, or not at all.
+/// either ends the listing with an error. At its beginning and at its end they must have all slots
+/// of the cluster besides. Nothing is sent to an address that is no master's. A key whose slot moves
+/// meanwhile from one master to another may come twice, or not at all.
 ///
 /// # Errors
 ///
@@ -65,27 +70,36 @@ pub async fn list_cluster(
 ) -> Result<Page, NodeError> {
     let from = from.map(|cursor| Place::read(cursor).ok_or_else(|| no_place(cluster.label())));
     let from = from.transpose()?;
-    let mut masters = cluster.masters().await?;
-    masters.sort();
     let place = match from {
-        Some(from) => from.among(&masters, cluster.label())?,
-        // Not to be taken for a cluster where nobody has a lock.
-        None if masters.is_empty() => return Err(ask::odd_answer(cluster.label())),
-        None => Place { masters, turn: 0, inside: 0 },
+        Some(from) => {
+            let masters = in_order(cluster, Look::Count).await?;
+            from.among(&masters, cluster.label())?
+        }
+        None => Place { masters: in_order(cluster, Look::Slots).await?, turn: 0, inside: 0 },
     };
     let mut one = One { cluster, master: &place.masters[place.turn] };
     let mut page = survey::page_from(&mut one, prefix, place.inside, lasting).await?;
     page.next = match page.next.take() {
         Some(cursor) => survey::number(cursor.as_bytes()).map(|inside| place.on(inside).write()),
-        None => place.at_the_next().as_ref().map(Place::write),
+        None if place.is_last() => {
+            // What went meanwhile to a server that has not been asked was told by nobody.
+            let masters = in_order(cluster, Look::Slots).await?;
+            place.among(&masters, cluster.label())?;
+            None
+        }
+        None => Some(place.at_the_next().write()),
     };
     Ok(page)
 }
 
-/// How many masters with slots a cluster has, by what one of its servers tells of it: `CLUSTER INFO`.
-#[must_use]
-pub fn cluster_size(info: &str) -> Option<usize> {
-    info.lines().find_map(|line| line.strip_prefix("cluster_size:")?.trim_end().parse().ok())
+async fn in_order(cluster: &mut impl Masters, look: Look) -> Result<Vec<String>, NodeError> {
+    let mut masters = cluster.masters(look).await?;
+    if masters.is_empty() {
+        // Not to be taken for a cluster where nobody has a lock.
+        return Err(ask::odd_answer(cluster.label()));
+    }
+    masters.sort();
+    Ok(masters)
 }
 
 /// The cluster has masters that the client knows nothing of, or has no connection to.
@@ -138,10 +152,14 @@ impl Place {
         Self { inside, ..self }
     }
 
-    /// Where the master after this one begins, if there is one.
-    fn at_the_next(self) -> Option<Self> {
-        let turn = self.turn + 1;
-        (turn < self.masters.len()).then_some(Self { turn, inside: 0, ..self })
+    /// Whether nobody comes after this master.
+    fn is_last(&self) -> bool {
+        self.turn + 1 == self.masters.len()
+    }
+
+    /// Where the master after this one begins.
+    fn at_the_next(self) -> Self {
+        Self { turn: self.turn + 1, inside: 0, ..self }
     }
 }
 
@@ -191,7 +209,7 @@ mod tests {
         label: Arc<str>,
         pages: BTreeMap<&'static str, u64>,
         asked: Vec<String>,
-        looks: usize,
+        looks: Vec<Look>,
     }
 
     impl Exchange for Fleet {
@@ -209,8 +227,8 @@ mod tests {
     }
 
     impl Masters for Fleet {
-        async fn masters(&mut self) -> Result<Vec<String>, Trouble> {
-            self.looks += 1;
+        async fn masters(&mut self, look: Look) -> Result<Vec<String>, Trouble> {
+            self.looks.push(look);
             Ok(self.pages.keys().rev().map(|&master| master.to_owned()).collect())
         }
 
@@ -228,7 +246,7 @@ mod tests {
 
     fn fleet(pages: &[(&'static str, u64)]) -> Fleet {
         let (label, asked) = (Arc::from("cluster"), Vec::new());
-        Fleet { label, pages: pages.iter().copied().collect(), asked, looks: 0 }
+        Fleet { label, pages: pages.iter().copied().collect(), asked, looks: Vec::new() }
     }
 
     fn page(fleet: &mut Fleet, from: Option<&Cursor>) -> Result<Page, NodeError> {
@@ -250,7 +268,50 @@ mod tests {
         let all = ["a:1/0", "a:1/1", "a:1/2", "b:1/0", "c:1/0", "c:1/1"];
         assert_eq!(held, all);
         assert_eq!(fleet.asked, all);
-        assert_eq!(fleet.looks, all.len(), "once for each page");
+        // Once for each page, and closely at the beginning and at the end.
+        let mut looks = vec![Look::Count; all.len()];
+        looks[0] = Look::Slots;
+        looks.push(Look::Slots);
+        assert_eq!(fleet.looks, looks);
+    }
+
+    #[test]
+    fn a_listing_that_ends_among_other_masters_is_an_error() {
+        struct Changing(Fleet);
+
+        impl Exchange for Changing {
+            fn label(&self) -> &Arc<str> {
+                self.0.label()
+            }
+
+            async fn send(&mut self, command: Command<'_>) -> Result<Reply, Trouble> {
+                self.0.send(command).await
+            }
+
+            async fn send_both(&mut self, first: Command<'_>, second: Command<'_>) -> Both {
+                self.0.send_both(first, second).await
+            }
+        }
+
+        impl Masters for Changing {
+            async fn masters(&mut self, look: Look) -> Result<Vec<String>, Trouble> {
+                self.0.masters(look).await
+            }
+
+            async fn send_to(
+                &mut self,
+                master: &str,
+                command: Command<'_>,
+            ) -> Result<Reply, Trouble> {
+                let page = self.0.send_to(master, command).await;
+                self.0.pages.insert("b:1", 1);
+                page
+            }
+        }
+
+        let mut fleet = Changing(fleet(&[("a:1", 1)]));
+        let error = block_on(list_cluster(&mut fleet, "", None, Lasting::Foreign)).unwrap_err();
+        assert!(error.to_string().contains("b:1 has become a master"), "{error}");
     }
 
     fn refused(fleet: &mut Fleet, from: &Cursor) -> String {
@@ -290,13 +351,6 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_tells_how_many_masters_it_has() {
-        let info = "cluster_state:ok\r\ncluster_known_nodes:6\r\ncluster_size:3\r\n";
-        assert_eq!(cluster_size(info), Some(3));
-        assert_eq!(cluster_size("cluster_known_nodes:6\r\n"), None);
-    }
-
-    #[test]
     fn a_cluster_without_masters_is_no_empty_listing() {
         page(&mut fleet(&[]), None).unwrap_err();
     }
@@ -309,7 +363,7 @@ mod tests {
             let said = refused(&mut fleet, &Cursor::new(odd));
             assert!(said.contains("no place in a listing of this node"), "{said}");
         }
-        assert_eq!(fleet.looks, 0, "what cannot be read is not compared");
+        assert_eq!(fleet.looks, [], "what cannot be read is not compared");
         for odd in ["0 0 b:1 a:1", "0 0 a:1 a:1 b:1"] {
             let said = refused(&mut fleet, &Cursor::new(odd.as_bytes()));
             assert!(said.contains("no place in a listing of this node"), "{said}");

@@ -59,7 +59,7 @@ pub use self::{
     exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
     fitness::{INFO_SECTIONS, Unfit},
-    fleet::{Masters, cluster_size, list_cluster, masters_missing},
+    fleet::{Look, Masters, list_cluster, masters_missing},
     introduction::Introduction,
     offset::Here,
     python_lock::PythonLock,

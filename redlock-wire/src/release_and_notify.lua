@@ -15,4 +15,8 @@ if listeners == 0 and not ARGV[4] then
   return {ok = 'OK'}
 end
 local told = redis.pcall('PUBLISH', ARGV[2], ARGV[3] .. ' ' .. (listeners or 1))
-return {'OK', listeners or tonumber(told) or 0}
+listeners = listeners or tonumber(told) or 0
+if listeners == 0 then
+  return {ok = 'OK'}
+end
+return {'OK', listeners}

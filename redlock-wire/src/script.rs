@@ -53,7 +53,7 @@ impl Script {
     /// releases all the same.
     pub const RELEASE_AND_NOTIFY: Self = Self {
         body: include_str!("release_and_notify.lua"),
-        sha1: "0b565b4c26db4ab9e0a087e0c4c4c1a781ba2736",
+        sha1: "99b00b06e359e7de1b8e413e639d2eed717b64f8",
     };
 
     /// Makes the key this token's if there is none, for `ARGV[2]` milliseconds; and unless `ARGV[5]`

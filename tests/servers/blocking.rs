@@ -98,18 +98,18 @@ fn reset_with_one_hung(redlock: &blocking::Redlock, servers: &[Server]) {
     servers[4].stop();
     let told: Vec<_> = redlock.reset_all("a:").unwrap().collect();
     servers[4].cont();
-    let (mut removed, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut removed, mut failed) = (BTreeSet::new(), Vec::new());
     for one in told {
         match one {
             Ok(one) => assert!(removed.insert(format!("{} on {}", one.resource(), one.label()))),
-            Err(ListingError::Node(error)) => drop(failed.insert(error.label().to_owned())),
+            Err(ListingError::Node(error)) => failed.push(error.label().to_owned()),
             Err(error) => panic!("{error}"),
         }
     }
     let on_each = |name| (0..4).map(move |node| format!("{name} on {node}"));
     assert_eq!(removed, ["a:1", "a:2"].into_iter().flat_map(on_each).collect());
     // Told of its page; and of a removal, if that was asked for before the page had failed.
-    assert_eq!(failed, BTreeSet::from(["4".to_owned()]));
+    assert!(failed == ["4"] || failed == ["4", "4"], "{failed:?}");
 }
 
 /// The connection of the cache lives on the background thread, while this one computes.

@@ -43,6 +43,9 @@ impl<'a> Entry<'a> {
         let monitor = Monitor::start(&topology.servers[0])?;
         compete(&mut workers, terms, AUDIT, format!("{kind:?} heard"))?;
         let callers = monitor.stop()?;
+        if callers.sent() == 0 {
+            return Err("a server was seen to carry out nothing".into());
+        }
         drop(workers);
 
         let mut alone = Worker::start(kind, &topology.urls, terms.threads)?;

@@ -145,6 +145,69 @@ async fn a_master_that_nobody_has_told_the_client_of_is_not_left_out_in_silence(
     until(PATIENCE, async || matches!(list(&node, None).await, Ok((all, _)) if all == held)).await;
 }
 
+/// Slots go from one master, before there is a lock, to another: as it shows them then.
+async fn hand_over(cluster: &Cluster, to: usize, [first, last]: [&str; 2], shown: &str) {
+    let target = address(&cluster[to]);
+    let is_done = |server: &Server| {
+        let nodes: String = server.cmd(&["CLUSTER", "NODES"]).unwrap();
+        let info: String = server.cmd(&["CLUSTER", "INFO"]).unwrap();
+        nodes.lines().any(|line| line.contains(&target) && line.ends_with(shown))
+            && info.contains("cluster_slots_ok:16384\r")
+            && info.contains("cluster_state:ok")
+    };
+    until(3 * PATIENCE, async || {
+        // Again if one has been told in between what was true before.
+        for server in cluster.iter().filter(|server| !is_done(server)) {
+            let _ = server.cmd::<()>(&["CLUSTER", "DELSLOTSRANGE", first, last]);
+        }
+        let _ = cluster[to].cmd::<()>(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+        cluster.iter().all(is_done)
+    })
+    .await;
+}
+
+/// There are as many masters as before, and the one that has gone still answers.
+#[tokio::test]
+async fn a_master_that_has_all_slots_of_another_is_not_left_out_in_silence() {
+    let cluster = Cluster::start().unwrap();
+    strip(&cluster, 2, 1).await;
+    let lister = node(&cluster);
+    assert_eq!(list(&lister, None).await.unwrap().0, HashSet::new());
+    hand_over(&cluster, 2, ["5461", "16383"], "5461-16383").await;
+    let held = hold(&node(&cluster), 30).await;
+    list(&lister, None).await.unwrap_err();
+    until(PATIENCE, async || matches!(list(&lister, None).await, Ok((all, _)) if all == held))
+        .await;
+}
+
+#[tokio::test]
+async fn a_new_master_is_found_by_a_user_with_keys_of_its_own() {
+    let cluster = Cluster::start().unwrap();
+    strip(&cluster, 2, 1).await;
+    for server in cluster.iter() {
+        server.cmd::<()>(&["ACL", "SETUSER", "default", "resetkeys", "~order:*"]).unwrap();
+    }
+    let lister = node(&cluster);
+    assert_eq!(list(&lister, None).await.unwrap().0, HashSet::new());
+    cluster.move_slot(cluster.slot("order:7").unwrap(), 2).unwrap();
+    let held = hold(&node(&cluster), 30).await;
+    list(&lister, None).await.unwrap_err();
+    until(PATIENCE, async || matches!(list(&lister, None).await, Ok((all, _)) if all == held))
+        .await;
+}
+
+#[tokio::test]
+async fn a_second_master_is_found_by_who_knew_one() {
+    let cluster = Cluster::with(2, &Options::new()).unwrap();
+    hand_over(&cluster, 0, ["8192", "16383"], "0-16383").await;
+    let lister = node(&cluster);
+    assert_eq!(list(&lister, None).await.unwrap().0, HashSet::new());
+    cluster.move_slot(cluster.slot("order:7").unwrap(), 1).unwrap();
+    let held = hold(&node(&cluster), 30).await;
+    until(PATIENCE, async || matches!(list(&lister, None).await, Ok((all, _)) if all == held))
+        .await;
+}
+
 #[tokio::test]
 async fn a_place_at_a_master_that_is_none_is_refused_at_once_and_disturbs_nobody() {
     let cluster = Cluster::start().unwrap();
@@ -219,6 +282,31 @@ async fn a_key_that_has_gone_over_with_half_of_its_slot_is_not_left_out_in_silen
     assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
     cluster.finish_move(slot, target).unwrap();
     until(PATIENCE, async || matches!(list(&node, None).await, Ok((all, _)) if all == held)).await;
+}
+
+/// Calls to a master that has nothing to do with it go on: they have the connection that they had.
+#[tokio::test]
+async fn a_listing_that_meets_half_a_slot_costs_nobody_his_connection() {
+    let cluster = Cluster::start().unwrap();
+    let node = node(&cluster);
+    hold(&node, 30).await;
+    let [target, source, third] = in_turn(&cluster)[..] else { panic!("three of them") };
+    let is_there = |name: &str| cluster.owner(cluster.slot(name).unwrap()).unwrap() == source;
+    let mut orders = (0..30).map(|number| format!("order:{number}"));
+    let order = orders.find(|name| is_there(name)).unwrap();
+    cluster.begin_move(cluster.slot(&order).unwrap(), target).unwrap();
+    let port = cluster[target].port().to_string();
+    let migrate = ["MIGRATE", "127.0.0.1", &port, &order, "0", "5000"];
+    cluster[source].cmd::<()>(&migrate).unwrap();
+
+    let before = cluster[third].connections().unwrap();
+    for _ in 0..3 {
+        list(&node, None).await.unwrap_err();
+        assert!(votes(&node).await);
+    }
+    let after = cluster[third].connections().unwrap();
+    // One that the library asks for the masters on may be new.
+    assert!(before.iter().any(|connection| after.contains(connection)), "{before:?}, {after:?}");
 }
 
 #[tokio::test]
