@@ -363,12 +363,18 @@ async fn several_resources_of_one_slot_are_taken_at_once_and_others_refused_befo
         assert_eq!(able.acquire_all(&some, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
         let refused = able.acquire_all(&all, &theirs, ttl(60_000)).await.unwrap();
         assert!(matches!(refused, Vote::Refused(_)), "{refused:?}");
-        assert_eq!(able.acquire_all(&all, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
-        assert_eq!(able.extend_all(&all, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
-        let told = able.release_all_and_notify(&all, &mine).await.unwrap();
-        assert_eq!(told.vote, Vote::granted());
-        let notice = timeout(PATIENCE, notices.next()).await.unwrap().unwrap();
-        assert_eq!(notice.holder, Some(mine.fingerprint()));
+        let mut heard = None;
+        for _ in 0..TRIES {
+            assert_eq!(able.acquire_all(&all, &mine, ttl(60_000)).await.unwrap(), Vote::granted());
+            assert_eq!(able.extend_all(&all, &mine, ttl(90_000)).await.unwrap(), Vote::granted());
+            let told = able.release_all_and_notify(&all, &mine).await.unwrap();
+            assert_eq!(told.vote, Vote::granted());
+            heard = timeout(PATIENCE, notices.next()).await.ok();
+            if heard.is_some() {
+                break;
+            }
+        }
+        assert_eq!(heard.unwrap().unwrap().holder, Some(mine.fingerprint()));
     }
 
     let apart = set(&["{x}:a", "{y}:a"]);
@@ -384,6 +390,11 @@ async fn several_resources_of_one_slot_are_taken_at_once_and_others_refused_befo
         assert!(said.contains(r#""{x}:a" and "{y}:a" lie in different slots"#), "{said}");
     }
 }
+
+/// Servers of a cluster tell each other of what is published once at the most: it is lost while the
+/// link between two of them is made anew, as after one has stood still for nearly as long as the
+/// cluster's node timeout, which is a second here.
+const TRIES: usize = 3;
 
 const SURVEY_AND_ACCORD: [&str; 13] = [
     "a_listing_tells_what_is_held",
