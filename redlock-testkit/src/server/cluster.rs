@@ -209,14 +209,11 @@ impl DerefMut for Cluster {
 fn member(options: &Options) -> Result<(u16, Server), ServerError> {
     let bus = port::free().ok_or_else(port::none_free)?;
     let port = bus.to_string();
-    let member = options.clone().args([
-        "--cluster-enabled",
-        "yes",
-        "--cluster-port",
-        &port,
-        "--cluster-node-timeout",
-        "1000",
-    ]);
+    let usual =
+        ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &port];
+    let mut member = options.clone();
+    // First, so that what is wanted otherwise is what counts.
+    member.args.splice(..0, usual.map(String::from));
     Ok((bus, member.start()?))
 }
 
