@@ -27,10 +27,9 @@ impl Redlock {
     /// to whoever has it by then, and one that comes meanwhile may be left. A holder learns of it as
     /// he does of [`reset`](Self::reset).
     ///
-    /// Memory is bounded, and the stream goes on after an error. A node that fails is told of for
-    /// its page, after which it lists no more, and for each lock that it lists itself and does not
-    /// give up. Of what others list it is told once: until it answers again, it is asked no more
-    /// for that.
+    /// Memory is bounded, and the stream goes on after an error. A node that fails is told of once,
+    /// and besides for each lock that it lists itself and does not give up. Until it answers again,
+    /// it is asked no more for what others list; whose page fails lists no more.
     ///
     /// # Errors
     ///
@@ -83,8 +82,7 @@ impl Sweep {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                self.change(|failed| failed.insert(place));
-                return vec![Err(error)];
+                return self.is_news_of(place).then_some(Err(error)).into_iter().collect();
             }
         };
         let mut without = NodeSet::EMPTY;
@@ -106,15 +104,21 @@ impl Sweep {
                 Some(Ok(Listed::new(Arc::clone(&self.shared.labels[node]), held)))
             }
             Err(error) => {
-                let mut is_new = node == place;
-                self.change(|failed| {
-                    is_new |= !failed.contains(node);
-                    failed.insert(node);
-                });
-                is_new.then_some(Err(error))
+                let is_news = self.is_news_of(node);
+                (is_news || node == place).then_some(Err(error))
             }
         });
         told.collect()
+    }
+
+    /// A node has failed. Whether it had answered before.
+    fn is_news_of(&self, node: usize) -> bool {
+        let mut is_news = false;
+        self.change(|failed| {
+            is_news = !failed.contains(node);
+            failed.insert(node);
+        });
+        is_news
     }
 
     /// No invariant spans a panic here.
