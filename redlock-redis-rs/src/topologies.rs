@@ -114,9 +114,9 @@ impl RedisNode {
     /// * The identity of a cluster is not known: two nodes that are the same cluster are not
     ///   found out, and must not be.
     /// * Its locks are listed master by master, while all masters answer, which needs
-    ///   `+cluster|info +cluster|nodes`. A listing ends with an error if a master comes, goes or is replaced
-    ///   meanwhile, or a slot has moved by half. What lies in a slot that has moved as a whole
-    ///   meanwhile may come twice or not at all.
+    ///   `+cluster|info +cluster|nodes`. A listing ends with an error if a master comes, goes or is
+    ///   replaced meanwhile, or a slot has moved by half. What lies in a slot that has moved as a
+    ///   whole meanwhile may come twice or not at all.
     ///
     /// # Errors
     ///

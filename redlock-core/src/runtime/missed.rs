@@ -215,6 +215,20 @@ mod tests {
         assert_eq!(account.missed_by(told(&resumed)), Duration::from_secs(9));
     }
 
+    /// A timer goes by what is known, without a look at the clock.
+    #[test]
+    fn what_was_missed_is_known_from_when_somebody_has_looked() {
+        let account = Account::open(lead(0, 0));
+        assert_eq!(account.known(), Duration::ZERO);
+        for seconds in [3600, 3605] {
+            let before = account.known();
+            let awake = || lead(seconds * SECOND, 0);
+            assert_eq!(account.known(), before, "not before");
+            assert_eq!(account.missed_by(awake), account.known());
+            assert_eq!(account.known().as_secs(), seconds.unsigned_abs());
+        }
+    }
+
     #[test]
     fn nothing_is_missed_while_this_test_runs() {
         for _ in 0..10_000 {

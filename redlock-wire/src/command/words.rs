@@ -73,9 +73,9 @@ impl<'a> Command<'a> {
     }
 
     /// The words after the first, in order.
-    #[must_use]
-    pub fn words(&self) -> Vec<Word<'a>> {
-        let mut words = Vec::with_capacity(USUAL);
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> Vec<Word<'a>> {
+        let mut words = Vec::new();
         self.for_each_word(|word| words.push(word));
         words
     }
@@ -95,6 +95,3 @@ impl fmt::Debug for Word<'_> {
         }
     }
 }
-
-/// So many words make most commands.
-const USUAL: usize = 8;

@@ -3,8 +3,8 @@
 
 use std::mem;
 
-use futures::{StreamExt, future::try_join_all, stream::FuturesUnordered};
-use redis::{Client, Cmd, Pipeline, Script, Value, aio::MultiplexedConnection};
+use futures::{StreamExt, stream::FuturesUnordered};
+use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection};
 use redlocks::async_trait;
 use tokio::{
     sync::{
@@ -16,25 +16,20 @@ use tokio::{
 };
 
 use super::{
-    super::{Held, LockClient, RELEASE, TTL},
-    REFUSED, at, command, majority, token,
+    super::{Held, LockClient},
+    REFUSED, majority,
+    redis_rs::Way,
 };
 use crate::Failure;
 
 /// Connects when first used.
 pub(in crate::client) fn client(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
-    let clients = urls.iter().map(|url| Ok::<_, Failure>(Client::open(at(url)?)?));
-    Ok(Box::new(Pipelined {
-        clients: clients.collect::<Result<_, _>>()?,
-        servers: OnceCell::new(),
-        release: Script::new(RELEASE),
-    }))
+    Ok(Box::new(Pipelined { way: Way::to(urls)?, servers: OnceCell::new() }))
 }
 
 struct Pipelined {
-    clients: Vec<Client>,
+    way: Way,
     servers: OnceCell<Vec<UnboundedSender<Question>>>,
-    release: Script,
 }
 
 struct HeldLock {
@@ -50,14 +45,12 @@ struct Question {
 
 impl Pipelined {
     async fn connect(&self) -> Result<Vec<UnboundedSender<Question>>, Failure> {
-        let servers = self.clients.iter().map(async |client| {
-            let mut server = client.get_multiplexed_async_connection().await?;
-            self.release.load_async(&mut server).await?;
+        let servers = self.way.connect().await?.into_iter().map(|server| {
             let (questions, asked) = unbounded_channel();
             tokio::spawn(carry(server, asked));
-            Ok::<_, Failure>(questions)
+            questions
         });
-        try_join_all(servers).await
+        Ok(servers.collect())
     }
 }
 
@@ -111,14 +104,10 @@ async fn do_all(servers: &[UnboundedSender<Question>], command: &Cmd) -> bool {
 impl LockClient for Pipelined {
     async fn acquire(&self, resource: &str) -> Result<Box<dyn Held>, Failure> {
         let servers = self.servers.get_or_try_init(|| self.connect()).await?;
-        let token = token();
-        let mut set = command(resource);
-        set.arg("SET").arg(resource).arg(&token).arg("NX").arg("PX").arg(TTL.as_millis() as u64);
+        let (set, release) = self.way.commands(resource);
         if !do_all(servers, &set).await {
             return Err(REFUSED.into());
         }
-        let mut release = command(resource);
-        release.arg("EVALSHA").arg(self.release.get_hash()).arg(1).arg(resource).arg(&token);
         Ok(Box::new(HeldLock { servers: servers.clone(), release }))
     }
 

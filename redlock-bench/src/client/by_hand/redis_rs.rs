@@ -14,18 +14,12 @@ use crate::Failure;
 
 /// Connects when first used.
 pub(in crate::client) fn client(urls: &[String]) -> Result<Box<dyn LockClient>, Failure> {
-    let clients = urls.iter().map(|url| Ok::<_, Failure>(Client::open(at(url)?)?));
-    Ok(Box::new(ByHand {
-        clients: clients.collect::<Result<_, _>>()?,
-        servers: OnceCell::new(),
-        release: Script::new(RELEASE),
-    }))
+    Ok(Box::new(ByHand { way: Way::to(urls)?, servers: OnceCell::new() }))
 }
 
 struct ByHand {
-    clients: Vec<Client>,
+    way: Way,
     servers: OnceCell<Vec<MultiplexedConnection>>,
-    release: Script,
 }
 
 struct HeldLock {
@@ -33,8 +27,19 @@ struct HeldLock {
     release: Cmd,
 }
 
-impl ByHand {
-    async fn connect(&self) -> Result<Vec<MultiplexedConnection>, Failure> {
+/// A way to the servers, and what is said to them.
+pub(super) struct Way {
+    clients: Vec<Client>,
+    release: Script,
+}
+
+impl Way {
+    pub(super) fn to(urls: &[String]) -> Result<Self, Failure> {
+        let clients = urls.iter().map(|url| Ok::<_, Failure>(Client::open(at(url)?)?));
+        Ok(Self { clients: clients.collect::<Result<_, _>>()?, release: Script::new(RELEASE) })
+    }
+
+    pub(super) async fn connect(&self) -> Result<Vec<MultiplexedConnection>, Failure> {
         let servers = self.clients.iter().map(async |client| {
             let mut server = client.get_multiplexed_async_connection().await?;
             self.release.load_async(&mut server).await?;
@@ -42,15 +47,22 @@ impl ByHand {
         });
         try_join_all(servers).await
     }
+
+    /// To acquire, and to release.
+    pub(super) fn commands(&self, resource: &str) -> (Cmd, Cmd) {
+        let (token, ttl) = (token(), TTL.as_millis() as u64);
+        let (mut set, mut release) = (command(resource), command(resource));
+        set.arg("SET").arg(resource).arg(&token).arg("NX").arg("PX").arg(ttl);
+        release.arg("EVALSHA").arg(self.release.get_hash()).arg(1).arg(resource).arg(&token);
+        (set, release)
+    }
 }
 
 #[async_trait]
 impl LockClient for ByHand {
     async fn acquire(&self, resource: &str) -> Result<Box<dyn Held>, Failure> {
-        let servers = self.servers.get_or_try_init(|| self.connect()).await?;
-        let token = token();
-        let mut set = command(resource);
-        set.arg("SET").arg(resource).arg(&token).arg("NX").arg("PX").arg(TTL.as_millis() as u64);
+        let servers = self.servers.get_or_try_init(|| self.way.connect()).await?;
+        let (set, release) = self.way.commands(resource);
         let set = &set;
         let answers = servers.iter().cloned().map(|mut server| async move {
             set.query_async::<bool>(&mut server).await.unwrap_or(false)
@@ -58,8 +70,6 @@ impl LockClient for ByHand {
         if !majority(answers).await {
             return Err(REFUSED.into());
         }
-        let mut release = command(resource);
-        release.arg("EVALSHA").arg(self.release.get_hash()).arg(1).arg(resource).arg(&token);
         Ok(Box::new(HeldLock { servers: servers.clone(), release }))
     }
 
