@@ -124,12 +124,7 @@ async fn strip(cluster: &Cluster, place: usize, other: usize) {
     let nodes: String = cluster[place].cmd(&["CLUSTER", "NODES"]).unwrap();
     let line = nodes.lines().find(|line| line.contains("myself")).unwrap();
     let (first, last) = line.rsplit_once(' ').unwrap().1.split_once('-').unwrap();
-    hand_over(cluster, other, [first, last]).await;
-}
-
-/// Gives these slots to a master, whosever they are, before there is a lock.
-async fn hand_over(cluster: &Cluster, to: usize, [first, last]: [&str; 2]) {
-    let target: String = cluster[to].cmd(&["CLUSTER", "MYID"]).unwrap();
+    let target: String = cluster[other].cmd(&["CLUSTER", "MYID"]).unwrap();
     let is_done = |server: &Server| {
         let info: String = server.cmd(&["CLUSTER", "INFO"]).unwrap();
         let nodes: String = server.cmd(&["CLUSTER", "NODES"]).unwrap();
@@ -151,7 +146,7 @@ async fn hand_over(cluster: &Cluster, to: usize, [first, last]: [&str; 2]) {
         for server in cluster.iter().filter(|server| !is_done(server)) {
             let _ = server.cmd::<()>(&["CLUSTER", "DELSLOTSRANGE", first, last]);
         }
-        let _ = cluster[to].cmd::<()>(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+        let _ = cluster[other].cmd::<()>(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
         cluster.iter().all(is_done)
     })
     .await;
