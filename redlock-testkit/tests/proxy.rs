@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redlock_testkit::server::{Direction, Flow, Proxy, Server};
+use redlock_testkit::server::{Direction, Flow, Proxy, Server, Traffic};
 
 fn start() -> (Server, Proxy) {
     let server = Server::start().unwrap();
@@ -56,9 +56,9 @@ fn without_a_fault_everything_passes_and_is_counted() {
     let client = client(&proxy);
     pings(&client);
     pings(&client);
-    let traffic = proxy.wait_until(|traffic| traffic.replies.passed == 14).unwrap();
-    assert_eq!((traffic.requests.arrived, traffic.requests.passed), (12, 12));
-    assert_eq!((traffic.connections, traffic.replies.lost), (1, 0));
+    let traffic = proxy.wait_until(|t| (t.requests.passed, t.replies.passed) == (12, 14)).unwrap();
+    assert_eq!((traffic.requests.arrived, traffic.replies.arrived), (12, 14));
+    assert_eq!((traffic.connections, traffic.requests.lost, traffic.replies.lost), (1, 0, 0));
     assert!(proxy.url().ends_with(&format!(":{}/0", proxy.port())));
     assert_eq!(server.connections().unwrap().len(), 1);
     drop(client);
@@ -176,7 +176,8 @@ fn delayed_and_throttled_bytes_take_their_time() {
         );
     }
     proxy.set(Direction::Requests, Flow::Delay(Duration::MAX));
-    let before = proxy.traffic().requests;
+    let all_passed = |t: &Traffic| t.requests.passed == t.requests.arrived;
+    let before = proxy.wait_until(all_passed).unwrap().requests;
     send(&client, "PING");
     proxy.wait_until(|traffic| traffic.requests.arrived > before.arrived).unwrap();
     assert_eq!(proxy.traffic().requests.passed, before.passed);

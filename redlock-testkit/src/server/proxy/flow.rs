@@ -49,7 +49,8 @@ pub struct Traffic {
 pub struct Count {
     /// They came to the proxy.
     pub arrived: u64,
-    /// They left it where they were going.
+    /// They left it where they were going. They are counted after that, so the reply to a request
+    /// may be there before the request is counted.
     pub passed: u64,
     /// They were [lost](Flow::Lose).
     pub lost: u64,

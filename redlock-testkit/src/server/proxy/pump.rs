@@ -17,6 +17,9 @@ use super::{
 pub(super) fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.is_closed() {
+            // To close it is not enough: a process that is just being started by another thread
+            // has it too, until it runs its program.
+            let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
             return;
         }
         match client {
