@@ -1,20 +1,23 @@
 //! From an outbox to its connection: [`run`].
 
 use std::{
+    collections::VecDeque,
     future::{Future, poll_fn},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use redis::Pipeline;
+use futures::{
+    FutureExt, StreamExt, channel::oneshot, future::BoxFuture, stream::FuturesUnordered,
+};
+use redis::{Pipeline, Value};
 use tokio::{task::coop::unconstrained, time::timeout};
 
 use crate::{
     connection::Connection,
     error::Cause,
-    outbox::{Letter, Outbox, Pace},
+    outbox::{Asked, Letter, Outbox, Pace},
 };
 
 /// Sends what comes into an outbox, and keeps its connection working, until that has ended.
@@ -23,16 +26,22 @@ use crate::{
 /// it, write to the socket and read from it. So all that is there when the task of the connection
 /// gets to run leaves together, as one pipeline. While more than that is under way, the task also
 /// lets all others that are ready to run go first, once, since they may want to say something too.
+///
+/// Answers are passed on in parts, and what those who have got theirs say next leaves before the
+/// others get theirs. With all of them at once, this process and its server would take turns: each
+/// would have nothing to do while the other has everything.
 pub(crate) async fn run(outbox: Arc<Outbox>, mut driver: BoxFuture<'static, ()>) {
     let (connection, patience) = outbox.connection();
     let outbox = Open(outbox);
     let mut under_way = FuturesUnordered::new();
     let mut letters = Vec::new();
+    let mut answers = Answers::default();
     let mut has_stepped_back = false;
     poll_fn(|context| {
         let waiting = outbox.0.watch(context.waker());
         if waiting > 0 {
-            if outbox.0.is_busy() && !has_stepped_back {
+            // With answers left to pass on it has done so already.
+            if outbox.0.is_busy() && answers.0.is_empty() && !has_stepped_back {
                 has_stepped_back = true;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -47,11 +56,14 @@ pub(crate) async fn run(outbox: Arc<Outbox>, mut driver: BoxFuture<'static, ()>)
                 under_way.push(unconstrained(carry(connection.clone(), bundle, patience)));
             });
             // They are sent when they are first polled, which is in their order.
-            finish(&mut under_way, context);
+            finish(&mut under_way, &mut answers, context);
         }
         let life = driver.poll_unpin(context);
         // Also at its end, which has told them why.
-        finish(&mut under_way, context);
+        finish(&mut under_way, &mut answers, context);
+        if answers.pass_on() {
+            context.waker().wake_by_ref();
+        }
         life
     })
     .await;
@@ -67,8 +79,48 @@ impl Drop for Open {
     }
 }
 
-fn finish<F: Future<Output = ()>>(under_way: &mut FuturesUnordered<F>, context: &mut Context<'_>) {
-    while let Poll::Ready(Some(())) = under_way.poll_next_unpin(context) {}
+/// Answers that have come, in their order. Those that are still here at its end are passed on.
+#[derive(Default)]
+struct Answers(VecDeque<Answered>);
+
+impl Answers {
+    /// Passes on a part of them, and returns whether there are more.
+    fn pass_on(&mut self) -> bool {
+        let part = self.0.len().div_ceil(2).max(FEWEST).min(self.0.len());
+        self.0.drain(..part).for_each(Answered::pass_on);
+        !self.0.is_empty()
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Answered::pass_on);
+    }
+}
+
+/// An answer, and who waits for it.
+struct Answered {
+    caller: oneshot::Sender<Result<Value, Cause>>,
+    answer: Result<Value, Cause>,
+    /// It is under way until then.
+    _asked: Asked,
+}
+
+impl Answered {
+    fn pass_on(self) {
+        // Nobody waits any more if this fails.
+        let _ = self.caller.send(self.answer);
+    }
+}
+
+fn finish<F: Future<Output = Vec<Answered>>>(
+    under_way: &mut FuturesUnordered<F>,
+    answers: &mut Answers,
+    context: &mut Context<'_>,
+) {
+    while let Poll::Ready(Some(answered)) = under_way.poll_next_unpin(context) {
+        answers.0.extend(answered);
+    }
 }
 
 /// What leaves together.
@@ -98,14 +150,12 @@ fn for_each_bundle(letters: impl Iterator<Item = Letter>, mut send: impl FnMut(B
     }
 }
 
-/// Sends what a bundle says, and passes on what is answered.
-async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) {
+/// Sends what a bundle says, and returns what is answered.
+async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) -> Vec<Answered> {
     let letters = match bundle {
-        Bundle::One(Letter { command, answer, asked: _asked, .. }) => {
-            let said = connection.send_within(&command, patience).await;
-            // Nobody waits any more if this fails; the same below.
-            let _ = answer.send(said);
-            return;
+        Bundle::One(Letter { command, answer: caller, asked: _asked, .. }) => {
+            let answer = connection.send_within(&command, patience).await;
+            return vec![Answered { caller, answer, _asked }];
         }
         Bundle::Many(letters) => letters,
     };
@@ -115,28 +165,37 @@ async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) {
         pipeline.add_command(command);
         callers.push((answer, asked));
     }
-    let error = match timeout(patience, connection.send_all(&pipeline)).await {
+    let failed = match timeout(patience, connection.send_all(&pipeline)).await {
         Ok(Ok(values)) => {
-            for ((caller, _), value) in callers.into_iter().zip(values) {
-                let _ = caller.send(value.extract_error().map_err(Cause::Redis));
-            }
-            return;
+            let told = callers.into_iter().zip(values);
+            return told
+                .map(|((caller, _asked), value)| Answered {
+                    caller,
+                    answer: value.extract_error().map_err(Cause::Redis),
+                    _asked,
+                })
+                .collect();
         }
         Ok(Err(error)) => Some(error),
         Err(_) => None,
     };
-    for (caller, _) in callers {
-        let cause = error.clone().map_or(Cause::Late(patience), Cause::Redis);
-        let _ = caller.send(Err(cause));
-    }
+    let answer = || failed.clone().map_or(Cause::Late(patience), Cause::Redis);
+    let told = callers.into_iter();
+    told.map(|(caller, _asked)| Answered { caller, answer: Err(answer()), _asked }).collect()
 }
 
 /// So many commands leave together: their answers are passed on when the last of them is there.
 const MOST: usize = 128;
 
+/// So many answers at least are passed on at once: what a part saves by leaving early, smaller ones
+/// lose by being more.
+const FEWEST: usize = 32;
+
 #[cfg(test)]
 mod tests {
-    use futures::{channel::oneshot, future::join_all};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
     use redis::{RedisConnectionInfo, aio::MultiplexedConnection};
     use tokio::io::{
         AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex,
@@ -212,6 +271,54 @@ mod tests {
         (!line.is_empty()).then(|| line[1..].trim_end().parse().unwrap())
     }
 
+    /// A server that answers once so many have spoken, all of them at once, and returns how many have
+    /// been told by the time that it hears something again.
+    async fn answer_at_once(
+        mut stream: DuplexStream,
+        count: usize,
+        told: Arc<AtomicUsize>,
+    ) -> usize {
+        let mut heard = vec![0; 1 << 16];
+        let mut said = 0;
+        while said < count {
+            let read = stream.read(&mut heard).await.unwrap();
+            said += heard[..read].iter().filter(|byte| **byte == b'*').count();
+        }
+        stream.write_all("+OK\r\n".repeat(count).as_bytes()).await.unwrap();
+        stream.read(&mut heard).await.unwrap();
+        told.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn who_is_answered_first_speaks_before_the_others_are_answered() {
+        const CALLERS: usize = 2 * FEWEST;
+
+        let (here, there) = duplex(1 << 16);
+        let (connection, driver) = MultiplexedConnection::new_with_config(
+            // It says nothing by itself.
+            &RedisConnectionInfo::default().set_skip_set_lib_name(),
+            here,
+            untimed(),
+        )
+        .await
+        .unwrap();
+        let told = Arc::new(AtomicUsize::new(0));
+        let server = tokio::spawn(answer_at_once(there, CALLERS, Arc::clone(&told)));
+        let connection = Connection::Multiplexed(connection);
+        let outbox = Arc::new(Outbox::new(connection, Duration::from_secs(60)));
+        for _ in 0..CALLERS {
+            let (outbox, told) = (Arc::clone(&outbox), Arc::clone(&told));
+            tokio::spawn(async move {
+                let _ = outbox.ask(redis::cmd("PING"), Pace::Quick).await;
+                told.fetch_add(1, Ordering::Relaxed);
+                let _ = outbox.ask(redis::cmd("PING"), Pace::Quick).await;
+            });
+        }
+        let life = tokio::spawn(run(outbox, driver.boxed()));
+        assert!(server.await.unwrap() < CALLERS);
+        life.abort();
+    }
+
     /// More than the library takes at once, and more than tokio lets a task do without a pause.
     #[tokio::test]
     async fn what_is_said_first_arrives_first_however_much_there_is() {
@@ -233,7 +340,7 @@ mod tests {
         });
         let life = tokio::spawn(run(Arc::clone(&outbox), driver.boxed()));
         for answer in join_all(asked).await {
-            assert_eq!(answer.unwrap(), redis::Value::Okay);
+            assert_eq!(answer.unwrap(), Value::Okay);
         }
         life.abort();
         let said = server.await.unwrap();
