@@ -1,10 +1,11 @@
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
+use futures::future::{Either, select};
 use redis::{
     Cmd, Pipeline, RedisError, RedisResult, Value,
     aio::{ConnectionLike, ConnectionManager, MultiplexedConnection},
 };
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::error::Cause;
 
@@ -80,9 +81,10 @@ async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = RedisResult<T>>,
 ) -> Result<T, Cause> {
-    match timeout(limit, answer).await {
-        Ok(answer) => answer.map_err(Cause::Redis),
-        Err(_) => Err(Cause::Late(limit)),
+    // What is sent is large, and not moved like this.
+    match select(pin!(answer), pin!(sleep(limit))).await {
+        Either::Left((answer, _)) => answer.map_err(Cause::Redis),
+        Either::Right(_) => Err(Cause::Late(limit)),
     }
 }
 

@@ -1,20 +1,19 @@
 //! What many callers have to say on one connection: [`Outbox`].
 
 use std::{
-    future::Future,
+    future::poll_fn,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use futures::{channel::oneshot, task::AtomicWaker};
+use futures::{FutureExt, channel::oneshot, future::BoxFuture, task::AtomicWaker};
 use redis::{Cmd, RedisError, Value};
 use tokio::task::coop::unconstrained;
-use tokio_util::sync::ReusableBoxFuture;
 
 use crate::{connection::Connection, error::Cause};
 
@@ -31,12 +30,10 @@ pub(crate) struct Outbox {
     asked: Arc<AtomicUsize>,
     contents: Mutex<Contents>,
     task: AtomicWaker,
-    /// Where the future of who says it himself has been. It is large, under load hardly anybody needs
-    /// one, and mostly there is one at a time.
-    room: Mutex<Option<Room>>,
+    /// For who says it himself. It is large, under load hardly anybody needs one, and mostly there is
+    /// one at a time.
+    speaker: Mutex<Option<Speaker>>,
 }
-
-type Room = ReusableBoxFuture<'static, Result<Value, Cause>>;
 
 #[derive(Default)]
 struct Contents {
@@ -69,7 +66,7 @@ impl Outbox {
             asked: Arc::default(),
             contents: Mutex::default(),
             task: AtomicWaker::new(),
-            room: Mutex::default(),
+            speaker: Mutex::default(),
         }
     }
 
@@ -81,10 +78,12 @@ impl Outbox {
     pub(crate) async fn ask(&self, command: Cmd, pace: Pace) -> Result<Value, Cause> {
         let asked = Asked::begin(&self.asked);
         if asked.alone {
-            let mut room = self.furnish(self.say(command, asked));
-            let said = room.get_pin().await;
-            let before = self.room().replace(room);
-            drop(before);
+            let idle = open(&self.speaker).take();
+            let mut speaker = idle.unwrap_or_else(|| Speaker::new(self.connection()));
+            speaker.ask(command, asked);
+            let said = poll_fn(|context| speaker.poll_answer(context)).await;
+            let another = open(&self.speaker).replace(speaker);
+            drop(another);
             return said;
         }
         let (answer, answered) = oneshot::channel();
@@ -93,33 +92,8 @@ impl Outbox {
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    fn say(
-        &self,
-        command: Cmd,
-        asked: Asked,
-    ) -> impl Future<Output = Result<Value, Cause>> + Send + 'static + use<> {
-        let (mut connection, patience) = self.connection();
-        async move {
-            let _asked = asked;
-            // Not made to pause before it is sent, for then somebody else could be first.
-            unconstrained(connection.send_within(&command, patience)).await
-        }
-    }
-
-    /// The room, with this in it.
-    fn furnish(&self, saying: impl Future<Output = Result<Value, Cause>> + Send + 'static) -> Room {
-        let room = self.room().take();
-        match room {
-            Some(mut room) => {
-                room.set(saying);
-                room
-            }
-            None => Room::new(saying),
-        }
-    }
-
     fn put(&self, letter: Letter) -> Result<(), Cause> {
-        let mut contents = self.contents();
+        let mut contents = open(&self.contents);
         if contents.closed {
             drop(contents);
             return Err(ended());
@@ -148,12 +122,12 @@ impl Outbox {
     pub(crate) fn watch(&self, task: &Waker) -> usize {
         // First, so that what comes after the look wakes it.
         self.task.register(task);
-        self.contents().letters.len()
+        open(&self.contents).letters.len()
     }
 
     /// Moves all letters to the end of `letters`, which lends its place.
     pub(crate) fn take(&self, letters: &mut Vec<Letter>) {
-        let mut contents = self.contents();
+        let mut contents = open(&self.contents);
         if letters.is_empty() {
             mem::swap(&mut contents.letters, letters);
         } else {
@@ -163,20 +137,58 @@ impl Outbox {
 
     /// Throws away what is here, and what comes.
     pub(crate) fn close(&self) {
-        let mut contents = self.contents();
+        let mut contents = open(&self.contents);
         contents.closed = true;
         let letters = mem::take(&mut contents.letters);
         // Their callers are woken where nothing is locked.
         drop(contents);
         drop(letters);
     }
+}
 
-    fn room(&self) -> MutexGuard<'_, Option<Room>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+/// Nothing that is done while one of these is locked can leave it half done.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says one thing after another on a connection, and need not be made anew for each.
+struct Speaker {
+    speaking: BoxFuture<'static, ()>,
+    desk: Arc<Mutex<Desk>>,
+}
+
+/// What a speaker is to say, and what he was answered.
+#[derive(Default)]
+struct Desk {
+    asked: Option<(Cmd, Asked)>,
+    answer: Option<Result<Value, Cause>>,
+}
+
+impl Speaker {
+    fn new((mut connection, patience): (Connection, Duration)) -> Self {
+        let desk = Arc::<Mutex<Desk>>::default();
+        let his = Arc::clone(&desk);
+        let speaking = async move {
+            loop {
+                let (command, _asked) =
+                    poll_fn(|_| open(&his).asked.take().map_or(Poll::Pending, Poll::Ready)).await;
+                // Not made to pause before it is sent, for then somebody else could be first.
+                let said = unconstrained(connection.send_within(&command, patience)).await;
+                open(&his).answer = Some(said);
+            }
+        };
+        Self { speaking: speaking.boxed(), desk }
     }
 
-    fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Gives him something to say, once he has given the answer to what was before.
+    fn ask(&self, command: Cmd, asked: Asked) {
+        open(&self.desk).asked = Some((command, asked));
+    }
+
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<Value, Cause>> {
+        // He is never done.
+        let _ = self.speaking.poll_unpin(context);
+        open(&self.desk).answer.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -207,7 +219,7 @@ fn ended() -> Cause {
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt, task::noop_waker};
+    use futures::task::noop_waker;
     use redis::{RedisConnectionInfo, aio::MultiplexedConnection};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
@@ -248,7 +260,7 @@ mod tests {
         assert_eq!(waiting(&outbox), 0);
     }
 
-    /// His room goes with him, and what comes next is sent all the same.
+    /// The speaker goes with him, and what comes next is said all the same.
     #[tokio::test]
     async fn who_is_alone_may_leave_at_any_time() {
         let outbox = outbox().await;
@@ -258,10 +270,10 @@ mod tests {
             assert!(leaves.as_mut().now_or_never().is_none());
             drop(leaves);
             drop(outbox.ask(ping(), Pace::Quick));
-            assert!(outbox.room().is_none());
+            assert!(open(&outbox.speaker).is_none());
             assert_eq!(outbox.asked.load(Ordering::Relaxed), 0);
             assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
-            assert!(outbox.room().is_some());
+            assert!(open(&outbox.speaker).is_some());
         }
         assert_eq!(waiting(&outbox), 0);
     }
