@@ -19,20 +19,21 @@ use crate::{connection::Connection, error::Cause};
 
 /// A connection and the commands that wait for its task to send them.
 ///
-/// Who has something to say while nobody else has says it himself: one task less to be woken for it
-/// and for the answer. Everything else is put here. Once the task has [closed](Self::close) it,
-/// nothing that is put into it is sent.
+/// Who has something to say while few others have says it himself: less is to be woken and moved for
+/// that. Everything else is put here. Once the task has [closed](Self::close) it, nothing that is put
+/// into it is sent.
 pub(crate) struct Outbox {
     connection: Connection,
     /// How long an answer may take.
     patience: Duration,
-    /// How many commands are under way or wait here.
-    asked: Arc<AtomicUsize>,
+    /// How many commands are under way that their callers say themselves.
+    said: Arc<AtomicUsize>,
+    /// How many are under way that were put here, or wait here.
+    written: Arc<AtomicUsize>,
     contents: Mutex<Contents>,
     task: AtomicWaker,
-    /// For who says it himself. It is large, under load hardly anybody needs one, and mostly there is
-    /// one at a time.
-    speaker: Mutex<Option<Speaker>>,
+    /// Those who have nothing to say at the moment.
+    speakers: Mutex<Vec<Speaker>>,
 }
 
 #[derive(Default)]
@@ -63,10 +64,11 @@ impl Outbox {
         Self {
             connection,
             patience,
-            asked: Arc::default(),
+            said: Arc::default(),
+            written: Arc::default(),
             contents: Mutex::default(),
             task: AtomicWaker::new(),
-            speaker: Mutex::default(),
+            speakers: Mutex::default(),
         }
     }
 
@@ -76,17 +78,20 @@ impl Outbox {
     ///
     /// Dropped, the command may or may not be sent; if it is, then before what is asked here later.
     pub(crate) async fn ask(&self, command: Cmd, pace: Pace) -> Result<Value, Cause> {
-        let asked = Asked::begin(&self.asked);
-        if asked.alone {
-            let idle = open(&self.speaker).take();
-            let mut speaker = idle.unwrap_or_else(|| Speaker::new(self.connection()));
-            speaker.ask(command, asked);
-            let said = poll_fn(|context| speaker.poll_answer(context)).await;
-            let another = open(&self.speaker).replace(speaker);
-            drop(another);
-            return said;
+        // What is said first is sent first, but a letter may wait for longer.
+        if self.written.load(Ordering::Acquire) == 0 {
+            let asked = Asked::begin(&self.said);
+            if asked.others < FEW {
+                let idle = open(&self.speakers).pop();
+                let mut speaker = idle.unwrap_or_else(|| Speaker::new(self.connection()));
+                speaker.ask(command, asked);
+                let said = poll_fn(|context| speaker.poll_answer(context)).await;
+                open(&self.speakers).push(speaker);
+                return said;
+            }
         }
         let (answer, answered) = oneshot::channel();
+        let asked = Asked::begin(&self.written);
         self.put(Letter { command, pace, answer, asked })?;
         // Without an answer it has been thrown away, and the connection with it.
         answered.await.unwrap_or_else(|_| Err(ended()))
@@ -115,7 +120,7 @@ impl Outbox {
 
     /// Whether more is asked for at the moment than one command.
     pub(crate) fn is_busy(&self) -> bool {
-        self.asked.load(Ordering::Relaxed) > 1
+        self.said.load(Ordering::Relaxed) + self.written.load(Ordering::Relaxed) > 1
     }
 
     /// How many letters there are; the task that asks is woken when there is one, from now on.
@@ -192,17 +197,18 @@ impl Speaker {
     }
 }
 
-/// A command that is under way, whether or not its caller still waits: until its letter has been
-/// answered or thrown away, nobody sends anything past it.
+/// A command that is under way. That of a letter is so whether or not its caller still waits: until
+/// it has been answered or thrown away, nobody sends anything past it.
 pub(crate) struct Asked {
     count: Arc<AtomicUsize>,
-    alone: bool,
+    /// How many there were before.
+    others: usize,
 }
 
 impl Asked {
     pub(crate) fn begin(count: &Arc<AtomicUsize>) -> Self {
-        let alone = count.fetch_add(1, Ordering::AcqRel) == 0;
-        Self { count: Arc::clone(count), alone }
+        let others = count.fetch_add(1, Ordering::AcqRel);
+        Self { count: Arc::clone(count), others }
     }
 }
 
@@ -211,6 +217,9 @@ impl Drop for Asked {
         self.count.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+/// So many commands may be under way before it is worth while to send some together.
+const FEW: usize = 2;
 
 /// The connection is no more.
 fn ended() -> Cause {
@@ -256,6 +265,7 @@ mod tests {
         let outbox = outbox().await;
         for _ in 0..3 {
             assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
+            assert_eq!(open(&outbox.speakers).len(), 1);
         }
         assert_eq!(waiting(&outbox), 0);
     }
@@ -270,18 +280,34 @@ mod tests {
             assert!(leaves.as_mut().now_or_never().is_none());
             drop(leaves);
             drop(outbox.ask(ping(), Pace::Quick));
-            assert!(open(&outbox.speaker).is_none());
-            assert_eq!(outbox.asked.load(Ordering::Relaxed), 0);
+            assert!(open(&outbox.speakers).is_empty());
+            assert_eq!(outbox.said.load(Ordering::Relaxed), 0);
             assert_eq!(outbox.ask(ping(), Pace::Quick).await.unwrap(), Value::Okay);
-            assert!(open(&outbox.speaker).is_some());
+            assert_eq!(open(&outbox.speakers).len(), 1);
         }
         assert_eq!(waiting(&outbox), 0);
     }
 
     #[tokio::test]
+    async fn a_few_say_it_themselves_and_who_is_one_too_many_writes() {
+        let outbox = outbox().await;
+        let mut callers: Vec<_> =
+            (0..=FEW).map(|_| outbox.ask(ping(), Pace::Quick).boxed()).collect();
+        for (before, caller) in callers.iter_mut().enumerate() {
+            assert!(caller.now_or_never().is_none());
+            assert_eq!(waiting(&outbox), usize::from(before == FEW));
+        }
+        // One less speaks; but while there is a letter, nobody does.
+        drop(callers.swap_remove(0));
+        let mut next = outbox.ask(ping(), Pace::Quick).boxed();
+        assert!((&mut next).now_or_never().is_none());
+        assert_eq!(waiting(&outbox), 2);
+    }
+
+    #[tokio::test]
     async fn a_command_is_there_once_its_caller_has_been_polled_and_his_leaving_is_seen() {
         let outbox = outbox().await;
-        let _another = Asked::begin(&outbox.asked);
+        let _another = Asked::begin(&outbox.written);
         let mut caller = Box::pin(outbox.ask(ping(), Pace::Quick));
         assert_eq!(waiting(&outbox), 0);
         assert!(caller.as_mut().now_or_never().is_none());
@@ -300,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_sent_past_a_letter_whose_caller_has_left() {
         let outbox = outbox().await;
-        let another = Asked::begin(&outbox.asked);
+        let another = Asked::begin(&outbox.written);
         let mut dropped = Box::pin(outbox.ask(ping(), Pace::Quick));
         assert!(dropped.as_mut().now_or_never().is_none());
         let mut letters = Vec::new();
@@ -319,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_at_a_closed_outbox() {
         let outbox = outbox().await;
-        let _another = Asked::begin(&outbox.asked);
+        let _another = Asked::begin(&outbox.written);
         let mut waits = Box::pin(outbox.ask(ping(), Pace::Quick));
         let mut taken = Box::pin(outbox.ask(ping(), Pace::Quick));
         assert!(taken.as_mut().now_or_never().is_none());
