@@ -12,6 +12,7 @@ use fred::{
         config::{Config as Settings, Options, Server},
     },
 };
+use futures::{FutureExt, future::BoxFuture};
 use redlock_core::{Identity, NodeError, Resource};
 use redlock_wire::{Channel, Subscription, Voting};
 use tokio::{
@@ -167,10 +168,14 @@ impl Link {
             Owner::User(guest, runtime) => {
                 let (client, options) = (session.client.clone(), options.clone());
                 let request = async move { send(&client, &options, command, words).await };
-                let answer = SeenThrough::new(request, runtime.clone()).await?;
-                // It has waited for another connection: a vote, but whose?
-                self.meet(guest).await?;
-                Ok(answer)
+                let asked = async {
+                    let answer = SeenThrough::new(request, runtime.clone()).await?;
+                    // It has waited for another connection: a vote, but whose?
+                    self.meet(guest).await?;
+                    Ok(answer)
+                };
+                // Most nodes have a connection of their own, and need no room for this.
+                asked.boxed().await
             }
         }
     }
@@ -282,15 +287,20 @@ impl Drop for Tenancy {
 }
 
 /// Sends a command once, and waits for its answer as long as the options say.
-pub(crate) async fn send(
-    client: &Client,
-    options: &Options,
+///
+/// The library needs some kilobytes for that, which would be moved with each future around it.
+pub(crate) fn send<'a>(
+    client: &'a Client,
+    options: &'a Options,
     command: CustomCommand,
     words: Vec<Value>,
-) -> Result<Resp3Frame, Cause> {
-    let answer = client.with_options(options).custom_raw(command, words).await;
-    answer.map_err(|error| match (error.kind(), options.timeout) {
-        (ErrorKind::Timeout, Some(limit)) => Cause::Late(limit),
-        _ => Cause::Fred(error),
-    })
+) -> BoxFuture<'a, Result<Resp3Frame, Cause>> {
+    let sent = async move {
+        let answer = client.with_options(options).custom_raw(command, words).await;
+        answer.map_err(|error| match (error.kind(), options.timeout) {
+            (ErrorKind::Timeout, Some(limit)) => Cause::Late(limit),
+            _ => Cause::Fred(error),
+        })
+    };
+    sent.boxed()
 }
