@@ -1,5 +1,5 @@
 //! redis-rs alone, with more work: a task for each server sends together what many ask for at the
-//! same time. It shows how far one can get over this library.
+//! same time. It shows what that brings by itself.
 
 use std::mem;
 
