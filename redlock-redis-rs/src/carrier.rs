@@ -102,14 +102,16 @@ impl Drop for Answers {
 struct Answered {
     caller: oneshot::Sender<Result<Value, Cause>>,
     answer: Result<Value, Cause>,
-    /// It is under way until then.
-    _asked: Asked,
+    asked: Asked,
 }
 
 impl Answered {
     fn pass_on(self) {
+        let Self { caller, answer, asked } = self;
+        // First, so that what he says next need not be a letter.
+        drop(asked);
         // Nobody waits any more if this fails.
-        let _ = self.caller.send(self.answer);
+        let _ = caller.send(answer);
     }
 }
 
@@ -153,9 +155,9 @@ fn for_each_bundle(letters: impl Iterator<Item = Letter>, mut send: impl FnMut(B
 /// Sends what a bundle says, and returns what is answered.
 async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) -> Vec<Answered> {
     let letters = match bundle {
-        Bundle::One(Letter { command, answer: caller, asked: _asked, .. }) => {
+        Bundle::One(Letter { command, answer: caller, asked, .. }) => {
             let answer = connection.send_within(&command, patience).await;
-            return vec![Answered { caller, answer, _asked }];
+            return vec![Answered { caller, answer, asked }];
         }
         Bundle::Many(letters) => letters,
     };
@@ -169,10 +171,10 @@ async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) -
         Ok(Ok(values)) => {
             let told = callers.into_iter().zip(values);
             return told
-                .map(|((caller, _asked), value)| Answered {
+                .map(|((caller, asked), value)| Answered {
                     caller,
                     answer: value.extract_error().map_err(Cause::Redis),
-                    _asked,
+                    asked,
                 })
                 .collect();
         }
@@ -181,7 +183,7 @@ async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) -
     };
     let answer = || failed.clone().map_or(Cause::Late(patience), Cause::Redis);
     let told = callers.into_iter();
-    told.map(|(caller, _asked)| Answered { caller, answer: Err(answer()), _asked }).collect()
+    told.map(|(caller, asked)| Answered { caller, answer: Err(answer()), asked }).collect()
 }
 
 /// So many commands leave together: their answers are passed on when the last of them is there.
@@ -201,8 +203,10 @@ mod tests {
         AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex,
     };
 
+    use tokio::task::coop::consume_budget;
+
     use super::*;
-    use crate::{dial::untimed, outbox::Asked};
+    use crate::dial::untimed;
 
     fn letters(paces: &[Pace]) -> Vec<Letter> {
         let letter = |(index, pace): (usize, &Pace)| {
@@ -271,13 +275,23 @@ mod tests {
         (!line.is_empty()).then(|| line[1..].trim_end().parse().unwrap())
     }
 
-    /// A server that answers once so many have spoken, all of them at once, and returns how many have
-    /// been told by the time that it hears something again.
-    async fn answer_at_once(
-        mut stream: DuplexStream,
-        count: usize,
-        told: Arc<AtomicUsize>,
-    ) -> usize {
+    /// A connection that says nothing by itself.
+    async fn connect(stream: DuplexStream) -> (Arc<Outbox>, BoxFuture<'static, ()>) {
+        let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let connected = MultiplexedConnection::new_with_config(&settings, stream, untimed()).await;
+        let (connection, driver) = connected.unwrap();
+        let outbox = Outbox::new(Connection::Multiplexed(connection), Duration::from_secs(60));
+        (Arc::new(outbox), driver.boxed())
+    }
+
+    async fn get(outbox: Arc<Outbox>, number: usize, pace: Pace) -> Result<Value, Cause> {
+        let mut command = redis::cmd("GET");
+        command.arg(number);
+        outbox.ask(command, pace).await
+    }
+
+    /// A server that answers once so many have spoken, all of them at once.
+    async fn answer_at_once(stream: &mut DuplexStream, count: usize) {
         let mut heard = vec![0; 1 << 16];
         let mut said = 0;
         while said < count {
@@ -285,65 +299,103 @@ mod tests {
             said += heard[..read].iter().filter(|byte| **byte == b'*').count();
         }
         stream.write_all("+OK\r\n".repeat(count).as_bytes()).await.unwrap();
-        assert_ne!(stream.read(&mut heard).await.unwrap(), 0);
-        told.load(Ordering::Relaxed)
     }
 
     #[tokio::test]
     async fn who_is_answered_first_speaks_before_the_others_are_answered() {
         const CALLERS: usize = 2 * FEWEST;
 
-        let (here, there) = duplex(1 << 16);
-        let (connection, driver) = MultiplexedConnection::new_with_config(
-            // It says nothing by itself.
-            &RedisConnectionInfo::default().set_skip_set_lib_name(),
-            here,
-            untimed(),
-        )
-        .await
-        .unwrap();
+        let (here, mut there) = duplex(1 << 16);
+        let (outbox, driver) = connect(here).await;
         let told = Arc::new(AtomicUsize::new(0));
-        let server = tokio::spawn(answer_at_once(there, CALLERS, Arc::clone(&told)));
-        let connection = Connection::Multiplexed(connection);
-        let outbox = Arc::new(Outbox::new(connection, Duration::from_secs(60)));
-        for _ in 0..CALLERS {
+        for number in 0..CALLERS {
             let (outbox, told) = (Arc::clone(&outbox), Arc::clone(&told));
             tokio::spawn(async move {
-                let _ = outbox.ask(redis::cmd("PING"), Pace::Quick).await;
+                let _ = get(Arc::clone(&outbox), number, Pace::Quick).await;
                 told.fetch_add(1, Ordering::Relaxed);
-                let _ = outbox.ask(redis::cmd("PING"), Pace::Quick).await;
+                let _ = get(outbox, number, Pace::Quick).await;
             });
         }
-        let life = tokio::spawn(run(outbox, driver.boxed()));
-        assert!(server.await.unwrap() < CALLERS);
+        let life = tokio::spawn(run(outbox, driver));
+        answer_at_once(&mut there, CALLERS).await;
+        assert_ne!(there.read(&mut [0; 1]).await.unwrap(), 0);
+        assert!(told.load(Ordering::Relaxed) < CALLERS);
         life.abort();
     }
 
-    /// More than the library takes at once, and more than tokio lets a task do without a pause.
+    #[tokio::test]
+    async fn answers_that_came_before_the_end_are_passed_on() {
+        const CALLERS: usize = 4 * FEWEST;
+
+        let (here, mut there) = duplex(1 << 16);
+        let (outbox, driver) = connect(here).await;
+        // They and the end are there at the same time.
+        tokio::spawn(async move { answer_at_once(&mut there, CALLERS).await });
+        let asked = (0..CALLERS).map(|number| get(Arc::clone(&outbox), number, Pace::Quick));
+        let life = tokio::spawn(run(Arc::clone(&outbox), driver));
+        for answer in join_all(asked).await {
+            assert_eq!(answer.unwrap(), Value::Okay);
+        }
+        life.await.unwrap();
+    }
+
+    /// More than tokio lets a task do without a pause.
     #[tokio::test]
     async fn what_is_said_first_arrives_first_however_much_there_is() {
         let (here, there) = duplex(1 << 20);
         let server = tokio::spawn(listen(there));
-        let (connection, driver) = MultiplexedConnection::new_with_config(
-            &RedisConnectionInfo::default(),
-            here,
-            untimed(),
-        )
-        .await
-        .unwrap();
-        let connection = Connection::Multiplexed(connection);
-        let outbox = Arc::new(Outbox::new(connection, Duration::from_secs(60)));
-        let asked = (0..500).map(|number| {
-            let mut command = redis::cmd("GET");
-            command.arg(number);
-            outbox.ask(command, Pace::Slow)
-        });
-        let life = tokio::spawn(run(Arc::clone(&outbox), driver.boxed()));
+        let (outbox, driver) = connect(here).await;
+        let asked = (0..500).map(|number| get(Arc::clone(&outbox), number, Pace::Slow));
+        let life = tokio::spawn(run(Arc::clone(&outbox), driver));
         for answer in join_all(asked).await {
             assert_eq!(answer.unwrap(), Value::Okay);
         }
+        drop(outbox);
         life.abort();
         let said = server.await.unwrap();
         assert_eq!(said, (0..500).map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+
+    /// What has been given up and not been sent is more than the library takes at once by itself.
+    /// Who had to wait for room there would be overtaken by who comes when there is some again.
+    #[tokio::test]
+    async fn what_is_said_first_arrives_first_whatever_was_given_up_before() {
+        let (here, there) = duplex(1 << 20);
+        let server = tokio::spawn(listen(there));
+        let (outbox, driver) = connect(here).await;
+        for number in 100..200 {
+            let mut given_up = get(Arc::clone(&outbox), number, Pace::Quick).boxed();
+            assert!((&mut given_up).now_or_never().is_none());
+        }
+        let asked: Vec<_> =
+            (0..5).map(|number| get(Arc::clone(&outbox), number, Pace::Quick)).collect();
+        let life = tokio::spawn(run(Arc::clone(&outbox), driver));
+        for answer in join_all(asked).await {
+            assert_eq!(answer.unwrap(), Value::Okay);
+        }
+        drop(outbox);
+        life.abort();
+        assert_eq!(server.await.unwrap(), ["0", "1", "2", "3", "4"]);
+    }
+
+    /// Its caller may leave after the first poll, and what somebody else says then must not be first.
+    #[tokio::test]
+    async fn what_is_said_by_a_tired_task_is_sent_all_the_same() {
+        let (here, there) = duplex(1 << 20);
+        let server = tokio::spawn(listen(there));
+        let (outbox, driver) = connect(here).await;
+        let life = tokio::spawn(run(Arc::clone(&outbox), driver));
+        let first = get(Arc::clone(&outbox), 1, Pace::Quick);
+        let second = get(outbox, 2, Pace::Quick);
+        let tired = async move {
+            while consume_budget().now_or_never().is_some() {}
+            let mut first = first.boxed();
+            assert!((&mut first).now_or_never().is_none());
+            tokio::spawn(second).await.unwrap().unwrap();
+            first.await.unwrap();
+        };
+        tokio::spawn(tired).await.unwrap();
+        life.abort();
+        assert_eq!(server.await.unwrap(), ["1", "2"]);
     }
 }

@@ -93,3 +93,25 @@ pub(crate) fn is_lost_by(error: &RedisError) -> bool {
     // A replica now: the name that was connected to may lead to the master by now.
     error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_there_at_the_deadline_is_not_late() {
+        let limit = Duration::from_millis(50);
+        let answer = async {
+            yield_now().await;
+            thread::sleep(2 * limit);
+            // The timer is looked at before this goes on.
+            yield_now().await;
+            Ok(())
+        };
+        assert!(within(limit, answer).await.is_ok());
+    }
+}

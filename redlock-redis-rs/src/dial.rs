@@ -102,5 +102,13 @@ fn driven_elsewhere(connection: MultiplexedConnection) -> Dialled {
 
 /// The timeouts are this crate's own, the same for every kind of connection.
 pub(crate) fn untimed() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(ROOM)
 }
+
+/// So many commands may wait for the driver of a connection. Who finds no room waits, and once there
+/// is some again, whoever is polled first has it and not who came first: a release could be sent
+/// before its acquire (requirement R19). So there is always room.
+const ROOM: usize = 1 << 16;
