@@ -65,7 +65,8 @@ impl Cluster {
         self.0.urls()
     }
 
-    /// Waits until every server calls the cluster well and knows all others: after a restart, say.
+    /// Waits until every server calls the cluster well, knows all others and is connected to them:
+    /// after a restart, say. What is published on one before that is not heard on the others.
     ///
     /// # Errors
     ///
@@ -73,10 +74,11 @@ impl Cluster {
     pub fn wait_until_ok(&self) -> Result<(), ServerError> {
         let known = format!("cluster_known_nodes:{}", self.len());
         let is_well = |server: &Server| {
-            server.cmd::<String>(&["CLUSTER", "INFO"]).is_ok_and(|info| {
+            let is_ok = server.cmd::<String>(&["CLUSTER", "INFO"]).is_ok_and(|info| {
                 let says = |fact: &str| info.lines().any(|line| line.trim_end() == fact);
                 says("cluster_state:ok") && says("cluster_slots_ok:16384") && says(&known)
-            })
+            });
+            is_ok && server.cmd(&["CLUSTER", "NODES"]).is_ok_and(|nodes: String| is_linked(&nodes))
         };
         wait::until(self.iter(), "being a cluster", || self.iter().all(is_well).then_some(()))
     }
@@ -219,6 +221,11 @@ fn member(options: &Options) -> Result<(u16, Server), ServerError> {
 
 fn id(server: &Server) -> Result<String, ServerError> {
     server.cmd(&["CLUSTER", "MYID"])
+}
+
+/// Whether whoever says this in answer to `CLUSTER NODES` has a link to each.
+fn is_linked(nodes: &str) -> bool {
+    nodes.lines().all(|node| node.split(' ').nth(7) == Some("connected"))
 }
 
 /// Whether this server has the slot, by its own line of `CLUSTER NODES`.
