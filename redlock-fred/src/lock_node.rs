@@ -258,27 +258,3 @@ fn item(frame: Resp3Frame) -> Option<Item> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use redlock_core::{LockNode, Notifications, Ttl};
-
-    use super::*;
-
-    /// Each call of a lock is boxed, and what is large is slow to make and to move.
-    #[test]
-    fn the_future_of_a_plain_call_is_small() {
-        let node = FredNode::default();
-        let (resource, token) = (Resource::new("r").unwrap(), Token::from_bytes(*b"t").unwrap());
-        let ttl = Ttl::new(Duration::from_secs(1)).unwrap();
-        let sizes = [
-            size_of_val(&*node.acquire(&resource, &token, ttl)),
-            size_of_val(&*node.extend(&resource, &token, ttl)),
-            size_of_val(&*node.release(&resource, &token)),
-            size_of_val(&*node.release_and_notify(&resource, &token)),
-        ];
-        assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
-    }
-}

@@ -20,6 +20,7 @@ mod every_adapter {
     mod quarantine;
     mod rejections;
     mod secrets;
+    mod sizes;
     mod survey;
     mod urls;
     mod witness;

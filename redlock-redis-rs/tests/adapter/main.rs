@@ -22,6 +22,7 @@ mod every_adapter {
     mod quarantine;
     mod rejections;
     mod secrets;
+    mod sizes;
     mod survey;
     mod urls;
     mod witness;
