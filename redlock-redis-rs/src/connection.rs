@@ -75,6 +75,15 @@ impl Connection {
             }
         }
     }
+
+    /// [`send_all`](Self::send_all), within a limit of time.
+    pub(crate) async fn send_all_within(
+        &mut self,
+        commands: &Pipeline,
+        limit: Duration,
+    ) -> Result<Vec<Value>, Cause> {
+        within(limit, self.send_all(commands)).await
+    }
 }
 
 async fn within<T>(
