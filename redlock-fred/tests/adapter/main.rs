@@ -9,7 +9,7 @@ mod every_adapter {
     mod agreement;
     mod cache;
     #[cfg(feature = "cluster")]
-    mod cluster;
+    pub(crate) mod cluster;
     mod durability;
     mod extremes;
     mod fencing;

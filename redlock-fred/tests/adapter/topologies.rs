@@ -23,7 +23,10 @@ use redlock_fred::{
 use redlock_testkit::server::{Cluster, Options, Server};
 use tokio::time::timeout;
 
-use crate::common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes};
+use crate::{
+    common::{PATIENCE, RETURN, exists, resource, token, ttl, until, votes},
+    every_adapter::cluster::patient,
+};
 
 /// Free a moment ago, which has to do for what the harness does not look after.
 fn port() -> u16 {
@@ -231,9 +234,7 @@ async fn a_cluster_is_one_node_that_leads_each_resource_to_its_server() {
 
 #[tokio::test]
 async fn releases_on_any_server_of_a_cluster_are_heard_over_one_connection_to_it() {
-    // Links between masters that are made anew lose what is on its way.
-    let patient = Options::new().args(["--cluster-node-timeout", "60000"]);
-    let mut servers = Cluster::with(3, &patient).unwrap();
+    let mut servers = patient();
     let url = |server: &Server| ServerConfig::new_clustered(vec![("127.0.0.1", server.port())]);
     let client = Config { server: url(&servers[0]), ..Config::default() };
     let client = Client::new(client, None, None, None);

@@ -11,7 +11,10 @@ use redlock_redis_rs::{Durability, RedisCache, RedisNode};
 use redlock_testkit::server::{Cluster, Options, Server};
 use tokio::time::timeout;
 
-use crate::common::{PATIENCE, RETURN, exists, resource, token, ttl, until};
+use crate::{
+    common::{PATIENCE, RETURN, exists, resource, token, ttl, until},
+    every_adapter::cluster::patient,
+};
 
 fn node(cluster: &Cluster) -> RedisNode {
     RedisNode::cluster(cluster.urls()).unwrap()
@@ -248,9 +251,7 @@ async fn a_master_that_may_evict_locks_has_the_cluster_refused() {
 
 #[tokio::test]
 async fn a_release_on_any_master_is_heard_wherever_somebody_listens() {
-    // Links between masters that are made anew lose what is on its way.
-    let patient = Options::new().args(["--cluster-node-timeout", "60000"]);
-    let cluster = Cluster::with(3, &patient).unwrap();
+    let cluster = patient();
     // Each listens to one server: the first that answers.
     let (holder, waiters) = (node(&cluster), [0, 1, 2].map(|_| node(&cluster)));
     let mut names: Vec<_> = (0..3).map(|place| name_on(&cluster, place)).collect();

@@ -240,3 +240,18 @@ fn has(server: &Server, slot: u16) -> bool {
 }
 
 const SLOTS: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_without_a_link_to_another_is_not_ready() {
+        let nodes = |state: &str| {
+            let one = "07c3 127.0.0.1:1@2 myself,master - 0 0 1 connected 0-8191";
+            format!("{one}\n67ed 127.0.0.1:3@4 master - 0 14262 2 {state} 8192-16383\n")
+        };
+        assert!(is_linked(&nodes("connected")));
+        assert!(!is_linked(&nodes("disconnected")));
+    }
+}

@@ -29,7 +29,7 @@ fn partial() -> Cluster {
 /// A cluster whose masters do not give each other up soon. What is published is told from one to the
 /// other once at the most: it is lost if they make their link anew, as they do when one has stood
 /// still for nearly the node timeout, on a busy machine.
-fn patient() -> Cluster {
+pub(crate) fn patient() -> Cluster {
     Cluster::with(3, &Options::new().args(["--cluster-node-timeout", "60000"])).unwrap()
 }
 
