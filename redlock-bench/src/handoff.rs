@@ -141,6 +141,8 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
             "median ÷ pair's median",
             "p99 ÷ pair's median",
             "p99 ÷ pair's p99",
+            "median ÷ pair's after a pause",
+            "p99 ÷ pair's median after a pause",
         ],
     );
     for lane in lanes {
@@ -150,6 +152,8 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
         let spread = |of: Summary| format!("{} – {}", millis(of.spread.0), millis(of.spread.1));
         let median = ratio(handoff.median, pair.median);
         let p99 = ratio(handoff.p99, pair.median);
+        let (rested_median, rested_p99) =
+            (ratio(handoff.median, rested.median), ratio(handoff.p99, rested.median));
         let by_hand = lanes
             .iter()
             .find(|other| other.kind == Kind::Listening && other.topology == lane.topology)
@@ -169,10 +173,15 @@ fn tell(lanes: &[Lane], mut report: Report) -> Result<Report, Failure> {
             times(median),
             times(p99),
             times(ratio(handoff.p99, pair.p99)),
+            times(rested_median),
+            times(rested_p99),
         ]);
         if lane.kind.is_ours() {
             report.goal(format!("{name}: median in pairs"), 3.0, median);
             report.goal(format!("{name}: p99 in pairs"), 10.0, p99);
+            let like = "pairs that begin after a pause, as it does";
+            report.goal(format!("{name}: median in {like}"), 3.0, rested_median);
+            report.goal(format!("{name}: p99 in {like}"), 10.0, rested_p99);
         }
         report.figures(&Figures {
             kind: lane.kind,
