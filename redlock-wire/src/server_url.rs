@@ -7,7 +7,9 @@ use crate::{UrlError, UrlProblem};
 /// A url that leads to a server, as far as every client library takes it alike.
 ///
 /// `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
-/// `unix:///path?db=…&user=…&pass=…`; `valkey` stands for `redis`.
+/// `unix:///path?db=…&user=…&pass=…`, each also with a `protocol=resp3` after the `?`; `valkey`
+/// stands for `redis`. Any other setting there is refused: a `?db=3` that some libraries hear and
+/// others do not would be two locks of one name.
 ///
 /// It is checked before a library sees it: the libraries take a part of a password that is not
 /// escaped for a host or a path, which they then show, and their own errors may quote the url.
@@ -68,6 +70,9 @@ impl ServerUrl {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(UrlProblem::Host);
         }
+        if !has_only(&url, &["protocol"]) {
+            return Err(UrlProblem::Query);
+        }
         let database = number(url.path().trim_matches('/')).ok_or(UrlProblem::Database)?;
         Ok(Self { transport, database, url })
     }
@@ -81,7 +86,10 @@ impl ServerUrl {
         if elsewhere || url.path().trim_matches('/').is_empty() {
             return Err(UrlProblem::SocketPath);
         }
-        let database = url.query_pairs().filter(|(key, _)| key == "db").last();
+        if !has_only(&url, &["db", "user", "pass", "protocol"]) {
+            return Err(UrlProblem::Query);
+        }
+        let database = url.query_pairs().find(|(key, _)| key == "db");
         let database = database.map_or(Some(0), |(_, text)| text.parse().ok());
         let database = database.ok_or(UrlProblem::SocketPath)?;
         Ok(Self { transport: Transport::Unix, database, url })
@@ -116,6 +124,15 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
+/// Whether the settings after the `?` are some of these, each once: of two the libraries take one
+/// or the other.
+fn has_only(url: &Url, known: &[&str]) -> bool {
+    let keys = || url.query_pairs().map(|(key, _)| key);
+    keys().enumerate().all(|(place, key)| {
+        known.contains(&&*key) && keys().take(place).all(|before| before != key)
+    })
+}
+
 fn number(text: &str) -> Option<u32> {
     if text.is_empty() { Some(0) } else { text.parse().ok() }
 }
@@ -131,6 +148,7 @@ mod tests {
             ("REDIS://:se%2Fcr%40et@h:7001/", Transport::Tcp, 0),
             ("valkey://[::1]:7001/3?protocol=resp3", Transport::Tcp, 3),
             ("rediss://h/4#", Transport::Tls { insecure: false }, 4),
+            ("redis://h?", Transport::Tcp, 0),
             ("valkeys://u:p@h/#insecure", Transport::Tls { insecure: true }, 0),
             #[cfg(unix)]
             ("unix:///run/r.sock", Transport::Unix, 0),
@@ -164,6 +182,12 @@ mod tests {
             ("redis:///secret", UrlProblem::Host),
             ("redis://h/secret", UrlProblem::Database),
             ("redis://h/-1", UrlProblem::Database),
+            ("redis://h?db=3", UrlProblem::Query),
+            ("redis://h/2?db=3", UrlProblem::Query),
+            ("redis://h?protocol=resp3&secret", UrlProblem::Query),
+            ("redis://h?protocol=resp3&protocol=resp2", UrlProblem::Query),
+            ("redis://h?Protocol=resp3", UrlProblem::Query),
+            ("rediss://h?password=secret", UrlProblem::Query),
             ("redis://h#secret", UrlProblem::Fragment),
             ("redis://:secret@h#insecure", UrlProblem::Fragment),
             ("rediss://h/#secret", UrlProblem::Fragment),
@@ -175,6 +199,10 @@ mod tests {
             ("unix:///path?db=secret", UrlProblem::SocketPath),
             #[cfg(unix)]
             ("unix:///path?db=", UrlProblem::SocketPath),
+            #[cfg(unix)]
+            ("unix:///path?db=1&db=2", UrlProblem::Query),
+            #[cfg(unix)]
+            ("unix:///path?password=secret", UrlProblem::Query),
             #[cfg(unix)]
             ("unix://", UrlProblem::SocketPath),
         ] {

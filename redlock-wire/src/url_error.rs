@@ -59,6 +59,8 @@ pub enum UrlProblem {
     Syntax,
     /// What passes for its path, query or fragment has an `@`: very likely the rest of a password.
     Unescaped,
+    /// It has a setting after its `?` that means nothing there, or one twice.
+    Query,
     /// It has a `#` part that means nothing.
     Fragment,
     /// It names no host.
@@ -99,6 +101,10 @@ impl fmt::Display for UrlProblem {
             Self::Unescaped => {
                 "has an `@` after its host: special characters of a password must be \
                  percent-encoded"
+            }
+            Self::Query => {
+                "has a setting after its `?` that is not understood: that of a host is `protocol`, \
+                 its database is its path; those of a socket are `db`, `user`, `pass` and `protocol`"
             }
             Self::Fragment => "has a `#` part that is not understood",
             Self::Host => "names no host",
