@@ -13,6 +13,7 @@ mod backlog;
 mod builder;
 mod calls;
 mod compute;
+mod contender;
 mod defeat;
 mod ears;
 mod error;
