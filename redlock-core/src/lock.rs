@@ -10,6 +10,7 @@ mod agreement;
 mod alarm;
 mod attempt;
 mod backlog;
+mod behind;
 mod builder;
 mod calls;
 mod compute;

@@ -1,19 +1,18 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
-use futures::future::{BoxFuture, Either, select};
+use futures::future::BoxFuture;
 
 use super::{
-    calls::Timer,
+    behind::{Behind, Next},
     contender::Contender,
     error::Error,
     queue::{Entered, Turn},
-    report::{Action, Report},
     settings::Terms,
     shared::Shared,
 };
 use crate::{
     Retry,
-    proto::{Moment, Pace, Tally},
+    proto::{Moment, Pace},
 };
 
 /// What somebody wants who does not give up after the first attempt.
@@ -78,85 +77,32 @@ impl Persistence<'_> {
         F: Future<Output = Result<T, Error>>,
     {
         let Self { shared, terms, at_least_every, goes_on_after, .. } = self;
-        let (mut last, mut next) = (None, None);
-        let turn = match Turn::enter(&shared.queues, &terms.resources) {
-            Entered::Now(turn) => turn,
-            Entered::Behind(mut queued) => {
-                let (mut look, mut is_held_up) = (shared.now().after(LOOK), false);
-                let mut ask_at = at_least_every.map(|every| shared.now().after(every));
+        let (turn, pause) = match Turn::enter(&shared.queues, &terms.resources) {
+            Entered::Now(turn) => (turn, None),
+            Entered::Behind(queued) => {
+                let mut behind = Behind::new(shared, terms, queued, at_least_every);
                 loop {
-                    terms.quest.waits();
-                    let now = shared.now();
-                    if next.is_none_or(|next| next <= now) {
-                        next = match pace.last_start() {
-                            Some(last) => Some(last).filter(|last| *last > now),
-                            // A policy without pauses passes no faster than with attempts in between.
-                            None => pace
-                                .next(now, shared.chance())
-                                .map(|next| next.max(now.after(LEAST_PASS))),
-                        };
-                    }
-                    let Some(next) = next else {
-                        let last =
-                            last.or_else(|| queued.failure()?.downcast_ref::<Error>().cloned());
-                        return Err(last.unwrap_or_else(|| self.never_asked()));
-                    };
-                    let wakes_at = ask_at.map_or(look, |ask_at| ask_at.min(look)).min(next);
-                    let beside = select(beside(), Timer::new(shared, wakes_at));
-                    let asks = match select(&mut queued, beside).await {
-                        Either::Left((turn, _)) => break turn,
-                        Either::Right((Either::Left(_), _)) => true,
-                        // Whoever has the turn may not be polled, or his release not be carried out,
-                        // so the next in the queue looks for himself now and then.
-                        Either::Right((Either::Right(_), _)) => {
-                            let now = shared.now();
-                            if ask_at.is_some_and(|ask_at| now >= ask_at) {
-                                true
-                            } else if now >= look {
-                                let before = is_held_up;
-                                is_held_up = queued.is_held_up(IDLE);
-                                // Twice, for this whole process may have stood still, and whoever has
-                                // the turn goes on like everybody else.
-                                look =
-                                    now.after(if is_held_up && !before { SHORTLY } else { LOOK });
-                                before && is_held_up
-                            } else {
-                                false
-                            }
-                        }
-                    };
-                    if !asks {
-                        continue;
+                    match behind.next(&mut pace, &beside).await {
+                        Next::Turn(turn) => break (turn, behind.begun()),
+                        Next::GiveUp => return Err(behind.error()),
+                        Next::Ask => {}
                     }
                     match once(deadline, None).await {
-                        Err(error) if goes_on_after(&error) => last = Some(error),
+                        Err(error) if goes_on_after(&error) => behind.failed(error),
                         done => {
                             if done.is_ok() {
-                                queued.took();
+                                behind.took();
                             }
                             return done;
                         }
                     }
-                    ask_at = at_least_every.map(|every| shared.now().after(every));
                 }
             }
         };
-        let others_first = turn.not_before();
-        // Mostly nobody comes first, and nothing depends on the time.
-        let is_to_wait = next.is_some() || others_first > Moment::ORIGIN;
-        let now = if is_to_wait { shared.now() } else { others_first };
         // The pause of the policy that has begun in the queue goes on: a turn that comes within it
         // is reason for an attempt that does not count.
-        let mut poll = next.filter(|next| deadline.is_none() && *next > now);
-        if others_first > now {
-            terms.quest.waits();
-            // Who goes by the policy steps back for one of its pauses at the most.
-            let latest = pace.last_start().unwrap_or_else(|| {
-                poll = poll.or_else(|| pace.next(now, shared.chance()));
-                poll.unwrap_or(now)
-            });
-            shared.runtime.sleep_until(others_first.min(latest)).await;
-        }
+        let pause = pause.filter(|_| deadline.is_none());
+        let poll = let_others_first(shared, terms, &turn, &mut pace, pause).await;
         let mut contender = Contender::new(shared, terms, turn, poll);
         loop {
             let error = match once(deadline, Some(contender.turn.clone())).await {
@@ -174,27 +120,35 @@ impl Persistence<'_> {
             }
         }
     }
-
-    /// Others of this process had the lock, or asked for it and met others, the whole time.
-    fn never_asked(&self) -> Error {
-        let tally = Tally::unasked(self.shared.quorum);
-        let (action, resources) = (Action::Acquire, &self.terms.resources);
-        let report = Report::new(self.shared, action, resources, tally, Vec::new(), Duration::ZERO);
-        Error::Contended(Box::new(report))
-    }
 }
 
-/// How often the next in a queue sees whether he is held up, and then looks for himself.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// A policy without pauses passes no faster than this in the queue.
-const LEAST_PASS: Duration = Duration::from_millis(1);
-
-/// When he looks a second time.
-const SHORTLY: Duration = Duration::from_millis(500);
-
-/// Whoever has the turn and is as late as this is not coming: he is not polled, or cannot release.
-const IDLE: Duration = Duration::from_secs(5);
+/// Waits until those have had their chance who were told that the lock is free. Tells the end of the
+/// policy's pause that goes on, if one does.
+async fn let_others_first(
+    shared: &Shared,
+    terms: &Terms,
+    turn: &Turn,
+    pace: &mut Pace,
+    pause: Option<Moment>,
+) -> Option<Moment> {
+    let others_first = turn.not_before();
+    if pause.is_none() && others_first == Moment::ORIGIN {
+        // Mostly nobody comes first, and nothing depends on the time.
+        return None;
+    }
+    let now = shared.now();
+    let mut poll = pause.filter(|pause| *pause > now);
+    if others_first > now {
+        terms.quest.waits();
+        // Who goes by the policy steps back for one of its pauses at the most.
+        let latest = pace.last_start().unwrap_or_else(|| {
+            poll = poll.or_else(|| pace.next(now, shared.chance()));
+            poll.unwrap_or(now)
+        });
+        shared.runtime.sleep_until(others_first.min(latest)).await;
+    }
+    poll
+}
 
 fn timed_out(terms: &Terms, patience: Duration, last: Error) -> Error {
     if !last.is_worth_a_retry() {
