@@ -1,6 +1,8 @@
-/// A script that a node runs atomically: key `KEYS[1]`, token `ARGV[1]`, milliseconds `ARGV[2]`.
+/// A script that a node runs atomically.
 ///
-/// Each takes one key, the resource, or [several](Self::OF_SETS), and answers
+/// Those of [a plain lock](Self::ALL) take one key, the resource, and those of
+/// [several resources](Self::OF_SETS) one for each; `ARGV[1]` is the token, `ARGV[2]` of a script that
+/// sets a lifetime the milliseconds. Unless it is told otherwise there, they answer
 ///
 /// * **nil** if there is no such key,
 /// * an **integer** if it belongs to another token: the milliseconds that it has left, -1 if it
@@ -8,12 +10,13 @@
 /// * **OK** if it did what it was asked,
 /// * an **error** of the server, with its own code: `WRONGTYPE` if no lock made the key.
 ///
-/// [`INSPECT`](Self::INSPECT) alone takes no token, and answers the value and its milliseconds
-/// where the others answer an integer or OK.
+/// [`INSPECT`](Self::INSPECT) takes no token, and answers the value and its milliseconds where these
+/// answer an integer or OK. Each of the others tells what it takes and answers.
 ///
 /// Those of a plain lock use nothing newer than Redis 2.6.12. They write at most once, and nothing
-/// after that fails, so an error means that nothing was changed; those of sets take back what they
-/// did. They have no `#!lua` line: with one, a server over its memory limit would refuse even to
+/// after that fails, so an error means that nothing was changed. Of those of several resources
+/// [`ACQUIRE_ALL`](Self::ACQUIRE_ALL) takes back what it did; the others leave what does no harm.
+/// None has a `#!lua` line: with one, a server over its memory limit would refuse even to
 /// release (requirement R12). Errors are caught and handed on, because older servers bury the code
 /// of an error that ends a script in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
