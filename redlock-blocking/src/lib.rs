@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod compute;
+#[cfg(feature = "redis-rs")]
+mod connect;
 mod guard;
 mod listing;
 mod lock;
@@ -12,11 +14,11 @@ mod survey;
 mod thread;
 
 pub use compute::GetOrCompute;
+#[cfg(feature = "redis-rs")]
+pub use connect::connect;
 pub use guard::{Guard, ReentrantGuard};
 pub use listing::{Listing, ListingError};
 pub use lock::{Lock, Reentrant};
 pub use loss::LossSignal;
 pub use redlock::Redlock;
 pub use start::StartError;
-#[cfg(feature = "redis-rs")]
-pub use start::connect;

@@ -20,18 +20,6 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// [`connect`](redlock_redis_rs::connect), for code that is not async.
-///
-/// # Errors
-///
-/// Those of [`connect`](redlock_redis_rs::connect), and [`StartError::Thread`].
-#[cfg(feature = "redis-rs")]
-pub fn connect<U: AsRef<str>>(
-    urls: impl IntoIterator<Item = U>,
-) -> Result<crate::Redlock, StartError> {
-    crate::Redlock::over(redlock_redis_rs::connect(urls)?)
-}
-
 #[cfg(feature = "redis-rs")]
 impl From<ConnectError> for StartError {
     fn from(error: ConnectError) -> Self {

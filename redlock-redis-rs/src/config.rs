@@ -12,7 +12,6 @@ use redlock_wire::{Audience, Terms};
 use crate::cluster::Seeds;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Watched;
-use crate::subscriptions::{Settings, Subscriptions};
 
 /// What a node is made from. Each change to it makes a new node, with a connection of its own.
 #[derive(Clone)]
@@ -25,6 +24,14 @@ pub(crate) struct Config {
     pub(crate) terms: Terms,
     /// Where connections to listen on come from, if not from the origin.
     pub(crate) listening: Option<Client>,
+}
+
+/// How to connect to listen, and how long to wait.
+pub(crate) struct Settings {
+    pub(crate) label: Arc<str>,
+    pub(crate) origin: Origin,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
 }
 
 /// What becomes of a server that evicts keys when its memory is full.
@@ -48,18 +55,18 @@ impl Config {
     }
 
     /// What it takes to listen, if anything tells where and how to connect.
-    pub(crate) fn subscriptions(&self) -> Option<Subscriptions> {
+    pub(crate) fn listening(&self) -> Option<Settings> {
         let origin = match (&self.listening, &self.origin) {
             (Some(client), _) => Origin::Client(client.clone()),
             (None, Origin::Manager(_) | Origin::Multiplexed(_)) => return None,
             (None, origin) => origin.clone(),
         };
-        Some(Subscriptions::new(Settings {
+        Some(Settings {
             label: Arc::clone(&self.label),
             origin,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
-        }))
+        })
     }
 
     /// Where those may be who listen.

@@ -7,7 +7,7 @@ use redlock_core::{Delivery, FailureKind, NodeError};
 use redlock_wire::{Trouble, Unfit};
 
 #[cfg(feature = "sentinel")]
-use crate::sentinel::Unfound;
+use crate::unfound::Unfound;
 
 /// Why a command has no answer.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, pending},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,9 +16,9 @@ use tokio::{
 };
 
 use crate::{
+    config::Settings,
     error::Cause,
     listening::{Listening, listen},
-    subscriptions::{Failure, Settings},
 };
 
 /// Makes a connection, brings its subscribers what they listen to, and hangs up soon after the last
@@ -46,6 +46,9 @@ pub(crate) async fn hear(
     };
     operator.end(&error);
 }
+
+/// When and why no connection could be made, if so.
+pub(crate) type Failure = Arc<OnceLock<(Instant, NodeError)>>;
 
 /// Something happens to a connection.
 enum Event {

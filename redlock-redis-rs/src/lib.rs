@@ -136,6 +136,8 @@ mod sentinel;
 mod subscriptions;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 mod topologies;
+#[cfg(feature = "sentinel")]
+mod unfound;
 mod url;
 
 #[cfg(feature = "deadpool")]

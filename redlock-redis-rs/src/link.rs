@@ -94,7 +94,7 @@ type Waiting = Shared<BoxFuture<'static, Result<Session, NodeError>>>;
 impl Link {
     pub(crate) fn new(config: Config) -> Self {
         Self {
-            subscriptions: config.subscriptions(),
+            subscriptions: config.listening().map(Subscriptions::new),
             voting: Voting::new(config.terms, config.response_timeout, config.audience()),
             config,
             slots: Mutex::new(Vec::new()),

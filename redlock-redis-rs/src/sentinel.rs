@@ -1,6 +1,6 @@
 //! "The current master of that name": [`Watched`].
 
-use std::{fmt, future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -18,6 +18,7 @@ use crate::{
     dial::{Dialled, call},
     error::Cause,
     listening::{self, Listening},
+    unfound::Unfound,
 };
 
 /// A master that sentinels watch, and replace when it is gone.
@@ -212,30 +213,6 @@ async fn while_driven<T>(driver: impl Future<Output = ()>, work: impl Future<Out
         Either::Right(((), work)) => work.await,
     }
 }
-
-/// Why it is not known where the master is.
-#[derive(Debug)]
-pub(crate) enum Unfound {
-    /// No sentinel has answered: this is what the first to fail tells, if any did.
-    Silence(Option<RedisError>),
-    /// They know no master of that name.
-    Unknown,
-    /// They name different ones, none of them most.
-    Discord,
-}
-
-impl fmt::Display for Unfound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Silence(None) => f.write_str("none of its sentinels has answered in time"),
-            Self::Silence(Some(error)) => write!(f, "none of its sentinels has answered: {error}"),
-            Self::Unknown => f.write_str("its sentinels know no master of this name"),
-            Self::Discord => f.write_str("its sentinels disagree about who it is"),
-        }
-    }
-}
-
-impl std::error::Error for Unfound {}
 
 /// How long a sentinel, or a server in doubt, may take to answer. With the time that it takes to
 /// connect to the master still within the timeout for connecting.

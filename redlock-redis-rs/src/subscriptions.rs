@@ -1,6 +1,6 @@
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream::BoxStream};
@@ -12,7 +12,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{config::Origin, error, hearing};
+use crate::{
+    config::Settings,
+    error,
+    hearing::{self, Failure},
+};
 
 /// What a node hears: one connection for all its subscribers, made for the first and closed soon
 /// after the last.
@@ -25,22 +29,11 @@ pub(crate) struct Subscriptions {
     doubt: watch::Sender<()>,
 }
 
-/// How to connect, and how long to wait.
-pub(crate) struct Settings {
-    pub(crate) label: Arc<str>,
-    pub(crate) origin: Origin,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) response_timeout: Duration,
-}
-
 struct Slot {
     runtime: Id,
     switchboard: Switchboard,
     failure: Failure,
 }
-
-/// When and why no connection could be made, if so.
-pub(crate) type Failure = Arc<OnceLock<(Instant, NodeError)>>;
 
 impl Subscriptions {
     pub(crate) fn new(settings: Settings) -> Self {

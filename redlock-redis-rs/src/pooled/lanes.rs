@@ -78,7 +78,7 @@ impl Lanes {
     pub(super) fn new(config: Config) -> Self {
         let (here, gone) = oneshot::channel();
         Self {
-            subscriptions: config.subscriptions(),
+            subscriptions: config.listening().map(Subscriptions::new),
             voting: Voting::new(config.terms, config.response_timeout, Audience::Server),
             config,
             state: Mutex::default(),

@@ -8,10 +8,10 @@ use redlock_wire::{Durability, Terms, UrlError, UrlProblem};
 use super::lanes::Lanes;
 use crate::{
     config::{
-        CONNECT_TIMEOUT, Eviction, Origin, RESPONSE_TIMEOUT, ready_for_tls, tuned, tuned_client,
+        CONNECT_TIMEOUT, Eviction, Origin, RESPONSE_TIMEOUT, Settings, ready_for_tls, tuned,
+        tuned_client,
     },
     dial::untimed,
-    subscriptions::{Settings, Subscriptions},
     url,
 };
 
@@ -65,13 +65,13 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn subscriptions(&self) -> Option<Subscriptions> {
-        Some(Subscriptions::new(Settings {
+    pub(super) fn listening(&self) -> Option<Settings> {
+        Some(Settings {
             label: Arc::clone(&self.label),
             origin: Origin::Client(self.listening.clone()?),
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
-        }))
+        })
     }
 }
 
