@@ -7,7 +7,7 @@ use fred::{
 };
 use futures::future::join_all;
 use redlock_core::Identity;
-use redlock_wire::{Here, INFO_SECTIONS, Introduction, Reply, Script, Unfit};
+use redlock_wire::{Here, INFO_SECTIONS, Introduction, Reply, Script, Unfit, is_reticence};
 
 use crate::{
     config::{Config, Eviction},
@@ -19,8 +19,8 @@ use crate::{
 /// Asks who the server is, whether it may vote, how far back it remembers and what its clock shows,
 /// and loads the scripts.
 ///
-/// A server may refuse any of it: it then stays unknown, and counts; scripts are sent when first
-/// needed. The servers of a cluster are not asked: none of them is the whole of it, and each has
+/// A server may [refuse](is_reticence) any of it: it then stays unknown, and counts; scripts are sent
+/// when first needed. One that cannot tell just now is not connected to yet. The servers of a cluster are not asked: none of them is the whole of it, and each has
 /// scripts of its own.
 pub(crate) async fn introduce(client: &Client, config: &Config) -> Result<Option<Identity>, Cause> {
     if client.is_clustered() {
@@ -39,10 +39,10 @@ pub(crate) async fn introduce(client: &Client, config: &Config) -> Result<Option
     });
     let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut answers = answers.into_iter();
-    let [server, memory, replication, persistence] =
-        INFO_SECTIONS.map(|_| answers.next().map(text).unwrap_or_default());
+    let mut next = || told(answers.next().unwrap_or(Resp3Frame::Null));
+    let [server, memory, replication, persistence] = [next()?, next()?, next()?, next()?].map(text);
+    let clock = reply(next()?).unwrap_or(Reply::Odd);
     fit(&memory, &replication, config.eviction)?;
-    let clock = answers.next().and_then(|clock| reply(clock).ok()).unwrap_or(Reply::Odd);
     let introduction = Introduction::new(&server, &persistence, &clock, sent);
     config.voting.met(&introduction);
     Ok(introduction.identity())
@@ -57,7 +57,18 @@ fn fit(memory: &str, replication: &str, eviction: Eviction) -> Result<(), Cause>
     Unfit::by_role(replication).or(memory).map_or(Ok(()), |unfit| Err(Cause::Unfit(unfit)))
 }
 
-/// What was told, if it is a text; nothing, if the server would not tell.
+/// An answer; nil, if the server does not tell.
+fn told(answer: Resp3Frame) -> Result<Resp3Frame, Cause> {
+    let said = match &answer {
+        Resp3Frame::SimpleError { data, .. } => data.to_string(),
+        Resp3Frame::BlobError { data, .. } => String::from_utf8_lossy(data).into_owned(),
+        _ => return Ok(answer),
+    };
+    let code = said.split(' ').next().unwrap_or_default();
+    if is_reticence(code) { Ok(Resp3Frame::Null) } else { Err(Cause::Said(said)) }
+}
+
+/// What was told, if it is a text; nothing otherwise.
 pub(crate) fn text(answer: Resp3Frame) -> String {
     match answer {
         Resp3Frame::BlobString { data, .. } | Resp3Frame::VerbatimString { data, .. } => {

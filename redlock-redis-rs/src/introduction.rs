@@ -1,15 +1,15 @@
 //! The first words on a new connection: [`introduce`].
 
-use redis::{FromRedisValue, Value};
-use redlock_wire::{Here, INFO_SECTIONS, Introduction, Script, Unfit};
+use redis::{FromRedisValue, RedisError, Value};
+use redlock_wire::{Here, INFO_SECTIONS, Introduction, Script, Unfit, is_reticence};
 
 use crate::{config::Eviction, connection::Connection, error::Cause, packing::reply};
 
 /// Asks who the server is, whether it may vote, how far back it remembers and what its clock shows,
 /// and loads the scripts, in one round trip.
 ///
-/// A server may refuse any of it: it then stays unknown, and counts; scripts are sent when first
-/// needed.
+/// A server may [refuse](is_reticence) any of it: it then stays unknown, and counts; scripts are sent
+/// when first needed. One that cannot tell just now is not connected to yet.
 pub(crate) async fn introduce(
     connection: &mut Connection,
     eviction: Eviction,
@@ -24,10 +24,10 @@ pub(crate) async fn introduce(
     }
     let asked = Here::now();
     let mut answers = connection.send_all(&commands).await?.into_iter();
-    let [server, memory, replication, persistence] =
-        INFO_SECTIONS.map(|_| answers.next().map(text).unwrap_or_default());
+    let mut next = || told(answers.next().unwrap_or(Value::Nil));
+    let [server, memory, replication, persistence] = [next()?, next()?, next()?, next()?].map(text);
+    let clock = next()?;
     fit(&memory, &replication, eviction)?;
-    let clock = answers.next().unwrap_or(Value::Nil);
     Ok(Introduction::new(&server, &persistence, &reply(clock), asked))
 }
 
@@ -40,7 +40,15 @@ fn fit(memory: &str, replication: &str, eviction: Eviction) -> Result<(), Unfit>
     Unfit::by_role(replication).or(memory).map_or(Ok(()), Err)
 }
 
-/// What was told, if it is a text; nothing, if the server would not tell.
+/// An answer; nil, if the server does not tell.
+fn told(answer: Value) -> Result<Value, RedisError> {
+    match answer.extract_error() {
+        Err(error) if error.code().is_some_and(is_reticence) => Ok(Value::Nil),
+        answer => answer,
+    }
+}
+
+/// What was told, if it is a text; nothing otherwise.
 fn text(answer: Value) -> String {
     String::from_redis_value(answer).unwrap_or_default()
 }

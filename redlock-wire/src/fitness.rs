@@ -59,6 +59,16 @@ impl fmt::Display for Unfit {
 
 impl std::error::Error for Unfit {}
 
+/// Whether a server that answers a question about itself with this code goes on unknown: it does not
+/// tell, or does not know what is asked, and never will.
+///
+/// Any other error may pass (`BUSY` with a script, no password yet): what such a server has not told
+/// when it was connected to, nobody would ever ask it again.
+#[must_use]
+pub fn is_reticence(code: &str) -> bool {
+    matches!(code, "NOPERM" | "ERR")
+}
+
 /// The value of a line `name:value`.
 pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))

@@ -58,7 +58,7 @@ pub use self::{
     durability::Durability,
     exchange::{Both, Exchange, Item, Reply, Trouble},
     failure::failure,
-    fitness::{INFO_SECTIONS, Unfit},
+    fitness::{INFO_SECTIONS, Unfit, is_reticence},
     fleet::{Look, Masters, list_cluster, masters_missing},
     introduction::Introduction,
     offset::Here,

@@ -44,7 +44,7 @@ async fn a_wrong_password_is_a_rejection_before_anything_is_sent() {
 async fn no_password_where_one_is_needed_is_a_rejection() {
     let server = Options::new().password("right").start().unwrap();
     let url = format!("redis://127.0.0.1:{}", server.port());
-    is_rejected_as(&Node::open(&url).unwrap(), "NOAUTH", UNWELCOME).await;
+    is_rejected_as(&Node::open(&url).unwrap(), "NOAUTH", Delivery::NotSent).await;
     assert!(!exists(&server, "r"));
     assert_eq!(acquire(&node(&server)).await.unwrap(), Vote::granted());
 }
@@ -193,6 +193,40 @@ async fn a_server_busy_with_a_script_rejects() {
         });
         server.cmd::<()>(&["SCRIPT", "KILL"]).unwrap();
     });
+    assert!(!exists(&server, "r"));
+}
+
+/// What it cannot tell of itself at that moment would never be asked again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_busy_when_it_is_connected_to_is_looked_at_before_it_votes() {
+    let evicting = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
+    let server = Options::new().args(evicting).start().unwrap();
+    server.cmd::<()>(&["CONFIG", "SET", "lua-time-limit", "10"]).unwrap();
+    let node = node(&server).response_timeout(PATIENCE).connect_timeout(PATIENCE);
+    thread::scope(|scope| {
+        scope.spawn(|| server.cmd::<()>(&["EVAL", "while true do end", "0"]).unwrap_err());
+        let pinged = || server.cmd::<()>(&["PING"]);
+        let is_busy = || pinged().is_err_and(|error| error.to_string().contains("BUSY"));
+        while !is_busy() {
+            thread::yield_now();
+        }
+        let asked = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(acquire(&node))
+        });
+        let identity = node.identity();
+        // First, or a failure here would wait for the script.
+        server.cmd::<()>(&["SCRIPT", "KILL"]).unwrap();
+        let error = asked.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (FailureKind::Rejected, Delivery::NotSent));
+        assert!(error.to_string().contains("BUSY"), "{error}");
+        assert!(identity.is_none());
+    });
+    until(PATIENCE, || async {
+        let error = acquire(&node).await.unwrap_err();
+        assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+        error.to_string().contains("may evict held locks")
+    })
+    .await;
     assert!(!exists(&server, "r"));
 }
 
