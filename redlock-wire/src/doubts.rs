@@ -9,7 +9,14 @@ use redlock_core::{Resource, Token};
 /// Which acquires may still be carried out, and until when by the server's clock: those that are
 /// under way, and those whose answer never came.
 #[derive(Debug, Default)]
-pub(crate) struct Doubts(Mutex<HashMap<Claim, Doubt>>);
+pub(crate) struct Doubts(Mutex<Ledger>);
+
+#[derive(Debug)]
+struct Ledger {
+    open: HashMap<Claim, Doubt>,
+    /// With so many, those are looked for that nobody has asked about.
+    full: usize,
+}
 
 type Claim = (Resource, Token);
 
@@ -39,35 +46,51 @@ impl Doubts {
         // If it is not known how long it may take, there is nothing to wait for.
         let Some(latest) = latest else { return UnderWay { doubts: self, claim: None } };
         let claim = (resource.clone(), token.clone());
-        let mut doubts = self.doubts();
-        if doubts.len() >= MANY {
-            doubts.retain(|_, doubt| now.saturating_duration_since(doubt.since) < FORGOTTEN);
-        }
-        if let Some(doubt) = doubts.get_mut(&claim) {
+        let mut ledger = self.ledger();
+        ledger.forget(now);
+        if let Some(doubt) = ledger.open.get_mut(&claim) {
             doubt.latest = doubt.latest.max(latest);
             return UnderWay { doubts: self, claim: None };
         }
-        doubts.insert(claim.clone(), Doubt { latest, since: now });
+        ledger.open.insert(claim.clone(), Doubt { latest, since: now });
         UnderWay { doubts: self, claim: Some(claim) }
     }
 
     /// Until when an acquire of this claim may be carried out, if one may.
     pub(crate) fn latest(&self, resource: &Resource, token: &Token) -> Option<u64> {
-        let doubts = self.doubts();
-        if doubts.is_empty() {
+        let ledger = self.ledger();
+        if ledger.open.is_empty() {
             return None;
         }
-        doubts.get(&(resource.clone(), token.clone())).map(|doubt| doubt.latest)
+        ledger.open.get(&(resource.clone(), token.clone())).map(|doubt| doubt.latest)
     }
 
     /// No acquire of this claim is carried out any more.
     pub(crate) fn settle(&self, resource: &Resource, token: &Token) {
-        self.doubts().remove(&(resource.clone(), token.clone()));
+        self.ledger().open.remove(&(resource.clone(), token.clone()));
     }
 
     /// No invariant spans a panic here.
-    fn doubts(&self) -> MutexGuard<'_, HashMap<Claim, Doubt>> {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger {
+    /// Throws away what is too old to matter, each time that there is twice as much as the last time
+    /// had left: while a server is silent everything stays, and to look through all of it for each
+    /// acquire would hold up those over servers that are not.
+    fn forget(&mut self, now: Instant) {
+        if self.open.len() >= self.full {
+            self.open.retain(|_, doubt| now.saturating_duration_since(doubt.since) < FORGOTTEN);
+            self.full = MANY.max(2 * self.open.len());
+        }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { open: HashMap::new(), full: MANY }
     }
 }
 
@@ -80,7 +103,7 @@ impl UnderWay<'_> {
     }
 }
 
-/// From so many on, those are looked for that nobody has asked about.
+/// Fewer are no burden, however old they are.
 const MANY: usize = 1024;
 /// Far longer than an acquire may take.
 const FORGOTTEN: Duration = Duration::from_secs(60);
@@ -123,6 +146,27 @@ mod tests {
         }
         let (resource, token) = claim(MANY);
         drop(doubts.begin(&resource, &token, Some(7), now + FORGOTTEN));
-        assert_eq!(doubts.doubts().len(), 1);
+        assert_eq!(doubts.ledger().open.len(), 1);
+    }
+
+    #[test]
+    fn what_has_to_be_kept_is_not_looked_through_each_time() {
+        let (doubts, now) = (Doubts::default(), Instant::now());
+        let begin = |number, now| {
+            let (resource, token) = claim(number);
+            drop(doubts.begin(&resource, &token, Some(7), now));
+        };
+        let mut looks = 0;
+        for number in 0..8 * MANY {
+            let full = doubts.ledger().full;
+            begin(number, now);
+            looks += usize::from(doubts.ledger().full != full);
+        }
+        assert_eq!((looks, doubts.ledger().open.len()), (3, 8 * MANY));
+        // And given up in the end.
+        for number in 8 * MANY..=16 * MANY {
+            begin(number, now + FORGOTTEN);
+        }
+        assert!(doubts.ledger().open.len() <= 8 * MANY + 1);
     }
 }
