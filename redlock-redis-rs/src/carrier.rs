@@ -18,6 +18,7 @@ use crate::{
     connection::Connection,
     error::Cause,
     outbox::{Asked, Letter, Outbox, Pace},
+    silence::Silence,
 };
 
 /// Sends what comes into an outbox, and keeps its connection working, until that has ended.
@@ -31,14 +32,14 @@ use crate::{
 /// others get theirs. With all of them at once, this process and its server would take turns: each
 /// would have nothing to do while the other has everything.
 pub(crate) async fn run(outbox: Arc<Outbox>, mut driver: BoxFuture<'static, ()>) {
-    let (connection, patience) = outbox.connection();
+    let ((connection, patience), silence) = (outbox.connection(), outbox.silence());
     let outbox = Open(outbox);
     let mut under_way = FuturesUnordered::new();
     let mut letters = Vec::new();
     let mut answers = Answers::default();
     let mut has_stepped_back = false;
     poll_fn(|context| {
-        let waiting = outbox.0.watch(context.waker());
+        let Some(waiting) = outbox.0.watch(context.waker()) else { return Poll::Ready(()) };
         if waiting > 0 {
             // With answers left to pass on it has done so already.
             if outbox.0.is_busy() && answers.0.is_empty() && !has_stepped_back {
@@ -53,7 +54,9 @@ pub(crate) async fn run(outbox: Arc<Outbox>, mut driver: BoxFuture<'static, ()>)
             for_each_bundle(wanted, |bundle| {
                 // Not made to pause: tokio wakes first who was made to last, and an acquire would be
                 // overtaken by its release, or by the question who has received it.
-                under_way.push(unconstrained(carry(connection.clone(), bundle, patience)));
+                let silence = Arc::clone(&silence);
+                let carried = carry(connection.clone(), bundle, patience, silence);
+                under_way.push(unconstrained(carried));
             });
             // They are sent when they are first polled, which is in their order.
             finish(&mut under_way, &mut answers, context);
@@ -153,10 +156,18 @@ fn for_each_bundle(letters: impl Iterator<Item = Letter>, mut send: impl FnMut(B
 }
 
 /// Sends what a bundle says, and returns what is answered.
-async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) -> Vec<Answered> {
+async fn carry(
+    mut connection: Connection,
+    bundle: Bundle,
+    patience: Duration,
+    silence: Arc<Silence>,
+) -> Vec<Answered> {
     let letters = match bundle {
         Bundle::One(Letter { command, answer: caller, asked, .. }) => {
             let answer = connection.send_within(&command, patience).await;
+            if !matches!(answer, Err(Cause::Late(_))) {
+                silence.broken();
+            }
             return vec![Answered { caller, answer, asked }];
         }
         Bundle::Many(letters) => letters,
@@ -169,6 +180,7 @@ async fn carry(mut connection: Connection, bundle: Bundle, patience: Duration) -
     }
     let failed = match connection.send_all_within(&pipeline, patience).await {
         Ok(values) => {
+            silence.broken();
             let told = callers.into_iter().zip(values);
             return told
                 .map(|((caller, asked), value)| Answered {

@@ -133,6 +133,7 @@ mod pooled;
 mod python_lock;
 #[cfg(feature = "sentinel")]
 mod sentinel;
+mod silence;
 mod subscriptions;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 mod topologies;

@@ -15,7 +15,11 @@ use futures::{FutureExt, channel::oneshot, future::BoxFuture, task::AtomicWaker}
 use redis::{Cmd, RedisError, Value};
 use tokio::task::coop::unconstrained;
 
-use crate::{connection::Connection, error::Cause};
+use crate::{
+    connection::Connection,
+    error::Cause,
+    silence::{Hopeless, Silence},
+};
 
 /// A connection and the commands that wait for its task to send them.
 ///
@@ -30,6 +34,7 @@ pub(crate) struct Outbox {
     said: Arc<AtomicUsize>,
     /// How many are under way that were put here, or wait here.
     written: Arc<AtomicUsize>,
+    silence: Arc<Silence>,
     contents: Mutex<Contents>,
     task: AtomicWaker,
     /// Those who have nothing to say at the moment.
@@ -66,6 +71,7 @@ impl Outbox {
             patience,
             said: Arc::default(),
             written: Arc::default(),
+            silence: Arc::new(Silence::new(patience)),
             contents: Mutex::default(),
             task: AtomicWaker::new(),
             speakers: Mutex::default(),
@@ -78,12 +84,16 @@ impl Outbox {
     ///
     /// Dropped, the command may or may not be sent; if it is, then before what is asked here later.
     pub(crate) async fn ask(&self, command: Cmd, pace: Pace) -> Result<Value, Cause> {
+        if let Err(Hopeless) = self.silence.say() {
+            self.close();
+            return Err(ended());
+        }
         // Commands are sent in the order in which they are said, but letters may lie here for a while.
         if self.written.load(Ordering::Acquire) == 0 {
             let asked = Asked::begin(&self.said);
             if asked.others < FEW {
                 let idle = open(&self.speakers).pop();
-                let mut speaker = idle.unwrap_or_else(|| Speaker::new(self.connection()));
+                let mut speaker = idle.unwrap_or_else(|| Speaker::new(self));
                 speaker.ask(command, asked);
                 let said = poll_fn(|context| speaker.poll_answer(context)).await;
                 open(&self.speakers).push(speaker);
@@ -123,11 +133,18 @@ impl Outbox {
         self.said.load(Ordering::Relaxed) + self.written.load(Ordering::Relaxed) > 1
     }
 
-    /// How many letters there are; the task that asks is woken when there is one, from now on.
-    pub(crate) fn watch(&self, task: &Waker) -> usize {
+    /// What tells whether the connection is still of use.
+    pub(crate) fn silence(&self) -> Arc<Silence> {
+        Arc::clone(&self.silence)
+    }
+
+    /// How many letters there are, and `None` once it is closed; the task that asks is woken when
+    /// there is one or it is, from now on.
+    pub(crate) fn watch(&self, task: &Waker) -> Option<usize> {
         // First, so that what comes after the look wakes it.
         self.task.register(task);
-        open(&self.contents).letters.len()
+        let contents = open(&self.contents);
+        (!contents.closed).then_some(contents.letters.len())
     }
 
     /// Moves all letters to the end of `letters`, which lends its place.
@@ -140,7 +157,7 @@ impl Outbox {
         }
     }
 
-    /// Throws away what is here, and what comes.
+    /// Throws away what is here, and what comes. The connection ends with it.
     pub(crate) fn close(&self) {
         let mut contents = open(&self.contents);
         contents.closed = true;
@@ -148,6 +165,7 @@ impl Outbox {
         // Their callers are woken where nothing is locked.
         drop(contents);
         drop(letters);
+        self.task.wake();
     }
 }
 
@@ -170,7 +188,8 @@ struct Desk {
 }
 
 impl Speaker {
-    fn new((mut connection, patience): (Connection, Duration)) -> Self {
+    fn new(outbox: &Outbox) -> Self {
+        let ((mut connection, patience), silence) = (outbox.connection(), outbox.silence());
         let desk = Arc::<Mutex<Desk>>::default();
         let his = Arc::clone(&desk);
         let speaking = async move {
@@ -179,6 +198,9 @@ impl Speaker {
                     poll_fn(|_| open(&his).asked.take().map_or(Poll::Pending, Poll::Ready)).await;
                 // Not made to pause before it is sent, for then somebody else could be first.
                 let said = unconstrained(connection.send_within(&command, patience)).await;
+                if !matches!(said, Err(Cause::Late(_))) {
+                    silence.broken();
+                }
                 open(&his).answer = Some(said);
             }
         };
@@ -257,7 +279,7 @@ mod tests {
     }
 
     fn waiting(outbox: &Outbox) -> usize {
-        outbox.watch(&noop_waker())
+        outbox.watch(&noop_waker()).unwrap()
     }
 
     #[tokio::test]
