@@ -226,7 +226,7 @@ const SIGNAL: Script =
 /// Deletes the lock, and leaves the signal in any case; answers the value and 0, or nil if there was
 /// no lock.
 const RESET: Script =
-    Script::new(include_str!("python_lock/reset.lua"), "dc7a4808418aa6819476759ff361c905ea4e73a2");
+    Script::new(include_str!("python_lock/reset.lua"), "1157a59b2ca0ed45c930b61aef571b437d166450");
 
 #[cfg(test)]
 mod tests {

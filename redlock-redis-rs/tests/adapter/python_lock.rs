@@ -401,11 +401,12 @@ async fn reset_all_frees_every_lock_and_nothing_else() {
     }
     server.cmd::<()>(&["SET", "block:r", "kept"]).unwrap();
     server.cmd::<()>(&["SET", "lock:", "kept"]).unwrap();
+    server.cmd::<()>(&["SET", "lock:empty", ""]).unwrap();
     server.cmd::<()>(&["HSET", "lock:hash", "no", "lock"]).unwrap();
     assert_eq!(node.reset_all().await.unwrap(), 2_500);
     let (signals, kept): (Vec<_>, Vec<_>) =
         server.keys().unwrap().into_iter().partition(|key| key.starts_with("lock-signal:"));
-    assert_eq!(kept, ["block:r", "lock:", "lock:hash"]);
+    assert_eq!(kept, ["block:r", "lock:", "lock:empty", "lock:hash"]);
     assert!(signals.len() <= 2_500);
     assert_eq!(node.reset_all().await.unwrap(), 0);
 }
@@ -414,6 +415,9 @@ async fn reset_all_frees_every_lock_and_nothing_else() {
 async fn what_is_no_lock_is_left_alone() {
     let server = Server::start().unwrap();
     let node = node(&server);
+    server.cmd::<()>(&["SET", "lock:empty", ""]).unwrap();
+    let error = node.reset(&resource("empty")).await.unwrap_err();
+    assert!(error.to_string().contains("WRONGTYPE"), "{error}");
     server.cmd::<()>(&["RPUSH", "lock:r", "mine"]).unwrap();
     let (name, mine) = (resource("r"), token("mine"));
     for error in [
@@ -426,7 +430,7 @@ async fn what_is_no_lock_is_left_alone() {
         assert_eq!(error.kind(), FailureKind::Rejected, "{error}");
         assert!(error.to_string().contains("WRONGTYPE"), "{error}");
     }
-    assert_eq!(server.keys().unwrap(), ["lock:r"]);
+    assert_eq!(server.keys().unwrap(), ["lock:empty", "lock:r"]);
 }
 
 #[tokio::test]

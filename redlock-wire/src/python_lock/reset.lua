@@ -2,6 +2,9 @@ local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then
   return value
 end
+if value == '' then
+  return {err = 'WRONGTYPE the value is empty, so no lock made it'}
+end
 if value then
   local deleted = redis.pcall('DEL', KEYS[1])
   if type(deleted) == 'table' then
