@@ -2,8 +2,7 @@ use redlock_core::{ConfigError, Redlock};
 
 use crate::{RedisNode, UrlError};
 
-/// A redlock over the Redis servers at these URLs, with the default settings; with no URL, over the
-/// one at `redis://127.0.0.1:6379/0`.
+/// A redlock over the Redis servers at these URLs, with the default settings.
 ///
 /// Nothing is connected yet: a server that is down costs its vote, and has it again when it is
 /// back. For other settings, give the nodes of [`RedisNode::open_all`] to [`Redlock::builder`].
@@ -12,14 +11,10 @@ use crate::{RedisNode, UrlError};
 ///
 /// # Errors
 ///
-/// [`ConnectError`] for a URL that cannot be one, which does not show it, and for a server that is
-/// named twice.
+/// [`ConnectError`] for a URL that cannot be one, which does not show it, for no URL at all, and for a
+/// server that is named twice.
 pub fn connect<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Redlock, ConnectError> {
-    let mut nodes = RedisNode::open_all(urls)?;
-    if nodes.is_empty() {
-        nodes.push(RedisNode::default());
-    }
-    Ok(Redlock::builder().nodes(nodes).build()?)
+    Ok(Redlock::builder().nodes(RedisNode::open_all(urls)?).build()?)
 }
 
 /// Why [`connect`] could not make a redlock. No server was asked. There is nothing else it could be,

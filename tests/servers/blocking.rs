@@ -10,7 +10,7 @@ use std::{
 
 use redlock_testkit::server::Server;
 use redlocks::{
-    Error, Redlock, Renewal,
+    ConfigError, Error, Redlock, Renewal,
     blocking::{self, ListingError, StartError},
     redis_rs::{RedisCache, RedisNode},
 };
@@ -44,6 +44,9 @@ fn a_url_that_cannot_be_one_is_told_at_once_and_not_shown() {
     assert!(!error.to_string().contains("secret"), "{error}");
     let twice = blocking::connect(["redis://127.0.0.1:1", "redis://127.0.0.1:1"]).unwrap_err();
     assert!(matches!(twice, StartError::Config(_)), "{twice}");
+    // A list that was to come from elsewhere, and is empty, must not lock on whatever runs here.
+    let none = blocking::connect::<&str>([]).unwrap_err();
+    assert!(matches!(none, StartError::Config(ConfigError::NoNodes)), "{none}");
 }
 
 #[test]
