@@ -110,11 +110,24 @@ async fn out_of_patience_while_nodes_hang() {
     let Error::TimedOut { last, patience, .. } = &error else { panic!("{error}") };
     assert_eq!(*patience, 20 * MS);
     assert!(matches!(**last, Error::Unavailable(_)), "{error}");
+    assert!(!error.is_contended());
     // The nodes come back, carry out what they were sent, and are asked to undo it.
     for node in 0..3 {
         nodes.memory(node).resume();
     }
     nodes.assert_clean(&redlock).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn out_of_patience_while_somebody_else_has_the_lock() {
+    let nodes = Nodes::new(3);
+    let _held = nodes.redlock().lock("r").acquire().await.unwrap();
+    let another = nodes.redlock();
+    let refused = another.lock("r").try_acquire().await.unwrap_err();
+    let gave_up = another.lock("r").acquire_within(20 * MS).await.unwrap_err();
+    assert!(matches!(refused, Error::Contended(_)), "{refused}");
+    assert!(matches!(gave_up, Error::TimedOut { .. }), "{gave_up}");
+    assert!(refused.is_contended() && gave_up.is_contended());
 }
 
 #[tokio::test(start_paused = true)]

@@ -86,6 +86,16 @@ impl Error {
         }
     }
 
+    /// Whether somebody else had the lock, or was taking it, when the last attempt was made: it is
+    /// [`Contended`](Self::Contended), or [`TimedOut`](Self::TimedOut) because of that.
+    ///
+    /// What a program does where the lock is not for it, such as leaving the work to whoever has it;
+    /// everything else is a failure.
+    #[must_use]
+    pub fn is_contended(&self) -> bool {
+        self.why_given_up() == GaveUpReason::Contended
+    }
+
     /// Whether another attempt could end differently.
     pub(super) const fn is_worth_a_retry(&self) -> bool {
         matches!(self, Self::Contended(_) | Self::Unavailable(_) | Self::TooSlow(_))
