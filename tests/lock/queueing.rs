@@ -394,7 +394,7 @@ async fn patience_and_policy_end_in_the_queue_too() {
     assert!(begun.elapsed() <= 2 * SECOND && begun.elapsed() >= 1900 * MS);
     assert!(matches!(error, Error::TimedOut { .. }));
     let said = "gave up on \"r\" after 2s; could not acquire \"r\": 0 of 3 nodes granted, 2 needed; \
-                none was asked, for others in this process come first";
+                none was asked, for others of this process, or their releases, come first";
     assert_eq!(error.to_string(), said);
 
     let begun = Instant::now();

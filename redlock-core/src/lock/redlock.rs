@@ -19,6 +19,9 @@ use crate::{
 /// and cheap to clone.
 ///
 /// From it come the [`Lock`]s, each for one resource, or for several that are had together.
+///
+/// What it does in the background (renewals, clean-up) it does on the runtime of its first acquire: a
+/// program with several runtimes makes one for each.
 #[derive(Clone)]
 pub struct Redlock {
     shared: Arc<Shared>,

@@ -19,9 +19,9 @@ use crate::proto::Moment;
 /// Timers stand still in a suspension; whoever wakes then reads the clock first. Made outside of a
 /// runtime it picks up the first one that it is used on.
 ///
-/// The clean-up of a `Redlock` runs on the runtime of its first acquire, and moves to another when
-/// that one has ended: a program with several runtimes gives each a `Redlock` of its own, or sees
-/// to it that the first is never idle for long.
+/// The renewals and the clean-up of a `Redlock` run on the runtime of its first acquire, and move to
+/// another at the first call there after that one has ended: a program with several runtimes gives
+/// each a `Redlock` of its own, or sees to it that the first is never idle for long.
 #[derive(Debug, Default)]
 pub struct TokioRuntime {
     /// Where to go when a timer is needed by a thread that is in no runtime.
