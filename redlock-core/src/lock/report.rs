@@ -196,7 +196,10 @@ impl fmt::Display for Report {
             write!(f, "; no answer yet from {labels}")?;
         }
         if self.nodes().iter().all(|node| node.ballot == Ballot::Unasked) {
-            write!(f, "; none was asked, for others of this process, or their releases, come first")?;
+            write!(
+                f,
+                "; none was asked, for others of this process, or their releases, come first"
+            )?;
         }
         Ok(())
     }
