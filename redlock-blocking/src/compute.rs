@@ -60,8 +60,8 @@ impl GetOrCompute<'_> {
     ///
     /// # Errors
     ///
-    /// Those of the async call, and [`Error::InsideRuntime`] as [`ComputeError::Lock`], in which
-    /// case nothing was computed.
+    /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait) as
+    /// [`ComputeError::Lock`], in which case nothing was computed.
     ///
     /// # Panics
     ///

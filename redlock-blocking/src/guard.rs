@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use redlock_core::{Error, Fence, Lease, LossReason, Release, Resource, ResourceSet, Token};
 use scopeguard::ScopeGuard;
@@ -41,7 +41,7 @@ macro_rules! guard {
             ///
             /// # Errors
             ///
-            /// [`Error::InsideRuntime`].
+            /// A [refusal to wait](crate#refusals-to-wait).
             pub fn lost(&self, limit: Duration) -> Result<Option<LossReason>, Error> {
                 self.loss().lost(limit)
             }
@@ -56,13 +56,17 @@ macro_rules! guard {
             ///
             /// # Errors
             ///
-            /// Those of [`Guard::extend`](redlock_core::Guard::extend), and [`Error::InsideRuntime`].
+            /// Those of [`Guard::extend`](redlock_core::Guard::extend), and a
+            /// [refusal to wait](crate#refusals-to-wait).
             pub fn extend(&mut self, ttl: Duration) -> Result<(), Error> {
                 let Kept { held, thread } = &mut *self.kept;
                 thread.wait(held.extend(ttl))?
             }
 
             fn give_up(Kept { held, thread }: Kept<$held>) {
+                if thread.is_elsewhere() {
+                    return mem::forget(held);
+                }
                 // One that is lost has been cleaned up. What is dropped without waiting leaves its
                 // release to the background by itself.
                 match held.check() {
@@ -96,7 +100,7 @@ guard! {
     ///
     /// Dropped, on whatever thread, it releases and waits for that: for the answer of a quorum, at
     /// most for a second. Inside an async runtime it does not wait, and is released in the
-    /// background.
+    /// background. After a fork the child's copy releases nothing, for the lock is the parent's.
     Guard around redlock_core::Guard
 }
 
@@ -111,7 +115,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::InsideRuntime`]; the lock is then released in the background.
+    /// A [refusal to wait](crate#refusals-to-wait); the lock is then given up as by a drop.
     pub fn release(self) -> Result<Release, Error> {
         let Kept { held, thread } = ScopeGuard::into_inner(self.kept);
         thread.wait(held.release())
@@ -130,7 +134,7 @@ impl ReentrantGuard {
     ///
     /// # Errors
     ///
-    /// [`Error::InsideRuntime`]; it is then given up in the background.
+    /// A [refusal to wait](crate#refusals-to-wait); it is then given up as by a drop.
     pub fn release(self) -> Result<Option<Release>, Error> {
         let Kept { held, thread } = ScopeGuard::into_inner(self.kept);
         thread.wait(held.release())

@@ -29,6 +29,9 @@ pub enum ListingError {
     /// Nothing more comes: an iterator that could only go on with this would never end.
     #[error("{}", Error::InsideRuntime)]
     InsideRuntime,
+    /// The next was wanted in a fork of the process that made the redlock. Nothing more comes.
+    #[error("{}", Error::Forked)]
+    Forked,
 }
 
 impl Listing {
@@ -40,15 +43,28 @@ impl Listing {
     }
 }
 
+impl ListingError {
+    const fn refused(refusal: &Error) -> Self {
+        match refusal {
+            Error::Forked => Self::Forked,
+            // To wait is refused for no other reason.
+            _ => Self::InsideRuntime,
+        }
+    }
+}
+
 impl Iterator for Listing {
     type Item = Result<Listed, ListingError>;
 
     /// Waits for the next: at most for the [node timeout](redlock_core::RedlockBuilder::node_timeout)
     /// of each page or reset that has to come first.
     fn next(&mut self) -> Option<Self::Item> {
-        let Ok(next) = self.thread.wait(self.listed.as_mut()?.next()) else {
-            self.listed = None;
-            return Some(Err(ListingError::InsideRuntime));
+        let next = match self.thread.wait(self.listed.as_mut()?.next()) {
+            Ok(next) => next,
+            Err(refusal) => {
+                self.listed = None;
+                return Some(Err(ListingError::refused(&refusal)));
+            }
         };
         if next.is_none() {
             self.listed = None;

@@ -29,7 +29,7 @@ macro_rules! acquire {
                 ///
                 /// # Errors
                 ///
-                /// Those of the async call, and [`Error::InsideRuntime`].
+                /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait).
                 pub fn $acquire(&self, $($given: $what)?) -> Result<$guard, Error> {
                     let guard = self.thread.wait(self.lock.$acquire($($given)?))??;
                     Ok($guard::new(guard, &self.thread))

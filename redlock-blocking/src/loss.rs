@@ -23,7 +23,7 @@ impl LossSignal {
     ///
     /// # Errors
     ///
-    /// [`Error::InsideRuntime`].
+    /// A [refusal to wait](crate#refusals-to-wait).
     pub fn lost(&self, limit: Duration) -> Result<Option<LossReason>, Error> {
         self.thread.wait(async { timeout(limit, self.signal.lost()).await.ok().flatten() })
     }

@@ -53,7 +53,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// [`Error::InsideRuntime`].
+    /// A [refusal to wait](crate#refusals-to-wait).
     pub fn release(&self, lease: &Lease) -> Result<Release, Error> {
         self.thread.wait(self.thread.redlock.release(lease))
     }
@@ -62,7 +62,8 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of [`Redlock::extend`](redlock_core::Redlock::extend), and [`Error::InsideRuntime`].
+    /// Those of [`Redlock::extend`](redlock_core::Redlock::extend), and a
+    /// [refusal to wait](crate#refusals-to-wait).
     pub fn extend(&self, lease: &Lease, ttl: Duration) -> Result<Lease, Error> {
         self.thread.wait(self.thread.redlock.extend(lease, ttl))?
     }
@@ -71,7 +72,8 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of [`Redlock::adopt`](redlock_core::Redlock::adopt), and [`Error::InsideRuntime`].
+    /// Those of [`Redlock::adopt`](redlock_core::Redlock::adopt), and a
+    /// [refusal to wait](crate#refusals-to-wait).
     pub fn adopt(&self, lease: &Lease) -> Result<Guard, Error> {
         let guard = self.thread.wait(self.thread.redlock.adopt(lease))??;
         Ok(Guard::new(guard, &self.thread))
@@ -93,7 +95,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// [`Error::InsideRuntime`].
+    /// A [refusal to wait](crate#refusals-to-wait).
     pub fn settled(&self, limit: Duration) -> Result<bool, Error> {
         self.thread.wait(async { timeout(limit, self.thread.redlock.settled()).await.is_ok() })
     }

@@ -10,7 +10,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of the async call, and [`Error::InsideRuntime`].
+    /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait).
     pub fn inspect<R>(&self, resource: R) -> Result<Status, Error>
     where
         R: TryInto<Resource>,
@@ -24,7 +24,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of the async call, and [`Error::InsideRuntime`].
+    /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait).
     pub fn is_locked<R>(&self, resource: R) -> Result<bool, Error>
     where
         R: TryInto<Resource>,
@@ -38,7 +38,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of the async call, and [`Error::InsideRuntime`].
+    /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait).
     pub fn reset<R>(&self, resource: R) -> Result<Reset, Error>
     where
         R: TryInto<Resource>,
@@ -52,8 +52,8 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of the async call, and [`Error::InsideRuntime`]. What nodes could not do comes in the
-    /// listing.
+    /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait). What nodes could not
+    /// do comes in the listing.
     pub fn list(&self, prefix: impl Into<Arc<str>>) -> Result<Listing, Error> {
         let listed = self.thread().wait(async { self.thread().redlock.list(prefix) })??;
         Ok(Listing::new(listed, self.thread()))
@@ -65,8 +65,8 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// Those of the async call, and [`Error::InsideRuntime`]. What nodes could not do comes in the
-    /// listing.
+    /// Those of the async call, and a [refusal to wait](crate#refusals-to-wait). What nodes could not
+    /// do comes in the listing.
     pub fn reset_all(&self, prefix: impl Into<Arc<str>>) -> Result<Listing, Error> {
         let reset = self.thread().wait(async { self.thread().redlock.reset_all(prefix) })??;
         Ok(Listing::new(reset, self.thread()))

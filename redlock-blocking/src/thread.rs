@@ -1,6 +1,6 @@
 use std::{
     future::Future,
-    io,
+    io, mem, process,
     sync::{
         Mutex, PoisonError,
         mpsc::{self, Receiver},
@@ -22,6 +22,8 @@ use tokio::{
 pub(crate) struct Thread {
     pub(crate) redlock: Redlock,
     runtime: Handle,
+    /// The process that the thread is in. A fork copies this, and not the thread.
+    process: u32,
     /// Dropped, it ends the thread, which then waits for the clean-up.
     end: Option<oneshot::Sender<()>>,
     /// Closed when it has ended.
@@ -52,11 +54,17 @@ impl Thread {
         };
         thread::Builder::new().name("redlocks".to_owned()).spawn(work)?;
         let runtime = start.recv().map_err(io::Error::other)??;
-        Ok(Self { redlock, runtime, end: Some(end), ended: Mutex::new(ended) })
+        let (process, ended) = (process::id(), Mutex::new(ended));
+        Ok(Self { redlock, runtime, process, end: Some(end), ended })
     }
 
     /// Waits for `work` here; its connections and timers are driven by the background thread.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        if self.is_elsewhere() {
+            // With what it has to give up, which is not this process's.
+            mem::forget(work);
+            return Err(Error::Forked);
+        }
         if is_inside_runtime() {
             return Err(Error::InsideRuntime);
         }
@@ -79,10 +87,21 @@ impl Thread {
         // An error in any case: nothing is ever sent.
         let _ = ended.recv_timeout(PATIENCE);
     }
+
+    /// Whether the thread is in another process: this one is a fork of it. Nothing goes on here
+    /// then, and any lock in memory may be one that the thread had just then, for ever. What is
+    /// held is the other process's, who goes on with it.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.process != process::id()
+    }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
+        if self.is_elsewhere() {
+            // To send it would wake the thread, which is not here.
+            return mem::forget(self.end.take());
+        }
         drop(self.end.take());
         if !is_inside_runtime() {
             let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -100,3 +119,58 @@ fn is_inside_runtime() -> bool {
 /// How long a drop waits at most, that of a guard for the quorum and that of the last handle for all
 /// nodes: long for any that is healthy, and no pain for whoever ends a program.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use redlock_testkit::MemoryNode;
+
+    use super::*;
+    use crate::{Guard, Listing, ListingError, ReentrantGuard};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn start(nodes: &[MemoryNode]) -> Thread {
+        let redlock = Redlock::builder().nodes(nodes.to_vec()).ttl(LONG).build().unwrap();
+        Thread::start(redlock).unwrap()
+    }
+
+    /// What a fork leaves of it: its memory. To fork takes unsafe code, so here the process is
+    /// another one by its number alone, and the thread is still there to do what it must not.
+    fn forked(mut thread: Thread) -> Arc<Thread> {
+        thread.process = thread.process.wrapping_add(1);
+        Arc::new(thread)
+    }
+
+    #[test]
+    fn after_a_fork_every_call_that_waits_is_refused_and_a_drop_leaves_all_to_the_parent() {
+        let nodes = MemoryNode::cluster(3);
+        let parent = start(&nodes);
+        let acquired = |name| parent.wait(parent.redlock.lock(name).acquire()).unwrap().unwrap();
+        let (one, other) = (acquired("one"), acquired("other"));
+        let owner = parent.redlock.lock("nested").reentrant();
+        let nested = parent.wait(owner.acquire()).unwrap().unwrap();
+        let listed = parent.wait(async { parent.redlock.list("") }).unwrap().unwrap();
+        let (runtime, original) = (parent.runtime.clone(), parent.redlock.clone());
+        let child = forked(parent);
+
+        let refused = |error: Error| assert!(matches!(error, Error::Forked), "{error}");
+        refused(child.wait(child.redlock.lock("new").acquire()).unwrap_err());
+        let mut guard = Guard::new(one, &child);
+        refused(guard.extend(LONG).unwrap_err());
+        refused(guard.lost(LONG).unwrap_err());
+        let mut listing = Listing::new(Box::pin(listed), &child);
+        assert!(matches!(listing.next(), Some(Err(ListingError::Forked))));
+        assert!(listing.next().is_none());
+        refused(Guard::new(other, &child).release().unwrap_err());
+        drop(guard);
+        drop(ReentrantGuard::new(nested, &child));
+        drop(listing);
+        drop(child);
+        // By the thread, which a fork would not have.
+        runtime.block_on(original.settled());
+        let keys: usize = nodes.iter().map(|node| node.keys().len()).sum();
+        assert_eq!(keys, 9, "the parent has its locks");
+    }
+}

@@ -47,6 +47,9 @@ pub enum Error {
     /// A call of the blocking API was made inside an async runtime, one of whose threads it would
     /// have held up. No node was asked.
     InsideRuntime,
+    /// A call of the blocking API was made in a child of the process that made the redlock, whose
+    /// background thread a `fork` does not copy. No node was asked.
+    Forked,
     /// The fencing token is not larger than one that was had here before: counters of nodes were
     /// lost, and their clocks set back. The lock has been given up; the resource would have
     /// refused its holder.
@@ -81,6 +84,7 @@ impl Error {
             | Self::FenceRegression { .. }
             | Self::NoRuntime(_)
             | Self::InsideRuntime
+            | Self::Forked
             | Self::Undecided(_)
             | Self::Random(_) => None,
         }
@@ -111,9 +115,11 @@ impl Error {
             Self::Lost { .. } => GaveUpReason::Lost,
             Self::TimedOut { last, .. } => last.why_given_up(),
             Self::FenceRegression { .. } => GaveUpReason::FenceRegression,
-            Self::Config(_) | Self::NoRuntime(_) | Self::InsideRuntime | Self::Random(_) => {
-                GaveUpReason::Unusable
-            }
+            Self::Config(_)
+            | Self::NoRuntime(_)
+            | Self::InsideRuntime
+            | Self::Forked
+            | Self::Random(_) => GaveUpReason::Unusable,
         }
     }
 
@@ -165,6 +171,10 @@ impl fmt::Display for Error {
             Self::InsideRuntime => f.write_str(
                 "a blocking call was made inside an async runtime, which it would hold up: \
                  use the async API there, or a thread that is not part of the runtime",
+            ),
+            Self::Forked => f.write_str(
+                "a blocking call was made in a forked process, which has no background thread: \
+                 make the redlock after the fork",
             ),
             Self::Random(error) => error.fmt(f),
         }
