@@ -32,6 +32,9 @@ pub enum ListingError {
     /// The next was wanted in a fork of the process that made the redlock. Nothing more comes.
     #[error("{}", Error::Forked)]
     Forked,
+    /// The next was wanted by a destructor of a thread that ends. Nothing more comes.
+    #[error("{}", Error::ThreadEnding)]
+    ThreadEnding,
 }
 
 impl Listing {
@@ -47,6 +50,7 @@ impl ListingError {
     const fn refused(refusal: &Error) -> Self {
         match refusal {
             Error::Forked => Self::Forked,
+            Error::ThreadEnding => Self::ThreadEnding,
             // To wait is refused for no other reason.
             _ => Self::InsideRuntime,
         }

@@ -65,10 +65,12 @@ impl Thread {
             mem::forget(work);
             return Err(Error::Forked);
         }
-        if is_inside_runtime() {
-            return Err(Error::InsideRuntime);
+        match Handle::try_current() {
+            Ok(_) => Err(Error::InsideRuntime),
+            // `block_on` would panic, in a destructor that must not: the process would be aborted.
+            Err(error) if error.is_thread_local_destroyed() => Err(Error::ThreadEnding),
+            Err(_) => Ok(self.runtime.block_on(work)),
         }
-        Ok(self.runtime.block_on(work))
     }
 
     /// Does `work` in the background and waits for it for a while. Where waiting is not allowed it
@@ -111,7 +113,8 @@ impl Drop for Thread {
     }
 }
 
-/// Whether this thread belongs to a runtime, whose other tasks would wait as well.
+/// Whether this thread belongs to a runtime, whose other tasks would wait as well. One that ends
+/// belongs to none any more.
 fn is_inside_runtime() -> bool {
     Handle::try_current().is_ok()
 }

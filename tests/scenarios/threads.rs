@@ -1,10 +1,12 @@
 //! What only blocking code can do: block, panic and end on threads of its own.
 
 use std::{
+    cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Barrier,
         atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -129,6 +131,57 @@ fn a_redlock_may_be_made_and_dropped_inside_an_async_runtime() {
     thread::sleep(200 * MS);
     assert!(guard.is_valid() && nodes.node(0).calls().extend > 0);
     assert!(theirs.acquire().unwrap().release().unwrap().is_released());
+}
+
+/// What a thread does when it ends, of which nobody could catch a panic.
+struct AtTheEnd(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        self.0.take().unwrap()();
+    }
+}
+
+thread_local! {
+    static ONE: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    static OTHER: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+}
+
+/// One thread-local value is there before those of tokio are, and one after: whatever the order of
+/// their destructors, one of them finds tokio's gone.
+#[test]
+fn a_thread_that_ends_is_refused_when_it_can_no_longer_wait_and_its_guards_release() {
+    let nodes = Nodes::new();
+    let redlock = blocking(&nodes);
+    let (tell, told) = mpsc::channel();
+    let at_the_end = |name: &'static str| {
+        let (redlock, tell) = (redlock.clone(), tell.clone());
+        let guard = redlock.lock(name).acquire().unwrap();
+        let given_up = redlock.lock([name, "given up"].concat()).acquire().unwrap();
+        move || {
+            let acquired = redlock.lock("r").acquire().map(drop);
+            let listed = redlock.list("").map(drop);
+            let released = given_up.release().map(drop);
+            drop(guard);
+            tell.send([acquired, listed, released]).unwrap();
+        }
+    };
+    let (one, other) = (at_the_end("one"), at_the_end("other"));
+    let lock = redlock.lock("r");
+    let ending = thread::spawn(move || {
+        ONE.set(Some(AtTheEnd(Some(Box::new(one)))));
+        drop(lock.acquire().unwrap());
+        OTHER.set(Some(AtTheEnd(Some(Box::new(other)))));
+    });
+    ending.join().unwrap();
+    let both: Vec<_> = told.try_iter().collect();
+    let refused =
+        both.iter().filter(|told| told.iter().all(|told| matches!(told, Err(Error::ThreadEnding))));
+    assert_eq!(refused.count(), 1, "{both:?}");
+    assert!(both.iter().any(|told| told.iter().all(Result::is_ok)), "{both:?}");
+    assert!(redlock.settled(LONG).unwrap());
+    let names = ["r", "one", "onegiven up", "other", "othergiven up"];
+    assert_eq!(names.map(|name| nodes.count_keys(name)), [0; 5]);
 }
 
 /// Bad manners, but no deadlock.

@@ -50,6 +50,9 @@ pub enum Error {
     /// A call of the blocking API was made in a child of the process that made the redlock, whose
     /// background thread a `fork` does not copy. No node was asked.
     Forked,
+    /// A call of the blocking API was made by a destructor of a thread-local value, after those of
+    /// tokio had gone, without which nothing can wait. No node was asked.
+    ThreadEnding,
     /// The fencing token is not larger than one that was had here before: counters of nodes were
     /// lost, and their clocks set back. The lock has been given up; the resource would have
     /// refused its holder.
@@ -85,6 +88,7 @@ impl Error {
             | Self::NoRuntime(_)
             | Self::InsideRuntime
             | Self::Forked
+            | Self::ThreadEnding
             | Self::Undecided(_)
             | Self::Random(_) => None,
         }
@@ -119,6 +123,7 @@ impl Error {
             | Self::NoRuntime(_)
             | Self::InsideRuntime
             | Self::Forked
+            | Self::ThreadEnding
             | Self::Random(_) => GaveUpReason::Unusable,
         }
     }
@@ -175,6 +180,10 @@ impl fmt::Display for Error {
             Self::Forked => f.write_str(
                 "a blocking call was made in a forked process, which has no background thread: \
                  make the redlock after the fork",
+            ),
+            Self::ThreadEnding => f.write_str(
+                "a blocking call was made by a destructor of a thread that ends, which can no \
+                 longer wait: make it before, or on another thread",
             ),
             Self::Random(error) => error.fmt(f),
         }
