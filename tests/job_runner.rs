@@ -84,20 +84,25 @@ mod app {
     }
 }
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use app::{Journal, Outcome, Runner};
 use futures::join;
-use redlock_testkit::{SimClient, SimCluster, SimRuntime};
+use redlock_testkit::{SimClient, SimCluster, SimRandom, SimRuntime};
 use redlocks::Redlock;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A runner in a process of its own, on the nodes of the cluster.
+/// A runner in a process of its own, on the nodes of the cluster. What it draws by chance follows
+/// from the seed, so that a run which fails can be repeated.
 fn runner(sim: &SimRuntime, cluster: &SimCluster, journal: &Journal) -> (Runner, SimClient) {
     let process = sim.client();
-    let redlock =
-        Redlock::builder().nodes(cluster.links()).runtime(process.shared()).build().unwrap();
+    let redlock = Redlock::builder()
+        .nodes(cluster.links())
+        .runtime(process.shared())
+        .random(Arc::new(SimRandom::new(sim.random().number())))
+        .build()
+        .unwrap();
     (Runner { redlock, journal: journal.clone() }, process)
 }
 
@@ -117,6 +122,28 @@ fn two_runners_do_a_job_once() {
         assert!(journal.is_done("bill") && again != Outcome::Lost, "seed {seed}");
         assert_eq!(journal.steps(), 3, "seed {seed}");
     }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    let run = |seed| {
+        let (sim, journal) = (SimRuntime::new(seed), Journal::default());
+        let cluster = SimCluster::new(&sim, 3);
+        let (one, process) = runner(&sim, &cluster, &journal);
+        let (two, _) = runner(&sim, &cluster, &journal);
+        let turn = async |runner: &Runner| {
+            // Who comes second waits, for as long as chance says.
+            let guard = runner.redlock.lock("job:bill").acquire().await.unwrap();
+            process.sleep(SECOND).await;
+            guard.release().await;
+        };
+        sim.block_on(async { join!(turn(&one), turn(&two)) });
+        sim.log_hash()
+    };
+    for seed in 0..20 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+    assert_ne!(run(0), run(1));
 }
 
 #[test]

@@ -35,7 +35,9 @@ use self::{
 use crate::SimRandom;
 
 /// An async runtime in virtual time, on the calling thread, in which everything follows from a
-/// seed.
+/// seed. Of a redlock that is so only if it has its chance from there too: without
+/// [`random`](redlock_core::RedlockBuilder::random) it asks the operating system for its tokens and
+/// for how long it waits before it tries again.
 ///
 /// When no task can go on, time jumps to the next timer: an hour of waiting costs nothing. Which
 /// of several ready tasks is polled next, and which of several timers of one moment fires first,
@@ -187,7 +189,8 @@ impl SimRuntime {
         self.0.state().now()
     }
 
-    /// The chance that everything follows from. What is drawn from it is part of the run.
+    /// The chance that everything follows from. What is drawn from it is part of the run. To a redlock
+    /// give one of its own, `SimRandom::new(sim.random().number())`.
     #[must_use]
     pub fn random(&self) -> &SimRandom {
         self.0.random()
