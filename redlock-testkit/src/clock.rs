@@ -32,6 +32,25 @@ impl ServerTime {
     }
 }
 
+/// How many times as fast as true time a clock runs: nanoseconds that it counts in a true second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate(u64);
+
+impl Rate {
+    /// # Panics
+    ///
+    /// If no clock runs like that: below zero, infinite, or no number.
+    #[track_caller]
+    pub(crate) fn new(rate: f64) -> Self {
+        assert!(
+            rate.is_finite() && rate >= 0.0,
+            "a clock cannot run {rate} times as fast as true time: give a number from 0 up"
+        );
+        // A cast from a float saturates.
+        Self((rate * SECOND as f64).round() as u64)
+    }
+}
+
 /// A clock that runs at its own rate and can be stepped.
 ///
 /// In integers, so that every machine gets the same readings.
@@ -40,8 +59,7 @@ pub(crate) struct ServerClock {
     /// The moment at which rate or reading were last set, and what the clock showed then.
     anchor: Moment,
     shown: ServerTime,
-    /// Nanoseconds that it counts in a true second.
-    rate: u64,
+    rate: Rate,
 }
 
 impl ServerClock {
@@ -52,22 +70,29 @@ impl ServerClock {
 
     /// A clock that shows `shown` at `now`, and runs true from then on.
     pub(crate) const fn starting(now: Moment, shown: ServerTime) -> Self {
-        Self { anchor: now, shown, rate: SECOND }
+        Self { anchor: now, shown, rate: Rate(SECOND) }
     }
 
     /// What it shows at `now`.
     pub(crate) fn read(&self, now: Moment) -> ServerTime {
-        let passed = now.since(self.anchor).as_nanos() * u128::from(self.rate);
+        let passed = now.since(self.anchor).as_nanos() * u128::from(self.rate.0);
         let passed = u64::try_from(passed / u128::from(SECOND)).unwrap_or(u64::MAX);
         ServerTime(self.shown.0.saturating_add(passed))
     }
 
     /// The first moment at which it shows `time`, if nobody touches it; the moment of the last
-    /// touch, if that had passed by then.
+    /// touch, if that had passed by then. One that stands still never comes to show it: that is
+    /// later than the end of any run.
     pub(crate) fn when(&self, time: ServerTime) -> Moment {
         let ahead = time.0.saturating_sub(self.shown.0);
-        let nanos = (u128::from(ahead) * u128::from(SECOND)).div_ceil(u128::from(self.rate.max(1)));
-        let ahead = u64::try_from(nanos).unwrap_or(u64::MAX);
+        let ahead = match (ahead, self.rate.0) {
+            (0, _) => 0,
+            (_, 0) => u64::MAX,
+            (ahead, rate) => {
+                let nanos = (u128::from(ahead) * u128::from(SECOND)).div_ceil(u128::from(rate));
+                u64::try_from(nanos).unwrap_or(u64::MAX)
+            }
+        };
         self.anchor.after(Duration::from_nanos(ahead))
     }
 
@@ -81,11 +106,9 @@ impl ServerClock {
         self.shown.0 = self.shown.0.saturating_sub(nanos(by));
     }
 
-    /// Makes it run `rate` times as fast as true time; nonsense, such as a negative rate, stops it.
-    pub(crate) fn set_rate(&mut self, now: Moment, rate: f64) {
+    pub(crate) fn set_rate(&mut self, now: Moment, rate: Rate) {
         self.settle(now);
-        // A cast from a float saturates, and makes zero of what is no number.
-        self.rate = (rate * SECOND as f64).round() as u64;
+        self.rate = rate;
     }
 
     fn settle(&mut self, now: Moment) {
@@ -120,7 +143,7 @@ mod tests {
     fn steps_and_rates_apply_from_their_moment_on() {
         let mut clock = ServerClock::new(at(0));
         assert_eq!(shown(&clock, 100), 100);
-        clock.set_rate(at(100), 1.5);
+        clock.set_rate(at(100), Rate::new(1.5));
         assert_eq!(shown(&clock, 100), 100);
         assert_eq!(shown(&clock, 200), 250);
         clock.step_forward(at(200), Duration::from_secs(1));
@@ -133,7 +156,7 @@ mod tests {
     fn when_is_the_inverse_of_read() {
         for rate in [0.9, 0.995, 1.0, 1.005, 2.0] {
             let mut clock = ServerClock::new(at(3));
-            clock.set_rate(at(5), rate);
+            clock.set_rate(at(5), Rate::new(rate));
             for ahead in [0, 1, 999_999, 1_000_003, 77_777_777_777] {
                 let time = ServerTime(clock.read(at(5)).0 + ahead);
                 let when = clock.when(time);
@@ -146,7 +169,11 @@ mod tests {
     #[test]
     fn a_stopped_clock_shows_the_same_for_ever() {
         let mut clock = ServerClock::new(at(0));
-        clock.set_rate(at(10), -1.0);
+        clock.set_rate(at(10), Rate::new(0.0));
         assert_eq!(shown(&clock, 1000), 10);
+        let time = clock.read(at(10));
+        assert_eq!(clock.when(time), at(10));
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        assert!(clock.when(ServerTime(time.0 + 1)) > at(10).after(5 * century));
     }
 }

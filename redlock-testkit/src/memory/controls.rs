@@ -5,7 +5,7 @@ use std::time::Duration;
 use redlock_core::{Fence, Moment, Resource, RestartPolicy, StepDirection, Token};
 
 use super::{MemoryNode, notices, state::Health};
-use crate::command::Operation;
+use crate::{clock::Rate, command::Operation};
 
 /// A key that lives on a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,8 +220,15 @@ impl MemoryNode {
         self.state().notices_steps = true;
     }
 
-    /// From now on the clock of the server runs `rate` times as fast as true time.
+    /// From now on the clock of the server runs `rate` times as fast as true time. At 0 it stands
+    /// still, and no key ends.
+    ///
+    /// # Panics
+    ///
+    /// If the rate is negative, infinite or no number.
+    #[track_caller]
     pub fn clock_rate(&self, rate: f64) {
+        let rate = Rate::new(rate);
         let now = self.now();
         self.state().clock.set_rate(now, rate);
     }

@@ -4,6 +4,7 @@ use futures::{channel::oneshot, future::BoxFuture};
 use redlock_core::{Moment, NoRuntime, Runtime};
 
 use super::{core::Core, sleep::Sleep, state::GroupId};
+use crate::clock::Rate;
 
 /// One process of a simulation: a clock of its own, and tasks that can be frozen.
 ///
@@ -20,8 +21,15 @@ impl SimClient {
         Self { core: Arc::clone(core), group }
     }
 
-    /// From now on its clock runs `rate` times as fast as true time.
+    /// From now on its clock runs `rate` times as fast as true time. At 0 it stands still, and what
+    /// is set by it then never fires, also if it runs again later.
+    ///
+    /// # Panics
+    ///
+    /// If the rate is negative, infinite or no number.
+    #[track_caller]
     pub fn clock_rate(&self, rate: f64) {
+        let rate = Rate::new(rate);
         self.core.state().set_rate(self.group, rate);
     }
 

@@ -6,7 +6,7 @@ use redlock_core::Moment;
 use super::{log::Log, ready::TaskWaker};
 use crate::{
     SimRandom,
-    clock::{ServerClock, ServerTime},
+    clock::{Rate, ServerClock, ServerTime},
 };
 
 /// The part of a simulation that changes.
@@ -149,7 +149,7 @@ impl State {
         group
     }
 
-    pub(super) fn set_rate(&mut self, group: GroupId, rate: f64) {
+    pub(super) fn set_rate(&mut self, group: GroupId, rate: Rate) {
         let now = self.now;
         if let Some(group) = self.groups.get_mut(group) {
             group.clock.set_rate(now, rate);

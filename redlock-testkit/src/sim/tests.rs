@@ -1,6 +1,9 @@
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use redlock_core::{ConfigError, Redlock, Resource};
@@ -100,6 +103,44 @@ fn clients_have_clocks_of_their_own() {
     assert_eq!(sim.now().since(true_start), 25 * MS);
     assert_eq!(fast.now().since(start[0]), 50 * MS);
     assert_eq!(slow.true_time(start[1].after(10 * MS)), true_start.after(20 * MS));
+}
+
+#[test]
+fn by_a_clock_that_stands_still_no_timer_fires() {
+    let sim = SimRuntime::new(0);
+    let client = sim.client();
+    client.clock_rate(0.0);
+    let woken: Arc<AtomicU32> = Arc::default();
+    let (seen, timer) = (Arc::clone(&woken), client.sleep(10 * MS));
+    client
+        .spawn(async move {
+            timer.await;
+            seen.fetch_add(1, Ordering::Relaxed);
+        })
+        .unwrap();
+    let watched = sim.clone();
+    sim.after_each_step(move || assert!(watched.steps() < 10, "it spins"));
+    sim.run_until_idle();
+    assert_eq!(woken.load(Ordering::Relaxed), 0);
+    sim.shut_down();
+}
+
+#[test]
+fn a_rate_at_which_no_clock_runs_is_refused() {
+    let sim = SimRuntime::new(0);
+    let (client, node) = (sim.client(), MemoryNode::new("n", sim.shared()));
+    for rate in [-1.0, f64::NEG_INFINITY, f64::INFINITY, f64::NAN] {
+        let set: [Box<dyn Fn()>; 2] =
+            [Box::new(|| client.clock_rate(rate)), Box::new(|| node.clock_rate(rate))];
+        for set in set {
+            let refused = catch_unwind(AssertUnwindSafe(set)).unwrap_err();
+            let why = refused.downcast::<String>().unwrap();
+            assert!(why.contains(&format!("cannot run {rate} times")), "{why}");
+        }
+    }
+    let (shown, start) = (client.now(), sim.now());
+    sim.advance(10 * MS);
+    assert_eq!((client.now().since(shown), sim.now().since(start)), (10 * MS, 10 * MS));
 }
 
 #[test]
