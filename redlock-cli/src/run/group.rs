@@ -2,27 +2,34 @@
 
 use std::{
     ffi::OsStr,
-    future::pending,
     io::{self, IsTerminal, stdin},
-    os::unix::{ffi::OsStrExt, process::ExitStatusExt},
-    process::{ExitStatus, Stdio},
+    os::unix::{
+        ffi::OsStrExt,
+        process::{CommandExt, ExitStatusExt},
+    },
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, SystemTime},
 };
 
 use redlocks::{Guard, Moment, Runtime};
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid},
+    process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, wait},
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    signal::unix::{self, SignalKind},
+    time::timeout,
+};
 
 use crate::{args::Run, exit::tell};
 
 /// A command in a process group of its own, with whatever it starts there. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Group {
-    leader: Child,
-    id: Option<Pid>,
+    /// That of the command itself as well.
+    id: Pid,
+    /// Told when a child has ended.
+    deaths: unix::Signal,
     status: Option<ExitStatus>,
 }
 
@@ -47,7 +54,6 @@ impl Group {
         let mut command = Command::new(program);
         command
             .args(rest)
-            .process_group(0)
             .env("REDLOCK_RESOURCE", guard.resource().as_str())
             .env("REDLOCK_TOKEN", OsStr::from_bytes(guard.token().as_bytes()))
             .env("REDLOCK_DEADLINE", in_seconds(deadline));
@@ -59,24 +65,32 @@ impl Group {
         if stdin().is_terminal() {
             command.stdin(Stdio::null());
         }
-        let leader = command.spawn()?;
-        let id = leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        Ok(Self { leader, id, status: None })
+        Self::of(&mut command)
     }
 
-    /// Waits for the end of the command itself.
+    fn of(command: &mut Command) -> io::Result<Self> {
+        // Before there are children: where whoever started this process has it ignore their end,
+        // they would leave no status, neither here nor in the command, which would ignore it too.
+        let deaths = unix::signal(SignalKind::child())?;
+        let leader = command.process_group(0).spawn()?;
+        Ok(Self { id: Pid::from_child(&leader), deaths, status: None })
+    }
+
+    /// Waits for the end of the command itself, and meanwhile reaps whoever else ends. If it cannot
+    /// be waited for, that is told, and the status stays unknown.
     ///
     /// # Cancel safety
     ///
     /// It can be waited for again.
     pub(super) async fn ended(&mut self) {
-        match self.leader.wait().await {
-            Ok(status) => self.status = Some(status),
-            // It cannot be waited for; the lock's end, or a signal, ends it.
-            Err(error) => {
-                tell(format_args!("cannot wait for the command: {error}"));
-                pending::<()>().await;
+        loop {
+            match self.reap() {
+                Ok(()) if self.status.is_some() => return,
+                Ok(()) => {}
+                Err(error) => return tell(format_args!("cannot wait for the command: {error}")),
             }
+            // Nothing is told where whoever started this process has it block the signal.
+            let _ = timeout(LOOK_ANYWAY, self.deaths.recv()).await;
         }
     }
 
@@ -89,19 +103,12 @@ impl Group {
         }
     }
 
-    /// Whether any of the processes is there. A command that has ended and was not waited for still
-    /// is.
+    /// Whether any of the processes is there.
     pub(super) fn is_there(&mut self) -> bool {
-        if self.status.is_none() {
-            self.status = self.leader.try_wait().ok().flatten();
-        }
-        let Some(id) = self.id else { return false };
-        if self.status.is_some() {
-            // Not before, or it would take away what the library waits for.
-            while let Ok(Some(_)) = waitpgid(id, WaitOptions::NOHANG) {}
-        }
+        // If nobody can be reaped, who has ended passes for one that is there.
+        let _ = self.reap();
         // Who may not be signalled is there as well.
-        test_kill_process_group(id) != Err(Errno::SRCH)
+        test_kill_process_group(self.id) != Err(Errno::SRCH)
     }
 
     /// Passes a signal on to all of them.
@@ -136,11 +143,26 @@ impl Group {
         Stopped::All
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(id) = self.id {
-            // Nobody may be left who could get it.
-            let _ = kill_process_group(id, signal);
+    /// Takes note of every child that has ended: the command, and the orphans that this process has
+    /// become the parent of, which may have left the group.
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((id, status))) if id == self.id => {
+                    self.status = Some(ExitStatus::from_raw(status.as_raw()));
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return Ok(()),
+                // There are no children any more.
+                Err(Errno::CHILD) if self.status.is_some() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
         }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Nobody may be left who could get it.
+        let _ = kill_process_group(self.id, signal);
     }
 }
 
@@ -160,12 +182,27 @@ fn in_seconds(since_epoch: Duration) -> String {
 /// How often it is looked whether all have ended.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How often it is looked whether the command has ended although nobody told.
+const LOOK_ANYWAY: Duration = Duration::from_millis(200);
+
 /// Who has not died of a SIGKILL by then waits for a device that does not answer.
 const DEATH: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::waitpid;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_cannot_be_waited_for_has_ended_somehow() {
+        let mut group = Group::of(&mut Command::new("true")).unwrap();
+        // As if somebody else had reaped it.
+        waitpid(Some(group.id), WaitOptions::empty()).unwrap();
+        group.ended().await;
+        assert_eq!(group.status(), None);
+        assert!(!group.is_there());
+    }
 
     #[test]
     fn a_deadline_has_three_decimals() {

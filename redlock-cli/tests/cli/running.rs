@@ -152,6 +152,44 @@ fn a_hang_up_that_was_ignored_before_is_nothing_to_the_command() {
     assert_eq!(running.ended().0, Some(7));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_starts_it_may_have_it_ignore_or_block_the_end_of_children() {
+    let fleet = Fleet::start();
+    for how in ["--ignore-signal=CHLD", "--block-signal=CHLD"] {
+        let mut command = Command::new("env");
+        command.args([how, env!("CARGO_BIN_EXE_redlock"), "run", "a", "--ttl", "3s", "--"]);
+        // Those of its own are then none that it could wait for.
+        command.args(["sh", "-c", "grep SigIgn /proc/$$/status; exit 3"]);
+        command.env("REDLOCK_NODES", fleet.servers.urls().join(" "));
+        let mut running = Running::start(&mut command);
+        let mask = running.line();
+        let mask = mask.split_whitespace().last().unwrap();
+        let mask = u64::from_str_radix(mask, 16).unwrap();
+        assert_eq!(mask & (1 << (Signal::CHILD.as_raw() - 1)), 0, "{how}: {mask:x}");
+        assert_eq!(running.ended(), (Some(3), String::new()), "{how}");
+        assert_eq!(fleet.holders("a"), vec![None; 3], "{how}");
+    }
+}
+
+/// It becomes the parent of orphans, so nobody else reaps them.
+#[cfg(target_os = "linux")]
+#[test]
+fn orphans_that_end_while_the_command_runs_are_reaped() {
+    let fleet = Fleet::start();
+    // One stays in the group, one leaves it.
+    let script = "(sleep 0 & echo $!) & (setsid true & echo $!) & wait; read end; exit 4";
+    let (received, sent) = std::io::pipe().unwrap();
+    let mut command = fleet.command(&["run", "a", "--", "sh", "-c", script]);
+    let mut running = Running::start(command.stdin(received));
+    let orphans = [running.line(), running.line()];
+    let is_gone = |id: &String| !Path::new("/proc").join(id).exists();
+    until("they are reaped", || orphans.iter().all(is_gone));
+    drop(command);
+    drop(sent);
+    assert_eq!(running.ended().0, Some(4));
+}
+
 /// Its parent has left the group and does not wait for it, so it is there for good, as far as can be
 /// seen; like one that waits for a device.
 #[cfg(target_os = "linux")]
