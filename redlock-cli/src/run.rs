@@ -1,6 +1,8 @@
 //! `run`: a command that runs only while a lock is held.
 
 mod group;
+#[cfg(target_os = "linux")]
+mod members;
 
 use std::{io, iter, process, sync::Arc, time::Duration};
 

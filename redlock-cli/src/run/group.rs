@@ -21,6 +21,8 @@ use tokio::{
     time::timeout,
 };
 
+#[cfg(target_os = "linux")]
+use super::members::Members;
 use crate::{args::Run, exit::tell};
 
 /// A command in a process group of its own, with whatever it starts there. Dropped, it is killed.
@@ -31,6 +33,8 @@ pub(super) struct Group {
     /// Told when a child has ended.
     deaths: unix::Signal,
     status: Option<ExitStatus>,
+    #[cfg(target_os = "linux")]
+    members: Members,
 }
 
 /// What came of the stopping.
@@ -73,7 +77,14 @@ impl Group {
         // they would leave no status, neither here nor in the command, which would ignore it too.
         let deaths = unix::signal(SignalKind::child())?;
         let leader = command.process_group(0).spawn()?;
-        Ok(Self { id: Pid::from_child(&leader), deaths, status: None })
+        let id = Pid::from_child(&leader);
+        Ok(Self {
+            id,
+            deaths,
+            status: None,
+            #[cfg(target_os = "linux")]
+            members: Members::of(id),
+        })
     }
 
     /// Waits for the end of the command itself, and meanwhile reaps whoever else ends. If it cannot
@@ -105,10 +116,28 @@ impl Group {
 
     /// Whether any of the processes is there.
     pub(super) fn is_there(&mut self) -> bool {
-        // If nobody can be reaped, who has ended passes for one that is there.
+        // If nobody can be reaped, that is told elsewhere.
         let _ = self.reap();
         // Who may not be signalled is there as well.
-        test_kill_process_group(self.id) != Err(Errno::SRCH)
+        test_kill_process_group(self.id) != Err(Errno::SRCH) && !self.have_ended()
+    }
+
+    /// Whether those who are left have ended, and only their parents, which are not this process,
+    /// have yet to wait for them.
+    #[cfg(target_os = "linux")]
+    fn have_ended(&mut self) -> bool {
+        self.members.have_ended() && {
+            // Who was started while it was looked may have been overlooked; who is killed starts
+            // nobody.
+            self.signal(Signal::KILL);
+            self.members.have_ended()
+        }
+    }
+
+    /// The same where nobody tells: who has ended passes for one that is there.
+    #[cfg(not(target_os = "linux"))]
+    fn have_ended(&self) -> bool {
+        false
     }
 
     /// Passes a signal on to all of them.

@@ -190,22 +190,59 @@ fn orphans_that_end_while_the_command_runs_are_reaped() {
     assert_eq!(running.ended().0, Some(4));
 }
 
-/// Its parent has left the group and does not wait for it, so it is there for good, as far as can be
-/// seen; like one that waits for a device.
+/// Its parent has left the group, and holds it where it would end, from where no signal gets it away:
+/// like one that waits for a device.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_lock_is_not_given_up_while_a_process_of_the_command_is_there() {
     let fleet = Fleet::start();
-    let script = "sh -c 'echo $$; sleep 0.1 & exec setsid sleep 100 >/dev/null 2>&1' & sleep 1";
-    let words = ["run", "a", "--ttl", "5m", "--grace", "500ms", "--", "sh", "-c", script];
-    let mut running = Running::start(&mut fleet.command(&words));
+    // PTRACE_SEIZE with PTRACE_O_TRACEEXIT.
+    let script = "my $ptrace = `uname -m` =~ /x86_64/ ? 101 : 117; $| = 1; \
+                  my $child = fork // die; if (!$child) { close STDOUT; sleep 100 while 1; } \
+                  setpgrp(0, 0); print \"$$\\n\"; \
+                  syscall($ptrace, 0x4206, $child, 0, 0x40) == 0 or die \"ptrace: $!\"; \
+                  print \"held\\n\"; close STDOUT; close STDERR; sleep 100 while 1;";
+    let words = ["run", "a", "--ttl", "5m", "--grace", "500ms", "--", "sh", "-c"];
+    let mut command = fleet.command(&words);
+    let (received, sent) = std::io::pipe().unwrap();
+    command.args(["perl -e \"$SCRIPT\" 2>&1 & read end"]).env("SCRIPT", script).stdin(received);
+    let mut running = Running::start(&mut command);
     let parent = Pid::from_raw(running.line().parse().unwrap()).unwrap();
+    assert_eq!(running.line(), "held");
+    drop(command);
+    drop(sent);
     let (code, err) = running.ended();
     let holders = fleet.holders("a");
     rustix::process::kill_process(parent, Signal::KILL).unwrap();
     assert_eq!(code, Some(76), "{err}");
     assert!(err.contains("could not be killed"), "{err}");
     assert!(holders.iter().all(Option::is_some), "{holders:?} {err}");
+}
+
+/// Its parent has left the group and does not wait for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_has_ended_and_is_not_waited_for_does_not_keep_a_lock() {
+    let fleet = Fleet::start();
+    let script = "sh -c 'echo $$; sleep 0.1 & echo $!; exec setsid sleep 100 >/dev/null 2>&1' & \
+                  read end";
+    let words = ["run", "a", "--ttl", "5m", "--grace", "1m", "--", "sh", "-c", script];
+    let (received, sent) = std::io::pipe().unwrap();
+    let mut command = fleet.command(&words);
+    let mut running = Running::start(command.stdin(received));
+    let (parent, child) = (running.line(), running.line());
+    let says = |id: &str| fs::read_to_string(Path::new("/proc").join(id).join("stat")).unwrap();
+    until("the child has ended", || says(&child).contains(") Z "));
+    until("its parent has left", || says(&parent).contains("(sleep) "));
+    drop(command);
+    drop(sent);
+    let (code, err) = running.ended();
+    let left = says(&child);
+    rustix::process::kill_process(Pid::from_raw(parent.parse().unwrap()).unwrap(), Signal::KILL)
+        .unwrap();
+    assert!(left.contains(") Z "), "nobody has waited for it: {left}");
+    assert_eq!((code, &*err), (Some(1), ""), "the end of its input");
+    assert_eq!(fleet.holders("a"), vec![None; 3]);
 }
 
 #[test]
