@@ -27,19 +27,23 @@ pub(crate) async fn lock(common: &Common, args: &Lock) -> Result<Outcome, Outcom
     let lock = redlock.lock(&args.name).renewal(Renewal::off()).fencing(args.fencing);
     let mut signals = Signals::ending().map_err(Outcome::failed)?;
     let acquire = async {
-        match args.wait {
+        let taken = match args.wait {
             Some(patience) => lock.acquire_within(patience).await,
             None => lock.try_acquire().await,
-        }
+        };
+        // A node that is a little slower than the quorum is to have the lock as well; after a
+        // failure none is to keep what it has granted.
+        settle(&redlock, timeout(common, args.ttl)).await;
+        taken
     };
-    let taken = unless_signalled(&mut signals, acquire).await;
-    // A node that is a little slower than the quorum is to have the lock as well; after a failure
-    // none is to keep what it has granted.
-    settle(&redlock, timeout(common, args.ttl)).await;
-    let guard: Guard = match taken {
+    let guard: Guard = match unless_signalled(&mut signals, acquire).await {
         Ok(Ok(guard)) => guard,
         Ok(Err(error)) => return Err(Outcome::of_error(&error).detail("resource", &*args.name)),
-        Err(signal) => return Err(Outcome::interrupted(signal)),
+        Err(signal) => {
+            // What was granted is on its way back.
+            settle(&redlock, timeout(common, args.ttl)).await;
+            return Err(Outcome::interrupted(signal));
+        }
     };
     let lease = guard.lease();
     let mut outcome = Outcome::new(Exit::DONE, "acquired")

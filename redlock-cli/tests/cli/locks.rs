@@ -206,6 +206,22 @@ fn who_is_interrupted_while_waiting_leaves_nothing_behind() {
     assert_eq!(fleet.holders("a"), vec![Some(token); 3]);
 }
 
+#[cfg(unix)]
+#[test]
+fn who_is_interrupted_while_a_slow_node_is_waited_for_leaves_nothing_behind() {
+    let fleet = Fleet::start();
+    fleet.servers[2].stop();
+    let mut waits = Running::start(&mut fleet.command(&["lock", "a", "10m", "--timeout", "40s"]));
+    let has_it = |server: &Server| server.cmd::<Option<String>>(&["GET", "a"]).unwrap().is_some();
+    until("two nodes have it", || fleet.servers.iter().take(2).all(has_it));
+    waits.signal(rustix::process::Signal::INT);
+    until("they have it no more", || !fleet.servers.iter().take(2).any(has_it));
+    fleet.servers[2].cont();
+    let (code, err) = waits.ended();
+    assert_eq!(code, Some(130), "{err}");
+    assert_eq!(fleet.holders("a"), vec![None; 3]);
+}
+
 /// Waits until somebody waits for a lock on each server.
 pub(crate) fn subscribed(fleet: &Fleet) {
     until("somebody waits", || {
