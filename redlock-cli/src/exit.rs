@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use redlocks::Error;
 use serde_json::{Map, Value, json};
 
+use crate::words::{LONGEST_MESSAGE, one_line};
+
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit(pub(crate) u8);
@@ -165,6 +167,7 @@ impl Outcome {
 
 /// Tells people something. If nobody can be told, the exit code has it.
 pub(crate) fn tell(message: impl std::fmt::Display) {
+    let message = one_line(&message.to_string(), LONGEST_MESSAGE);
     let _ = writeln!(anstream::stderr(), "redlock: {message}");
 }
 

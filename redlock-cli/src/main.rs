@@ -11,6 +11,7 @@ mod run;
 mod signals;
 mod span;
 mod token;
+mod words;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ use crate::{
     exit::{Exit, Outcome},
     nodes::{any_ttl, builder},
     span::{millis, told},
+    words::{LONGEST_MESSAGE, one_line},
 };
 
 /// Tells how it stands with a lock.
@@ -39,7 +40,10 @@ pub(crate) async fn status(common: &Common, args: &Status) -> Result<Outcome, Ou
         .detail("remaining_ms", status.remaining().map(millis))
         .detail("nodes", nodes.collect::<Value>());
     let text = status.to_string();
-    Ok(if exit == Exit::NO_QUORUM { outcome.message(text) } else { outcome.output(text) })
+    Ok(match exit {
+        Exit::NO_QUORUM => outcome.message(text),
+        _ => outcome.output(one_line(&text, LONGEST_MESSAGE)),
+    })
 }
 
 /// Lists what is held.
@@ -106,7 +110,10 @@ pub(crate) async fn reset(common: &Common, args: &Reset) -> Result<Outcome, Outc
         .detail("resource", &*args.name)
         .detail("nodes", nodes.collect::<Value>());
     let text = reset.to_string();
-    Ok(if exit == Exit::DONE { outcome.output(text) } else { outcome.message(text) })
+    Ok(match exit {
+        Exit::DONE => outcome.output(one_line(&text, LONGEST_MESSAGE)),
+        _ => outcome.message(text),
+    })
 }
 
 fn redlock(common: &Common) -> Result<Redlock, Outcome> {

@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use crate::words::{LONGEST_FINDING, one_line};
+
 /// Something to be said of a node, or of all of them together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -150,7 +152,8 @@ impl Finding {
         let style = if is_accepted { Severity::Note.style() } else { severity.style() };
         let (word, name) = (severity.name(), self.kind.name());
         let accepted = if is_accepted { ", accepted" } else { "" };
-        format!("  {style}{word} [{name}]{accepted}{style:#}: {}", self.text)
+        let text = one_line(&self.text, LONGEST_FINDING);
+        format!("  {style}{word} [{name}]{accepted}{style:#}: {text}")
     }
 
     /// For scripts.

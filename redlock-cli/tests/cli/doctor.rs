@@ -2,7 +2,10 @@
 
 use redlock_testkit::server::{Options, Servers};
 
-use crate::support::{Fleet, Said, redlock};
+use crate::{
+    fake::Fake,
+    support::{Fleet, Said, redlock},
+};
 
 /// Three servers without anything to find.
 fn healthy() -> Fleet {
@@ -149,4 +152,33 @@ fn what_a_user_may_not_do_is_found() {
     let wrong = Said::of(wrong);
     assert_eq!(wrong.code, Some(3), "{wrong:?}");
     assert!(!format!("{wrong:?}").contains("mistaken"), "{wrong:?}");
+}
+
+#[test]
+fn what_servers_say_does_nothing_to_a_terminal() {
+    let fake =
+        Fake::start(|_, _| Some(format!("-ERR \u{1b}[2J\u{9b}2J\u{7}{}\r\n", "x".repeat(90_000))));
+    for words in [
+        &["lock", "a", "10s"][..],
+        &["unlock", "a", "t"],
+        &["extend", "a", "t", "10s"],
+        &["status", "a"],
+        &["list"],
+        &["reset", "a"],
+        &["doctor"],
+    ] {
+        let asked = |words: &[&str]| {
+            let output = redlock(words).env("REDLOCK_NODES", fake.url()).output().unwrap();
+            Said::of(output)
+        };
+        let said = asked(words);
+        assert_eq!(said.code, Some(3), "{words:?}");
+        for text in [&said.out, &said.err] {
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{words:?} {text:?}");
+            assert!(text.len() < 4000, "{words:?}: {} bytes", text.len());
+        }
+        assert!(format!("{}{}", said.out, said.err).contains("\\u{1b}[2J"), "{words:?} {said:?}");
+        let json = asked(&[words, &["--json"]].concat());
+        assert_eq!(json.json("exit_code"), 3, "{words:?}");
+    }
 }

@@ -5,6 +5,7 @@
 mod doctor;
 #[cfg(unix)]
 mod documented;
+mod fake;
 mod locks;
 #[cfg(unix)]
 mod lost;
