@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use redlocks::{LockNode, Quorum, redis_rs::RedisNode};
+use redlocks::{LockNode, redis_rs::RedisNode};
 use serde_json::Value;
 
 use self::{
@@ -21,7 +21,7 @@ use self::{
 use crate::{
     args::{Common, Doctor},
     exit::{Exit, Outcome},
-    nodes::{nodes, timeout, urls},
+    nodes::{builder, nodes, timeout, urls},
 };
 
 /// Asks every node, and says what there is to say.
@@ -29,7 +29,8 @@ pub(crate) async fn doctor(common: &Common, args: &Doctor) -> Result<Outcome, Ou
     let accepted = accepted(&args.accept)?;
     let timeout = timeout(common, args.ttl);
     let (urls, nodes) = (urls(common)?, nodes(common, timeout)?);
-    let quorum = Quorum::of(nodes.len()).map_err(Outcome::usage)?;
+    // What locks would be refused for, they are refused for here as well.
+    let quorum = builder(common, args.ttl)?.build().map_err(Outcome::usage)?.quorum();
     let prefix = format!("{}{}", common.key_prefix.as_deref().unwrap_or_default(), args.prefix);
     let facts = ask(&urls, &nodes, &prefix, timeout, Progress::of(common, nodes.len())).await;
     let findings = judge::judge(&facts, args.ttl, timeout);

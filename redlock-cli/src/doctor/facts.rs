@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use redlocks::redis_rs::{
-    RedisNode,
-    redis::{
-        AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult,
-        aio::MultiplexedConnection, cmd,
+use redlocks::{
+    FailureKind,
+    redis_rs::{
+        RedisNode,
+        redis::{
+            AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult,
+            aio::MultiplexedConnection, cmd,
+        },
     },
 };
 use serde_json::{Value, json};
@@ -21,7 +24,7 @@ use crate::span::told;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) label: String,
-    /// Why it cannot be used; then nothing else is known.
+    /// Why it cannot be used; then what else is known does not matter.
     pub(crate) unreachable: Option<String>,
     /// The lines of its `INFO`.
     pub(crate) info: HashMap<String, String>,
@@ -49,6 +52,13 @@ impl Facts {
     pub(crate) async fn of(url: &str, node: &RedisNode, prefix: &str, timeout: Duration) -> Self {
         let mut facts = Self { label: label(node), ..Self::default() };
         let reached = node.check().await;
+        if let Err(error) = &reached
+            && error.kind() == FailureKind::TimedOut
+        {
+            // Whatever it is asked next takes as long.
+            facts.unreachable = Some(error.to_string());
+            return facts;
+        }
         let mut connection = match connect(url, timeout).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -60,14 +70,19 @@ impl Facts {
                 return facts;
             }
         };
-        facts.ask(&mut connection).await;
+        if facts.ask(&mut connection).await.is_err() {
+            let text = format!("it has answered, but then not within {}", told(timeout));
+            facts.unreachable = Some(text);
+            return facts;
+        }
         facts.tried = trial(node, prefix, timeout, facts.field("role") == Some("slave")).await;
         facts
     }
 
-    async fn ask(&mut self, connection: &mut MultiplexedConnection) {
+    /// Asks for what the protocol has; up to the first answer that does not come in time.
+    async fn ask(&mut self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         for (section, what) in SECTIONS {
-            let info: Option<String> = answer(connection, cmd("INFO").arg(section)).await;
+            let info: Option<String> = answer(connection, cmd("INFO").arg(section)).await?;
             let Some(info) = info else {
                 self.untold.push(what);
                 continue;
@@ -76,7 +91,7 @@ impl Facts {
             self.info.extend(lines.map(|(name, value)| (name.to_owned(), shown(value))));
         }
         let setting: Option<HashMap<String, String>> =
-            answer(connection, cmd("CONFIG").arg("GET").arg("appendfsync")).await;
+            answer(connection, cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
         self.appendfsync = setting.and_then(|mut setting| setting.remove("appendfsync"));
         if self.appendfsync.is_none() {
             self.untold.push("when it writes to disk (CONFIG GET appendfsync)");
@@ -84,20 +99,21 @@ impl Facts {
         let mut times = Vec::new();
         for _ in 0..PINGS {
             let asked = Instant::now();
-            if answer::<String>(connection, &mut cmd("PING")).await.is_some() {
+            if answer::<String>(connection, &mut cmd("PING")).await?.is_some() {
                 times.push(asked.elapsed());
             }
         }
         times.sort_unstable();
         self.latency = times.get(times.len() / 2).copied();
         let (asked, here) = (Instant::now(), SystemTime::now());
-        let time: Option<(u64, u64)> = answer(connection, &mut cmd("TIME")).await;
+        let time: Option<(u64, u64)> = answer(connection, &mut cmd("TIME")).await?;
         match time {
             None => self.untold.push("what its clock shows (TIME)"),
             Some((seconds, micros)) => {
                 self.clock = Clock::read(seconds, micros, here, asked.elapsed())
             }
         }
+        Ok(())
     }
 
     /// What `INFO` says of this.
@@ -145,7 +161,7 @@ impl Clock {
     /// A clock that showed this at some time within the round trip that began at `here`.
     fn read(seconds: u64, micros: u64, here: SystemTime, trip: Duration) -> Option<Self> {
         let here = here.duration_since(SystemTime::UNIX_EPOCH).ok()? + trip / 2;
-        let there = Duration::from_secs(seconds) + Duration::from_micros(micros);
+        let there = Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros));
         let micros = |time: Duration| i128::try_from(time.as_micros()).unwrap_or(i128::MAX);
         Some(Self { ahead: micros(there).saturating_sub(micros(here)), doubt: trip / 2 })
     }
@@ -159,12 +175,16 @@ async fn connect(url: &str, timeout: Duration) -> RedisResult<MultiplexedConnect
     Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// What is answered, unless it is an error.
+/// What is answered, unless it is an error; that nothing is, in time, is one of its own.
 async fn answer<T: FromRedisValue>(
     connection: &mut MultiplexedConnection,
     command: &mut Cmd,
-) -> Option<T> {
-    command.query_async(connection).await.ok()
+) -> RedisResult<Option<T>> {
+    match command.query_async(connection).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.is_timeout() => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// What comes from elsewhere and is shown: neither long nor able to do anything to a terminal.
@@ -192,6 +212,7 @@ mod tests {
         let clock = Clock::read(1002, 500_000, here, Duration::from_secs(1)).unwrap();
         assert_eq!(clock, Clock { ahead: 2_000_000, doubt: Duration::from_millis(500) });
         assert_eq!(Clock::read(999, 0, here, Duration::ZERO).unwrap().ahead, -1_000_000);
+        assert!(Clock::read(u64::MAX, u64::MAX, here, Duration::ZERO).unwrap().ahead > 0);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use redlocks::{
-    Fence, LockNode, NodeError, OsRandom, Random, Resource, Token, Ttl, redis_rs::RedisNode,
+    FailureKind, Fence, LockNode, NodeError, OsRandom, Random, Resource, Token, Ttl,
+    redis_rs::RedisNode,
 };
 
 use super::{
@@ -25,7 +26,7 @@ pub(crate) async fn trial(
     // That a server evicts is told for itself, and what is tried here does not outlive a moment.
     let node = node.clone().allow_eviction().counter_retention(RETENTION);
     let mut random = [0; Token::RANDOM_BYTES];
-    let ttl = Ttl::new(timeout.saturating_mul(8).max(RETENTION));
+    let ttl = Ttl::new(timeout.saturating_mul(8).clamp(RETENTION, Ttl::MAX.get()));
     let (Ok(()), Ok(ttl)) = (OsRandom.fill(&mut random), ttl) else { return Vec::new() };
     let token = Token::from_random(random);
     let name = format!("{prefix}{}", String::from_utf8_lossy(token.as_bytes()));
@@ -41,15 +42,23 @@ pub(crate) async fn trial(
         return vec![found(Kind::Refuses, &error)];
     }
     let mut findings = Vec::new();
-    if let Some(notifications) = node.notifications() {
-        let subscribed = notifications.subscribe(&resource).await;
-        findings.extend(subscribed.err().map(|error| found(Kind::NoNotifications, &error)));
+    if let Some(notifications) = node.notifications()
+        && let Err(error) = notifications.subscribe(&resource).await
+    {
+        findings.push(found(Kind::NoNotifications, &error));
+        if is_late(&error) {
+            return findings;
+        }
     }
     if let Some(fencing) = node.fencing() {
         let counted = fencing.acquire_counted(&resource, &token, ttl, Fence::new(0)).await;
         let released = node.release(&resource, &token).await;
-        let failed = counted.err().or(released.err());
-        findings.extend(failed.map(|error| found(Kind::NoFencing, &error)));
+        if let Some(error) = counted.err().or(released.err()) {
+            findings.push(found(Kind::NoFencing, &error));
+            if is_late(&error) {
+                return findings;
+            }
+        }
     }
     if let Some(survey) = node.survey() {
         let page = survey.list(resource.as_str(), None).await;
@@ -65,14 +74,20 @@ async fn plain(
     token: &Token,
     ttl: Ttl,
 ) -> Result<(), NodeError> {
-    node.acquire(resource, token, ttl).await?;
-    let extended = node.extend(resource, token, ttl).await;
-    let inspected = node.inspect(resource).await;
-    // Whatever it said: nothing is to be left.
-    node.release(resource, token).await?;
-    extended?;
-    inspected?;
-    Ok(())
+    let tried = async {
+        node.acquire(resource, token, ttl).await?;
+        node.extend(resource, token, ttl).await?;
+        node.inspect(resource).await.map(drop)
+    };
+    let tried = tried.await;
+    // Whatever it said, or has yet to say: nothing is to be left.
+    let released = node.release(resource, token).await.map(drop);
+    tried.and(released)
+}
+
+/// Whether the node would keep everybody waiting once more.
+fn is_late(error: &NodeError) -> bool {
+    error.kind() == FailureKind::TimedOut
 }
 
 fn text(kind: Kind, error: &NodeError) -> String {

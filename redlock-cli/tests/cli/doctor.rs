@@ -182,3 +182,66 @@ fn what_servers_say_does_nothing_to_a_terminal() {
         assert_eq!(json.json("exit_code"), 3, "{words:?}");
     }
 }
+
+#[test]
+fn a_server_that_once_does_not_answer_in_time_is_asked_for_nothing_more() {
+    let silent =
+        Fake::start(|command, _| (!command.starts_with("INFO")).then(|| "-ERR no\r\n".to_owned()));
+    // It answers what every node asks first, and the same again it does not.
+    let failing = Fake::start(|command, before| match command {
+        "INFO SERVER" if before > 0 => None,
+        _ => Some("-ERR no\r\n".to_owned()),
+    });
+    for (fake, asked) in [(silent, 1), (failing, 2)] {
+        let output = redlock(&["doctor", "--json", "--timeout", "200ms"])
+            .env("REDLOCK_NODES", fake.url())
+            .output()
+            .unwrap();
+        let said = Said::of(output);
+        assert_eq!(said.code, Some(3), "{said:?}");
+        assert_eq!(said.json("findings")[0]["name"], "unreachable", "{said:?}");
+        assert_eq!(fake.heard("INFO SERVER").len(), asked, "{:?}", fake.heard(""));
+        assert!(fake.heard("PING").is_empty(), "{:?}", fake.heard(""));
+    }
+}
+
+#[test]
+fn a_lock_that_is_tried_is_given_up_even_if_it_is_not_known_to_be_had() {
+    let fake = Fake::start(|command, _| match command {
+        trial if trial.contains("REDLOCK-DOCTOR:") => None,
+        info if info.starts_with("INFO") => {
+            let info = "redis_version:7.0.0\r\nrole:master\r\nmaxmemory:0\r\n";
+            Some(format!("${}\r\n{info}\r\n", info.len()))
+        }
+        _ => Some("-ERR no\r\n".to_owned()),
+    });
+    let said = redlock(&["doctor", "--json", "--timeout", "200ms"])
+        .env("REDLOCK_NODES", fake.url())
+        .output()
+        .unwrap();
+    let said = Said::of(said);
+    let findings = said.json("findings");
+    let refuses = |finding: &serde_json::Value| finding["name"] == "refuses";
+    assert!(findings.as_array().unwrap().iter().any(refuses), "{said:?}");
+    let tried = fake.heard("REDLOCK-DOCTOR:");
+    assert_eq!(tried.len(), 2, "{tried:?}");
+    assert!(tried[0].starts_with("SET ") && tried[0].contains(" PX "), "{tried:?}");
+    let release: Vec<_> = tried[1].split(' ').collect();
+    assert_eq!((release[0], release.len()), ("EVALSHA", 5), "script, key and token: {release:?}");
+}
+
+#[test]
+fn what_no_lock_could_have_is_a_matter_of_usage() {
+    let fleet = Fleet::start();
+    for (words, hint) in [
+        (&["--ttl", "0s"][..], "below a millisecond"),
+        (&["--ttl", "1000years"], "above"),
+        (&["--timeout", "0s"], "timeout"),
+        (&["--timeout", "1000years"], "timeout"),
+        (&["--ttl", "1s", "--timeout", "1s"], "timeout"),
+    ] {
+        let said = fleet.says(&[&["doctor"], words].concat());
+        assert_eq!((said.code, &*said.out), (Some(2), ""), "{words:?} {said:?}");
+        assert!(said.err.contains(hint), "{words:?} {said:?}");
+    }
+}

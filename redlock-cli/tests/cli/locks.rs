@@ -175,7 +175,7 @@ fn servers_are_reached_over_tls() {
     let certificate = |server: &Server| fs::read_to_string(server.certificate().unwrap()).unwrap();
     let trusted = fleet.servers[0].folder().join("trusted.pem");
     fs::write(&trusted, fleet.servers.iter().map(certificate).collect::<String>()).unwrap();
-    for words in [&["lock", "a", "60s"][..], &["doctor", "--accept", "restarted"]] {
+    for words in [&["lock", "a", "60s"][..], &["doctor", "--ttl", "1m", "--accept", "restarted"]] {
         let words: Vec<_> = words.iter().chain(&["--timeout", "10s"]).copied().collect();
         let said = fleet.command(&words).env("SSL_CERT_FILE", &trusted).output().unwrap();
         let said = Said::of(said);
