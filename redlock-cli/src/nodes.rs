@@ -15,8 +15,12 @@ pub(crate) fn urls(common: &Common) -> Result<Vec<String>, Outcome> {
     if !common.nodes.is_empty() {
         return Ok(common.nodes.clone());
     }
-    let named = env::var("REDLOCK_NODES").unwrap_or_default();
-    let named = split(&named);
+    let named = env::var_os("REDLOCK_NODES").unwrap_or_default();
+    let Some(named) = named.to_str() else {
+        let message = "REDLOCK_NODES is not UTF-8: write such bytes of a url as %XX";
+        return Err(Outcome::usage(message));
+    };
+    let named = split(named);
     if named.is_empty() {
         return Err(Outcome::usage("no nodes: name them by --node URL or in REDLOCK_NODES"));
     }

@@ -156,6 +156,17 @@ fn what_cannot_be_said_is_a_matter_of_usage() {
     assert!(none.err.contains("REDLOCK_NODES"), "{none:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn nodes_that_are_no_text_are_not_taken_for_none() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let nodes = OsStr::from_bytes(b"redis://:p\xff@h");
+    let said = redlock(&["lock", "a", "10s"]).env("REDLOCK_NODES", nodes).output().unwrap();
+    let said = Said::of(said);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("REDLOCK_NODES is not UTF-8"), "{said:?}");
+}
+
 #[test]
 fn a_password_is_never_shown() {
     let fleet = Fleet::start();
