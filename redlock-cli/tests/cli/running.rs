@@ -208,7 +208,11 @@ fn a_lock_is_not_given_up_while_a_process_of_the_command_is_there() {
     command.args(["perl -e \"$SCRIPT\" 2>&1 & read end"]).env("SCRIPT", script).stdin(received);
     let mut running = Running::start(&mut command);
     let parent = Pid::from_raw(running.line().parse().unwrap()).unwrap();
-    assert_eq!(running.line(), "held");
+    let held = running.line();
+    if held.starts_with("ptrace: ") {
+        return eprintln!("NOT TESTED, for nobody may trace anybody here: {held}");
+    }
+    assert_eq!(held, "held");
     drop(command);
     drop(sent);
     let (code, err) = running.ended();
