@@ -160,6 +160,50 @@ async fn a_lease_taken_out_after_its_loss_was_told_is_worth_nothing() {
     nodes.assert_clean(&redlock).await;
 }
 
+/// Its nodes keep it for the grace, and release it then, whoever has gone on with it meanwhile.
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn a_lease_taken_out_after_its_loss_was_told_is_lost_wherever_it_is_sent() {
+    for extended in [false, true] {
+        let nodes = Nodes::new(3);
+        let builder = || nodes.builder().ttl(SECOND).grace(5 * SECOND);
+        let (here, there) =
+            (builder().renewal(redlocks::Renewal::off()).build().unwrap(), builder().build());
+        let there = there.unwrap();
+        let guard = here.lock("r").acquire().await.unwrap();
+        guard.lost().await;
+        let sent = serde_json::to_string(&guard.into_lease()).unwrap();
+        let arrived: Lease = serde_json::from_str(&sent).unwrap();
+        assert_eq!(nodes.count_keys(), 3, "nobody could tell from the nodes");
+        let error = if extended {
+            there.extend(&arrived, SECOND).await.unwrap_err()
+        } else {
+            there.adopt(&arrived).await.unwrap_err()
+        };
+        assert!(matches!(error, Error::Lost { reason: LossReason::Expired, .. }), "{error}");
+        assert_eq!(nodes.memory(0).calls().extend, 0);
+        assert!(there.release(&arrived).await.is_released(), "that hurts nobody");
+        assert_eq!(nodes.count_keys(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_a_lost_lock_says_why_it_is_lost() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let mut guard = redlock.lock("r").acquire().await.unwrap();
+    assert_eq!(guard.lease().lost(), None);
+    nodes.memory(0).evict(guard.resource());
+    nodes.memory(1).evict(guard.resource());
+    guard.extend(SECOND).await.unwrap_err();
+    assert_eq!(guard.lease().lost(), Some(LossReason::QuorumLost));
+    let lease = guard.into_lease();
+    assert_eq!(lease.lost(), Some(LossReason::QuorumLost));
+    let error = redlock.adopt(&lease).await.unwrap_err();
+    assert!(matches!(error, Error::Lost { reason: LossReason::QuorumLost, .. }), "{error}");
+    nodes.assert_clean(&redlock).await;
+}
+
 /// One node that has lost the key is no other holder: with the others it would still be a quorum.
 #[tokio::test(start_paused = true)]
 async fn an_extension_that_failed_for_an_outage_is_never_called_contention() {

@@ -74,6 +74,10 @@ pub(super) async fn adopt(
 ) -> Result<Guard, Error> {
     shared.start(terms)?;
     let claim = Claim { resources: lease.resources().clone(), token: lease.token().clone() };
+    if let Some(reason) = lease.lost() {
+        // Nodes that still have it release it when the grace is over, also under a new holder.
+        return Err(Error::lost(&claim.resources, reason, None));
+    }
     let started = shared.now();
     if lease.until().is_some_and(|until| started >= until) {
         // Never extended after its end: somebody else may have held it since (R29).

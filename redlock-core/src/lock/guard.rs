@@ -60,16 +60,28 @@ impl Guard {
     /// The lock as plain data, as it stands now: to be shown or written down. It is to be released
     /// or adopted only when this guard has been left without a trace, by a crash for example, for a
     /// release through it makes this guard's promise untrue; to hand the lock on there is
-    /// [`into_lease`](Self::into_lease).
+    /// [`into_lease`](Self::into_lease). Once the loss has been told, the lease is
+    /// [lost](Lease::lost) as well.
     #[must_use]
     pub fn lease(&self) -> Lease {
         let now = self.hold.shared.now();
         let state = self.hold.state();
-        let lease = Lease::new(self.resources(), self.token().clone(), state.ttl)
+        let mut lease = Lease::new(self.resources(), self.token().clone(), state.ttl)
             .valid(state.tenure.remaining(now), state.tenure.until());
-        match state.tenure.fence() {
-            Some(fence) => lease.fenced(fence),
-            None => lease,
+        if let Some(fence) = state.tenure.fence() {
+            lease = lease.fenced(fence);
+        }
+        drop(state);
+        self.lost_or(lease)
+    }
+
+    /// The lease, but lost if the lock is: then its nodes are released, soon or already, so nobody
+    /// may go on with it.
+    fn lost_or(&self, lease: Lease) -> Lease {
+        let ending = self.hold.state().tenure.ending();
+        match ending {
+            Some(Ending::Lost(reason)) => lease.over(reason),
+            _ => lease,
         }
     }
 
@@ -213,19 +225,18 @@ impl Guard {
     /// the lease: [`Redlock::adopt`](super::Redlock::adopt),
     /// [`release`](super::Redlock::release), [`extend`](super::Redlock::extend).
     ///
+    /// Of a lock whose loss has been told there is nothing to hand on: its nodes are released in the
+    /// background, so the lease is [lost](Lease::lost), here and wherever it is sent, and can only
+    /// be released.
+    ///
     /// A node that has not answered yet is not known to them: if it grants only after they have
     /// released, it keeps the key until the ttl is over.
     #[must_use = "without its lease the lock stays until its ttl is over"]
     pub fn into_lease(self) -> Lease {
         let lease = self.lease();
         self.hold.give_away();
-        let ending = self.hold.state().tenure.ending();
-        match ending {
-            // A loss is told a little before the end of validity, and then the nodes are released:
-            // nobody may go on with what is lost.
-            Some(Ending::Lost(_)) => lease.valid(Duration::ZERO, self.hold.shared.now()),
-            _ => lease,
-        }
+        // It may have been lost in between.
+        self.lost_or(lease)
     }
 }
 

@@ -134,8 +134,8 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, or its validity
-    /// ended first; [`Error::Unavailable`] if too few nodes could be asked to tell;
+    /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, its validity
+    /// ended first, or it was [lost](Lease::lost) before; [`Error::Unavailable`] if too few nodes could be asked to tell;
     /// [`Error::Config`] if its ttl does not fit the settings here, a node cannot take several
     /// resources at once, or two nodes are one server; [`Error::NoRuntime`].
     ///

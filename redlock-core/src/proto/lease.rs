@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use super::{Fence, Moment, Resource, ResourceSet, Token, Ttl};
+use super::{Fence, LossReason, Moment, Resource, ResourceSet, Token, Ttl};
 
 /// A held lock as plain data: what to name and what to show in order to extend or release it.
 ///
 /// It can be taken out of a guard, written down, carried to another process and used there. It
 /// carries no moment that another machine could trust: whoever goes on with it asks the nodes
 /// (`Redlock::adopt`), because its clock cannot know how long the lease travelled.
+///
+/// One whose [loss](Self::lost) had been told says so wherever it goes, and nobody can adopt or
+/// extend it: its nodes are being released.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     resources: ResourceSet,
@@ -15,15 +18,25 @@ pub struct Lease {
     validity: Duration,
     until: Option<Moment>,
     fence: Option<Fence>,
+    lost: Option<LossReason>,
 }
 
 impl Lease {
     /// The lease that this resource, or this set of them, token and ttl make, from whatever source:
-    /// another process, another client of the same nodes.
+    /// another process, another client of the same nodes. That it is not [lost](Self::lost) is for
+    /// that source to know.
     #[must_use]
     pub fn new(resources: impl Into<ResourceSet>, token: Token, ttl: Ttl) -> Self {
         let resources = resources.into();
-        Self { resources, token, ttl, validity: Duration::ZERO, until: None, fence: None }
+        Self {
+            resources,
+            token,
+            ttl,
+            validity: Duration::ZERO,
+            until: None,
+            fence: None,
+            lost: None,
+        }
     }
 
     /// The same lease, known to be valid for `validity` from `now`, until `until`.
@@ -31,6 +44,14 @@ impl Lease {
     pub(crate) const fn valid(mut self, validity: Duration, until: Moment) -> Self {
         self.validity = validity;
         self.until = Some(until);
+        self
+    }
+
+    /// The same lease, known to be lost.
+    #[must_use]
+    pub(crate) const fn over(mut self, reason: LossReason) -> Self {
+        self.validity = Duration::ZERO;
+        self.lost = Some(reason);
         self
     }
 
@@ -81,22 +102,30 @@ impl Lease {
         self.validity
     }
 
-    /// When validity ends by the clock of the runtime that took the lock; `None` if the lease came
-    /// from elsewhere.
+    /// When validity ends by the clock of the runtime that took the lock, or would have if it is
+    /// [lost](Self::lost); `None` if the lease came from elsewhere.
     #[must_use]
     pub const fn until(&self) -> Option<Moment> {
         self.until
+    }
+
+    /// Why the lock was lost, if that had been told when this value was made. Whoever took it then
+    /// releases its nodes, at once or after the [grace](crate::RedlockBuilder::grace), so nobody may
+    /// go on with it, whatever nodes say meanwhile.
+    #[must_use]
+    pub const fn lost(&self) -> Option<LossReason> {
+        self.lost
     }
 }
 
 #[cfg(feature = "serde")]
 mod plain {
     //! The written form: resource and token, and the durations in milliseconds. Several resources
-    //! are written as a list.
+    //! are written as a list, and why it is lost only if it is.
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use super::{Duration, Fence, Lease, Resource, ResourceSet, Token, Ttl};
+    use super::{Duration, Fence, Lease, LossReason, Resource, ResourceSet, Token, Ttl};
 
     /// The token is text if it is UTF-8, as those made here are, and a list of bytes otherwise.
     #[derive(Serialize, Deserialize)]
@@ -114,6 +143,14 @@ mod plain {
     }
 
     #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Reason {
+        Expired,
+        QuorumLost,
+        HeldTooLong,
+    }
+
+    #[derive(Serialize, Deserialize)]
     #[serde(rename = "Lease")]
     struct Plain {
         resource: Names,
@@ -123,6 +160,28 @@ mod plain {
         validity_ms: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fence: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<Reason>,
+    }
+
+    impl From<LossReason> for Reason {
+        fn from(reason: LossReason) -> Self {
+            match reason {
+                LossReason::Expired => Self::Expired,
+                LossReason::QuorumLost => Self::QuorumLost,
+                LossReason::HeldTooLong => Self::HeldTooLong,
+            }
+        }
+    }
+
+    impl From<Reason> for LossReason {
+        fn from(reason: Reason) -> Self {
+            match reason {
+                Reason::Expired => Self::Expired,
+                Reason::QuorumLost => Self::QuorumLost,
+                Reason::HeldTooLong => Self::HeldTooLong,
+            }
+        }
     }
 
     impl Serialize for Lease {
@@ -141,6 +200,7 @@ mod plain {
                 ttl_ms: self.ttl.as_millis(),
                 validity_ms: u64::try_from(self.validity.as_millis()).unwrap_or(u64::MAX),
                 fence: self.fence.map(Fence::get),
+                lost: self.lost.map(Reason::from),
             }
             .serialize(serializer)
         }
@@ -163,7 +223,8 @@ mod plain {
             let ttl = Ttl::new(Duration::from_millis(plain.ttl_ms)).map_err(D::Error::custom)?;
             let validity = Duration::from_millis(plain.validity_ms);
             let fence = plain.fence.map(Fence::new);
-            Ok(Self { validity, fence, ..Self::new(resources, token, ttl) })
+            let lost = plain.lost.map(LossReason::from);
+            Ok(Self { validity, fence, lost, ..Self::new(resources, token, ttl) })
         }
     }
 
@@ -186,7 +247,34 @@ mod plain {
                 assert_eq!(back.ttl(), ttl);
                 assert_eq!(back.validity(), Duration::from_millis(1400));
                 assert_eq!(back.until(), None);
+                assert_eq!(back.lost(), None);
+                assert!(!json.contains("lost"), "{json}");
             }
+        }
+
+        #[test]
+        fn what_is_lost_arrives_as_lost() {
+            let ttl = Ttl::new(Duration::from_millis(1500)).unwrap();
+            let token = Token::from_bytes(*b"t").unwrap();
+            let lease = Lease::new(Resource::new("a").unwrap(), token, ttl);
+            for (reason, word) in [
+                (LossReason::Expired, "expired"),
+                (LossReason::QuorumLost, "quorum_lost"),
+                (LossReason::HeldTooLong, "held_too_long"),
+            ] {
+                let json = serde_json::to_string(&lease.clone().over(reason));
+                let json = json.unwrap();
+                assert!(json.contains(&format!(r#""lost":"{word}""#)), "{json}");
+                let back: Lease = serde_json::from_str(&json).unwrap();
+                assert_eq!(back.lost(), Some(reason));
+            }
+        }
+
+        #[test]
+        fn a_lease_that_was_written_before_losses_were_is_read() {
+            let written = r#"{"resource":"a","token":"t","ttl_ms":10}"#;
+            let lease: Lease = serde_json::from_str(written).unwrap();
+            assert_eq!(lease.lost(), None);
         }
 
         #[test]
@@ -211,6 +299,7 @@ mod plain {
                 r#"{"resource":"a","token":"t","ttl_ms":0}"#,
                 r#"{"resource":"a","token":"t","ttl_ms":18446744073709551615}"#,
                 r#"{"resource":"a","ttl_ms":10}"#,
+                r#"{"resource":"a","token":"t","ttl_ms":10,"lost":"for fun"}"#,
             ] {
                 assert!(serde_json::from_str::<Lease>(json).is_err(), "{json}");
             }
@@ -237,5 +326,11 @@ mod tests {
         let lease = lease.valid(Duration::from_millis(900), until);
         assert_eq!(lease.validity(), Duration::from_millis(900));
         assert_eq!(lease.until(), Some(until));
+        assert_eq!(lease.lost(), None);
+
+        let lease = lease.over(LossReason::QuorumLost);
+        assert_eq!(lease.validity(), Duration::ZERO);
+        assert_eq!(lease.until(), Some(until));
+        assert_eq!(lease.lost(), Some(LossReason::QuorumLost));
     }
 }
