@@ -4,14 +4,14 @@ use crate::{
     custom::Custom,
     support::{MS, Nodes, SECOND, VALIDITY},
 };
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, poll};
 use redlock_testkit::{Fault, MemoryNode, Operation};
 use redlocks::{
     Delivery, Error, FailureKind, Lease, LossReason, NodeError, ReleaseOutcome, Resource,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn a_guard_turns_invalid_by_itself_and_before_any_node_forgets() {
@@ -141,6 +141,38 @@ async fn a_lease_that_was_asked_for_less_time_is_released_for_as_long_as_nodes_r
         nodes.0[2].heal();
         sleep(2 * SECOND).await;
         assert_eq!(nodes.count_keys(), 0);
+    }
+}
+
+/// Nodes that are asked to keep it for less keep it for as long as before, so nothing is lost while
+/// the future that asked them is not polled.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_extended_late_by_less_than_it_has_is_as_it_was() {
+    for has_travelled in [false, true] {
+        let nodes = Nodes::new(3);
+        let redlock = nodes.redlock();
+        let lease = redlock.lock("r").ttl(60 * SECOND).acquire().await.unwrap().into_lease();
+        let arrived = Lease::new(lease.resource().clone(), lease.token().clone(), lease.ttl());
+        for node in 0..3 {
+            nodes.script(node, Operation::Extend, Fault::DelayReply(10 * MS));
+        }
+        {
+            let mut extending =
+                pin!(redlock.extend(if has_travelled { &arrived } else { &lease }, SECOND));
+            assert!(poll!(&mut extending).is_pending());
+            advance(2 * SECOND).await;
+            if has_travelled {
+                let error = extending.await.unwrap_err();
+                assert!(matches!(error, Error::TooSlow(_)), "nobody here knows its end: {error}");
+            } else {
+                let extended = extending.await.unwrap();
+                assert_eq!(extended.until(), lease.until());
+                assert_eq!(extended.ttl(), lease.ttl());
+            }
+        }
+        redlock.settled().await;
+        assert_eq!(nodes.count_keys(), 3);
+        assert!(redlock.adopt(&arrived).await.unwrap().is_valid());
     }
 }
 

@@ -387,6 +387,24 @@ async fn a_lock_does_not_survive_a_suspension_that_outlasts_it_and_soon_everybod
     assert!(at - resumed <= SECOND, "{:?} after the machine woke up", at - resumed);
 }
 
+/// Two runtimes of one process need not count from the same moment.
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_end_was_read_off_another_clock_makes_no_lock_longer_than_its_ttl() {
+    let nodes = Nodes::new(3);
+    let machine = Arc::new(Suspended::default());
+    machine.suspend(3600 * SECOND);
+    let builder = nodes.builder().ttl(SECOND).runtime(machine);
+    let ahead = builder.renewal(Renewal::off()).build().unwrap();
+    let lease = ahead.lock("r").acquire().await.unwrap().into_lease();
+    sleep(500 * MS).await;
+    let here = nodes.redlock();
+    let extended = here.extend(&lease, 500 * MS).await.unwrap();
+    assert_eq!(extended.until(), lease.until(), "by the clock that it was read off");
+    let adopted = here.adopt(&lease).await.unwrap();
+    assert_eq!(adopted.remaining(), VALIDITY);
+    assert_eq!(adopted.lease().validity(), VALIDITY);
+}
+
 /// A source of chance that panics when it is told to.
 #[derive(Debug, Default)]
 struct Moody(AtomicBool);

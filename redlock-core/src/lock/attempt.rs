@@ -83,7 +83,10 @@ pub(super) async fn adopt(
         // Never extended after its end: somebody else may have held it since (R29).
         return Err(Error::lost(&claim.resources, LossReason::Expired, None));
     }
-    let until = lease.until();
+    // It cannot last for longer than its ttl from now. One that says so was taken by the clock of
+    // another runtime, and the nodes alone prove how long it is held by this one.
+    let most = started.after(terms.timing.validity(lease.ttl()));
+    let until = lease.until().map(|until| until.min(most));
     let mut attempt = Attempt::resume(shared.quorum, terms.ttl, terms.timing, started, until);
     if claim.resources.only().is_none() {
         attempt = attempt.in_parts();

@@ -31,9 +31,11 @@ impl Pursuit<'_> {
         );
         let lost = tally.refused().len() >= self.shared.quorum.blocking();
         match (self.what, verdict) {
-            (Ask::Extend(_), Verdict::TooLate) => {
+            // Of a lease whose end nobody here knows, only what it was to have has ended.
+            (Ask::Extend(_), Verdict::TooLate) if self.attempt.old_end().is_some() => {
                 Error::lost(&self.claim.resources, LossReason::Expired, Some(report))
             }
+            (Ask::Extend(_), Verdict::TooLate) => Error::TooSlow(Box::new(report)),
             (Ask::Extend(_), _) if lost => {
                 Error::lost(&self.claim.resources, LossReason::QuorumLost, Some(report))
             }

@@ -115,9 +115,14 @@ impl Redlock {
         let terms = self.shared.settings.terms(lease.resources().clone(), wishes)?;
         self.shared.together(lease.resources())?;
         let extended = attempt::adopt(&self.shared, lease, &terms).await?.into_lease();
+        if let Some(reason) = extended.lost() {
+            // So near to its end that this was told in between.
+            return Err(Error::lost(lease.resources(), reason, None));
+        }
         Ok(match lease.until() {
-            Some(until) if extended.until() < Some(until) => {
-                lease.clone().valid(until.since(self.shared.now()), until)
+            // Nodes do not shorten: what they were asked before still counts.
+            Some(until) if extended.until() <= Some(until) => {
+                lease.clone().valid(extended.validity(), until)
             }
             _ => extended,
         })
@@ -135,9 +140,11 @@ impl Redlock {
     /// # Errors
     ///
     /// [`Error::Lost`] if so many nodes no longer have it that no quorum is left, its validity
-    /// ended first, or it was [lost](Lease::lost) before; [`Error::Unavailable`] if too few nodes could be asked to tell;
-    /// [`Error::Config`] if its ttl does not fit the settings here, a node cannot take several
-    /// resources at once, or two nodes are one server; [`Error::NoRuntime`].
+    /// ended first, or it was [lost](Lease::lost) before; [`Error::Unavailable`] if too few nodes
+    /// could be asked to tell; [`Error::TooSlow`] if its end is not known here, and by the time that
+    /// a quorum had extended it nothing was left of that; [`Error::Config`] if its ttl does not fit
+    /// the settings here, a node cannot take several resources at once, or two nodes are one
+    /// server; [`Error::NoRuntime`].
     ///
     /// # Cancel safety
     ///

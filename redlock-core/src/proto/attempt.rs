@@ -20,6 +20,8 @@ pub struct Attempt {
     returned: Returned,
     /// Nodes that may have a key with this token from before: none, unless a lease is resumed.
     before: NodeSet,
+    /// When the lease that is resumed ends, if this clock knows.
+    old_end: Option<Moment>,
     /// Whether the lock is to have a fencing token; and how far that is, once a quorum has voted.
     numbering: Option<Option<Numbering>>,
     /// Why it can have none: once decided, for good.
@@ -84,6 +86,7 @@ impl Attempt {
                 may_hold: NodeSet::EMPTY,
             },
             before: NodeSet::EMPTY,
+            old_end: None,
             numbering: None,
             unnumbered: None,
             is_over: false,
@@ -108,9 +111,9 @@ impl Attempt {
 
     /// Starts to take over a lease that was granted before: the nodes are asked to extend it.
     ///
-    /// Given the old end of its validity, the quorum must be complete before that (Theorem 2); a
-    /// lease that came from another process has none that this clock knows, and its nodes alone
-    /// prove that it is still held.
+    /// Given the old end of its validity, the quorum must be complete before that (Theorem 2), and it
+    /// never becomes shorter; a lease that came from another process has none that this clock
+    /// knows, and its nodes alone prove that it is still held.
     #[must_use]
     pub fn resume(
         quorum: Quorum,
@@ -121,10 +124,11 @@ impl Attempt {
     ) -> Self {
         let timing = timing.into();
         let mut attempt = Self::start(quorum, ttl, timing, now);
-        let until = now.after(timing.validity(ttl));
-        let worthless_at = old_end.map_or(until, |old_end| old_end.min(until));
+        // As with every extension, the old end and not the new one is when yeses become worthless.
+        let worthless_at = old_end.unwrap_or_else(|| now.after(timing.validity(ttl)));
         attempt.round = Round::new(quorum, Some(worthless_at));
         attempt.before = quorum.all();
+        attempt.old_end = old_end;
         attempt
     }
 
@@ -191,6 +195,11 @@ impl Attempt {
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         self.round.tally()
+    }
+
+    /// When the lease that is resumed ends, if this clock knows.
+    pub(crate) const fn old_end(&self) -> Option<Moment> {
+        self.old_end
     }
 
     /// The moment from which validity counts.
@@ -274,7 +283,7 @@ impl Attempt {
             healing: NodeSet::EMPTY,
         };
         let tenure = Tenure::begin(self.quorum(), self.timing, self.ttl, self.started, votes);
-        tenure.numbered(fence).in_parts(self.in_parts)
+        tenure.lasting_until(self.old_end).numbered(fence).in_parts(self.in_parts)
     }
 }
 

@@ -95,6 +95,12 @@ impl Tenure {
         }
     }
 
+    /// The same, until then at least: a lease that is gone on with never becomes shorter.
+    pub(super) fn lasting_until(mut self, old_end: Option<Moment>) -> Self {
+        self.until = old_end.map_or(self.until, |old_end| self.until.max(old_end).min(self.limit));
+        self
+    }
+
     /// The same with this fencing token.
     pub(crate) const fn numbered(mut self, fence: Option<Fence>) -> Self {
         self.fence = fence;

@@ -106,8 +106,32 @@ fn a_resumed_lease_must_be_extended_before_its_old_end() {
     let late = resume(Some(at(300))).answered(0, YES, at(300));
     assert_eq!(late, Progress::Failed(Verdict::TooLate));
     assert_eq!(until(resume(None).answered(0, YES, at(END - 1))), at(END));
-    let late = resume(Some(at(5000))).answered(0, YES, at(END));
+    let late = resume(None).answered(0, YES, at(END));
     assert_eq!(late, Progress::Failed(Verdict::TooLate));
+}
+
+#[test]
+fn a_lease_that_is_resumed_for_less_than_it_has_keeps_its_end() {
+    let ttl = Ttl::new(Duration::from_millis(1000)).unwrap();
+    let resume = |timing: Timing| {
+        Attempt::resume(Quorum::of(1).unwrap(), ttl, timing, at(0), Some(at(5000)))
+    };
+    let timing = Timing::new(Drift::default());
+    assert_eq!(resume(timing).old_end(), Some(at(5000)));
+    for answered in [1, END, 4999] {
+        let Progress::Granted(tenure) = resume(timing).answered(0, YES, at(answered)) else {
+            panic!("in time at {answered}");
+        };
+        assert_eq!(tenure.until(), at(5000));
+    }
+    let late = resume(timing).answered(0, YES, at(5000));
+    assert_eq!(late, Progress::Failed(Verdict::TooLate));
+
+    let limited = timing.max_hold(Duration::from_millis(1500));
+    let Progress::Granted(tenure) = resume(limited).answered(0, YES, at(1)) else {
+        panic!("in time");
+    };
+    assert_eq!(tenure.until(), at(1500), "no longer than its longest hold");
 }
 
 #[test]
