@@ -1,6 +1,8 @@
 //! Locks that are taken away from holders who live: nothing of them comes back, and those of this
 //! process are told.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use redlock_testkit::{Fault, Operation};
 use redlocks::{Delivery, FailureKind, Guard, LossReason, Redlock, Renewal};
@@ -131,6 +133,31 @@ async fn holder_and_waiter_of_the_same_redlock_are_told_at_once() {
         assert_eq!(guard.lost().await, LossReason::QuorumLost);
         let next = waiting.await.unwrap().unwrap();
         assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+        assert!(next.is_valid());
+        assert_eq!(nodes.tokens("r"), vec![Some(next.token().clone()); 3]);
+    }
+}
+
+/// What the reset may have left of the holder is released later, when nobody else waits for it.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_behind_a_holder_who_is_reset_waits_neither_for_its_grace_nor_its_shortest_hold()
+ {
+    for (grace, least) in [(8 * SECOND, Duration::ZERO), (Duration::ZERO, 40 * SECOND)] {
+        let nodes = Nodes::new(3);
+        let builder = nodes.builder().ttl(60 * SECOND).node_timeout(50 * MS);
+        let redlock = builder.grace(grace).build().unwrap();
+        let guard = redlock.lock("r").hold_at_least(least).acquire().await.unwrap();
+        redlock.settled().await;
+        let other = redlock.clone();
+        let waiting =
+            tokio::spawn(async move { other.lock("r").acquire_within(50 * SECOND).await });
+        sleep(100 * MS).await;
+        let begun = Instant::now();
+        reset(&redlock, false).await;
+        assert_eq!(guard.lost().await, LossReason::QuorumLost);
+        let next = waiting.await.unwrap().unwrap();
+        assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+        redlock.settled().await;
         assert!(next.is_valid());
         assert_eq!(nodes.tokens("r"), vec![Some(next.token().clone()); 3]);
     }

@@ -277,7 +277,11 @@ impl Watched for Hold {
         }
         let loss = self.state().tenure.uprooted(gone);
         if let Some(loss) = loss {
+            let turn = self.take_turn();
             self.bury(loss);
+            // Nodes have nothing of it any more that those behind would have to wait for. What is
+            // left is released when the grace and the shortest hold are over.
+            drop(turn);
         }
     }
 }
