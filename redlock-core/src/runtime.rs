@@ -32,7 +32,9 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
     /// Completes when [`now`](Self::now) has reached `deadline`, or a little later.
     ///
-    /// A timer only wakes; every decision reads the clock again.
+    /// A timer only wakes; every decision reads the clock again. It may be begun where one runtime
+    /// runs and be gone on with where another does, when the first is idle or has ended: what a
+    /// cancelled call leaves to the background does so.
     fn sleep_until(&self, deadline: Moment) -> BoxFuture<'static, ()>;
 
     /// Runs a task in the background until it completes, or the runtime ends.

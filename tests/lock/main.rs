@@ -21,6 +21,7 @@ mod reentrant;
 mod renewing;
 mod resetting;
 mod running;
+mod runtimes;
 mod sets;
 mod support;
 mod surveying;

@@ -1,4 +1,10 @@
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::OnceLock,
+    task::Poll,
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use tokio::{
@@ -62,10 +68,7 @@ impl Runtime for TokioRuntime {
         // the timer waits.
         let deadline = origin().checked_add(deadline.before(known_missed()).since_origin());
         match (self.handle(), deadline) {
-            (Ok(handle), Some(deadline)) => {
-                let _inside = handle.enter();
-                Box::pin(sleep_until(deadline))
-            }
+            (Ok(handle), Some(deadline)) => Box::pin(sleep_anywhere(handle, deadline)),
             // No clock reaches that far.
             (Ok(_), None) => Box::pin(std::future::pending()),
             // Nobody could wake whoever waits here, so the time is over at once.
@@ -76,6 +79,26 @@ impl Runtime for TokioRuntime {
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime> {
         drop(self.handle()?.spawn(task));
         Ok(())
+    }
+}
+
+/// Sleeps on this runtime, or on that of whoever goes on with it: the timers of a runtime that has
+/// ended panic, and those of an idle one wake nobody.
+async fn sleep_anywhere(mut on: Handle, deadline: Instant) {
+    loop {
+        let sleep = {
+            let _inside = on.enter();
+            sleep_until(deadline)
+        };
+        let mut sleep = pin!(sleep);
+        let moved_to = poll_fn(|cx| match Handle::try_current() {
+            Ok(here) if here.id() != on.id() => Poll::Ready(Some(here)),
+            _ => sleep.as_mut().poll(cx).map(|()| None),
+        });
+        match moved_to.await {
+            Some(here) => on = here,
+            None => return,
+        }
     }
 }
 
