@@ -30,6 +30,60 @@ async fn who_had_what_was_handed_to_him_owes_nobody_a_word() {
     assert_eq!(nodes.memory(0).calls().notify, 0, "it has been told with the release");
 }
 
+/// The second of two calls of one owner waits for his own turn, and joins the first.
+#[tokio::test(start_paused = true)]
+async fn what_two_calls_of_one_owner_took_is_owed_to_others_when_who_is_next_has_gone() {
+    let nodes = Nodes::new(3);
+    let (here, there) = (nodes.redlock(), nodes.redlock());
+    let owner = here.lock("r").ttl(60 * SECOND).reentrant();
+    for node in 0..3 {
+        nodes.script(node, Operation::Acquire, Fault::DelayReply(5 * MS));
+    }
+    let (one, two) = futures::join!(owner.acquire(), owner.acquire());
+    drop(one.unwrap());
+    let lock = here.lock("r");
+    let mut next = Box::pin(lock.acquire_within(60 * SECOND));
+    assert!((&mut next).now_or_never().is_none());
+    let elsewhere = tokio::spawn(async move {
+        drop(there.lock("r").acquire_within(60 * SECOND).await.unwrap());
+        Instant::now()
+    });
+    sleep(100 * MS).await;
+    let released = Instant::now();
+    two.unwrap().release().await;
+    drop(next);
+    let waited = elsewhere.await.unwrap() - released;
+    assert!(waited < 100 * MS, "told by nobody: {waited:?}");
+}
+
+/// Whoever asks has been overtaken from behind, and then had the lock all the same.
+#[tokio::test(start_paused = true)]
+async fn what_was_had_after_another_took_it_beside_the_turn_is_owed_to_others_too() {
+    let nodes = Nodes::new(3);
+    let (here, there) = (nodes.redlock(), nodes.redlock());
+    let lock = here.lock("r").ttl(60 * SECOND);
+    let first = lock.acquire().await.unwrap();
+    let mut idle = Box::pin(lock.acquire_within(600 * SECOND));
+    assert!((&mut idle).now_or_never().is_none());
+    first.release().await;
+    // He has the turn and is not polled, so the one behind him asks for himself.
+    let beside = lock.acquire_within(30 * SECOND).await.unwrap();
+    beside.release().await;
+    let held = idle.await.unwrap();
+    let mut next = Box::pin(lock.acquire_within(60 * SECOND));
+    assert!((&mut next).now_or_never().is_none());
+    let elsewhere = tokio::spawn(async move {
+        drop(there.lock("r").acquire_within(60 * SECOND).await.unwrap());
+        Instant::now()
+    });
+    sleep(100 * MS).await;
+    let released = Instant::now();
+    held.release().await;
+    drop(next);
+    let waited = elsewhere.await.unwrap() - released;
+    assert!(waited < 100 * MS, "told by nobody: {waited:?}");
+}
+
 /// Contention and outage are different outcomes, for those too who have asked nobody.
 #[tokio::test(start_paused = true)]
 async fn who_queues_during_an_outage_is_told_of_an_outage() {

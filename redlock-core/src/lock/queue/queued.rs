@@ -41,12 +41,15 @@ impl Queued {
     }
 
     /// He has the lock without it having been his turn, so nobody need be told that it is free.
+    ///
+    /// Unless whoever has the turn has had the lock: then it is his that this one has a share in, or
+    /// one that came after his, and to tell once too often does no harm.
     pub(in crate::lock) fn took(&self) {
         let turn = match self.queues.state().places.get(&self.resources) {
             Some(Place::Taken { turn, .. }) => turn.upgrade(),
             _ => None,
         };
-        if let Some(turn) = turn {
+        if let Some(turn) = turn.filter(|turn| turn.lock.get().is_none()) {
             turn.taken_beside.store(true, Ordering::Relaxed);
         }
     }

@@ -149,6 +149,8 @@ impl Turn {
         }
         // Nobody else sets it: a turn is had once.
         let _ = self.0.lock.set(lock);
+        // Whoever took it beside has given it up since.
+        self.0.taken_beside.store(false, Ordering::Relaxed);
         if self.0.has_followers() {
             self.0.watch();
         }
