@@ -19,7 +19,7 @@ use redlocks::{
     Cache, Cacheable, ComputeError, ConfigError, Error, Found, Freshness, GetOrCompute, Origin,
     Outage, Redlock, Renewal, Stored,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
 
 type Got = Result<Found<String>, ComputeError<&'static str>>;
 
@@ -447,6 +447,25 @@ async fn without_a_quorum_it_is_an_error_or_computed_without_the_lock() {
     assert!(begun.elapsed() < SECOND, "as soon as one attempt has failed: {:?}", begun.elapsed());
     let found = stage.get(ask()).await.unwrap();
     assert!(matches!(found.origin(), Origin::Cached), "{found:?}");
+}
+
+/// Nodes that grant when it is too late are no better than nodes that do not answer.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_comes_too_late_is_an_outage_too() {
+    let stage = Stage::new();
+    for node in 0..3 {
+        stage.nodes.script(node, Operation::Acquire, Fault::DelayReply(10 * MS));
+    }
+    let ask = stage.ask().on_lock_outage(Outage::Compute).wait(60 * SECOND);
+    let mut found = pin!(stage.get(ask));
+    while stage.nodes.memory(0).calls().acquire == 0 {
+        assert!((&mut found).now_or_never().is_none());
+        advance(MS).await;
+    }
+    // This process stands still while the votes are on their way.
+    advance(2 * SECOND).await;
+    let found = found.await.unwrap();
+    assert!(matches!(found.origin(), Origin::Unlocked(Stored::Yes)), "{found:?}");
 }
 
 /// They are in each other's way on the node that is left, which is no reason to wait.

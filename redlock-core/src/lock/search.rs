@@ -241,6 +241,7 @@ fn is_outage(error: &Error) -> bool {
     };
     match error {
         Error::Unavailable(_) | Error::TooSlow(_) => true,
+        Error::TimedOut { last, .. } => is_outage(last),
         other => other.report().is_some_and(too_few),
     }
 }
