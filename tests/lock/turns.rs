@@ -275,25 +275,34 @@ fn a_policy_without_pauses_lets_others_run() {
             self.0.spawn(task)
         }
     }
-    let (done, over) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let builder = Redlock::builder().nodes(MemoryNode::cluster(3)).ttl(SECOND);
-            let builder = builder.runtime(Arc::new(Eager(TokioRuntime::new())));
-            let redlock = builder.renewal(Renewal::off()).build().unwrap();
-            let guard = redlock.lock("r").acquire().await.unwrap();
-            let lock = redlock.lock("r").retry(Retry::fixed(Duration::ZERO).unlimited());
-            let (_, next) = futures::join!(
-                async {
-                    sleep(10 * MS).await;
-                    guard.release().await;
-                },
-                lock.acquire(),
-            );
-            drop(next.unwrap());
+    // Behind the holder in this process, or in another.
+    for queued in [true, false] {
+        let (done, over) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let nodes = MemoryNode::cluster(3);
+                let redlock = || {
+                    let builder = Redlock::builder().nodes(nodes.clone()).ttl(60 * SECOND);
+                    let builder = builder.runtime(Arc::new(Eager(TokioRuntime::new())));
+                    builder.renewal(Renewal::off()).build().unwrap()
+                };
+                let here = redlock();
+                let there = if queued { here.clone() } else { redlock() };
+                let guard = here.lock("r").acquire().await.unwrap();
+                let lock = there.lock("r").retry(Retry::fixed(Duration::ZERO).unlimited());
+                let (_, next) = futures::join!(
+                    async {
+                        sleep(10 * MS).await;
+                        guard.release().await;
+                    },
+                    lock.acquire(),
+                );
+                drop(next.unwrap());
+            });
+            done.send(()).unwrap();
         });
-        done.send(()).unwrap();
-    });
-    over.recv_timeout(5 * SECOND).expect("the thread is kept busy by one who waits");
+        over.recv_timeout(5 * SECOND).expect("the thread is kept busy by one who waits");
+    }
 }

@@ -104,10 +104,7 @@ impl<'a> Behind<'a> {
         if self.pause.is_none_or(|pause| pause <= now) {
             self.pause = match pace.last_start() {
                 Some(last) => Some(last).filter(|last| *last > now),
-                // A policy without pauses passes no faster than with attempts in between.
-                None => pace
-                    .next(now, self.shared.chance())
-                    .map(|pause| pause.max(now.after(LEAST_PASS))),
+                None => pace.next(now, self.shared.chance()),
             };
         }
         self.pause
@@ -142,9 +139,6 @@ fn never_asked(shared: &Shared, terms: &Terms) -> Error {
 
 /// How often the next in a queue sees whether he is held up, and then looks for himself.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// A policy without pauses passes no faster than this in the queue.
-const LEAST_PASS: Duration = Duration::from_millis(1);
 
 /// When he looks a second time.
 const SHORTLY: Duration = Duration::from_millis(500);

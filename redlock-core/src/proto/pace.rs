@@ -34,11 +34,10 @@ impl Pace {
     /// made at the latest; `None` if that was the last.
     pub fn next(&mut self, now: Moment, random: u32) -> Option<Moment> {
         self.attempts = self.attempts.saturating_add(1);
-        let pause = self.retry.pause(self.attempts, random)?;
+        let pause = self.retry.pause(self.attempts, random)?.max(SHORTEST);
         match self.last_start {
-            // Rather a shorter pause than an attempt that nodes have no time to answer; and a policy
-            // without pauses goes on, too, for as long as there is time.
-            Some(last) => Some(now.after(pause.max(SHORTEST)).min(last)).filter(|next| *next > now),
+            // Rather a shorter pause than an attempt that nodes have no time to answer.
+            Some(last) => Some(now.after(pause).min(last)).filter(|next| *next > now),
             None => Some(now.after(pause)),
         }
     }
@@ -50,7 +49,8 @@ impl Pace {
     }
 }
 
-/// The pause of a policy that has none, while there is time.
+/// The pause of a policy that has none: nodes may answer at once, and whoever has the lock needs
+/// the thread to give it up.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -72,6 +72,13 @@ mod tests {
         assert_eq!(pace.next(at(12), 0), Some(at(22)));
         assert_eq!(pace.next(at(22), 0), None);
         assert_eq!(pace.next(at(22), 0), None);
+    }
+
+    #[test]
+    fn a_policy_without_pauses_makes_the_shortest() {
+        let mut pace = Pace::by_policy(Retry::fixed(Duration::ZERO).attempts(2).unwrap());
+        assert_eq!(pace.next(at(10), u32::MAX), Some(at(11)));
+        assert_eq!(pace.next(at(11), 0), None);
     }
 
     #[test]

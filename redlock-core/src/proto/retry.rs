@@ -6,7 +6,7 @@ use super::ConfigError;
 ///
 /// The pause before the next attempt comes from the [`Backoff`], less a random part of it, the
 /// jitter: contenders that failed together must not try again together, or none of them gets a
-/// majority. There is no pause after the last attempt.
+/// majority. No pause is shorter than a millisecond, and there is none after the last attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retry {
     /// `None`: without end.

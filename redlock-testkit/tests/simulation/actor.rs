@@ -149,7 +149,8 @@ impl Actor {
     /// The most time that the retry policy takes: each attempt asks and cleans up.
     fn retries_take(&self) -> Duration {
         let retry = self.plan.retry;
-        let pauses: Vec<Duration> = (1..).map_while(|attempt| retry.pause(attempt, 0)).collect();
+        let pauses = (1..).map_while(|attempt| retry.pause(attempt, 0));
+        let pauses: Vec<_> = pauses.map(|pause| pause.max(Duration::from_millis(1))).collect();
         let attempts = u32::try_from(pauses.len() + 1).unwrap_or(u32::MAX);
         self.plan.node_timeout * 2 * attempts + pauses.into_iter().sum::<Duration>()
     }
