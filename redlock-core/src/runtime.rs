@@ -45,7 +45,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime>;
 }
 
-/// There is no runtime to run the clean-up task on.
+/// There is no runtime to run the clean-up task on, or one without timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no async runtime is running here, which a lock needs for its timers and its clean-up")]
+#[error("no async runtime with timers is running here, which a lock needs, also for its clean-up")]
 pub struct NoRuntime;

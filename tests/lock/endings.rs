@@ -182,6 +182,19 @@ fn without_a_runtime_nothing_is_asked() {
     assert_eq!(nodes.memory(0).calls().total(), 0);
 }
 
+#[test]
+fn without_timers_nothing_is_asked() {
+    let nodes = Nodes::new(3);
+    let redlock = nodes.redlock();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(redlock.lock("r").try_acquire()).unwrap_err();
+    assert!(matches!(error, Error::NoRuntime(_)), "{error}");
+    assert_eq!(nodes.memory(0).calls().total(), 0);
+    // A runtime that has them is as good as any later on.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { drop(redlock.lock("r").try_acquire().await.unwrap()) });
+}
+
 /// Before or after it has done what it was asked.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_panics_costs_its_vote_and_is_cleaned_up() {

@@ -42,7 +42,8 @@ pub enum Error {
     /// A setting, or a pair of settings, cannot work. No node was asked, except where two of them
     /// turn out to be one server ([`ConfigError::SameServer`]), which only they can tell.
     Config(ConfigError),
-    /// There is no async runtime for timers and clean-up here. No node was asked.
+    /// There is no async runtime for timers and clean-up here, or one whose timers are not enabled.
+    /// No node was asked.
     NoRuntime(NoRuntime),
     /// A call of the blocking API was made inside an async runtime, one of whose threads it would
     /// have held up. No node was asked.

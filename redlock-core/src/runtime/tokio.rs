@@ -1,5 +1,6 @@
 use std::{
     future::{Future, poll_fn},
+    panic::catch_unwind,
     pin::pin,
     sync::OnceLock,
     task::Poll,
@@ -23,7 +24,8 @@ use crate::proto::Moment;
 /// Its clock is tokio's, paused and advanced in tests that ask for that, and what that clock
 /// misses: the time in which the machine is suspended, and what the wall clock has run ahead.
 /// Timers stand still in a suspension; whoever wakes then reads the clock first. Made outside of a
-/// runtime it picks up the first one that it is used on.
+/// runtime it picks up the first one that it is used on. Where the clean-up
+/// would have to run on one that was built without `enable_time`, locking is [`NoRuntime`].
 ///
 /// The renewals and the clean-up of a `Redlock` run on the runtime of its first acquire, and move to
 /// another at the first call there after that one has ended: a program with several runtimes gives
@@ -77,9 +79,20 @@ impl Runtime for TokioRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), NoRuntime> {
-        drop(self.handle()?.spawn(task));
+        let handle = self.handle()?;
+        if !has_timers(&handle) {
+            return Err(NoRuntime);
+        }
+        drop(handle.spawn(task));
         Ok(())
     }
+}
+
+/// Whether the runtime was built with `enable_time`. Of those that were not, tokio says so in a
+/// panic, and nowhere else.
+fn has_timers(handle: &Handle) -> bool {
+    let _inside = handle.enter();
+    catch_unwind(|| drop(sleep_until(origin()))).is_ok()
 }
 
 /// Sleeps on this runtime, or on that of whoever goes on with it: the timers of a runtime that has
