@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use redlock_testkit::{Fault, Operation};
-use redlocks::{Delivery, FailureKind, Guard, LossReason, Redlock, Renewal};
-use tokio::time::{Instant, sleep, timeout};
+use redlocks::{Delivery, Error, FailureKind, Guard, LossReason, Redlock, Renewal};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::support::{MS, Nodes, SECOND};
 
@@ -110,6 +113,14 @@ async fn reset(redlock: &Redlock, all: bool) {
     }
 }
 
+/// Waits in the queue when this returns.
+async fn one_behind(redlock: &Redlock) -> JoinHandle<Result<Guard, Error>> {
+    let redlock = redlock.clone();
+    let waiting = tokio::spawn(async move { redlock.lock("r").acquire_within(50 * SECOND).await });
+    sleep(100 * MS).await;
+    waiting
+}
+
 /// A renewal would come in 20 s, and the queue look for itself after 5.
 #[tokio::test(start_paused = true)]
 async fn holder_and_waiter_of_the_same_redlock_are_told_at_once() {
@@ -123,10 +134,7 @@ async fn holder_and_waiter_of_the_same_redlock_are_told_at_once() {
         let redlock = builder.renewal(renewal).build().unwrap();
         let guard = redlock.lock("r").acquire().await.unwrap();
         redlock.settled().await;
-        let other = redlock.clone();
-        let waiting =
-            tokio::spawn(async move { other.lock("r").acquire_within(50 * SECOND).await });
-        sleep(100 * MS).await;
+        let waiting = one_behind(&redlock).await;
         let begun = Instant::now();
         reset(&redlock, all).await;
         assert!(!guard.is_valid());
@@ -148,10 +156,7 @@ async fn whoever_waits_behind_a_holder_who_is_reset_waits_neither_for_its_grace_
         let redlock = builder.grace(grace).build().unwrap();
         let guard = redlock.lock("r").hold_at_least(least).acquire().await.unwrap();
         redlock.settled().await;
-        let other = redlock.clone();
-        let waiting =
-            tokio::spawn(async move { other.lock("r").acquire_within(50 * SECOND).await });
-        sleep(100 * MS).await;
+        let waiting = one_behind(&redlock).await;
         let begun = Instant::now();
         reset(&redlock, false).await;
         assert_eq!(guard.lost().await, LossReason::QuorumLost);

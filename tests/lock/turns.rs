@@ -41,19 +41,7 @@ async fn what_two_calls_of_one_owner_took_is_owed_to_others_when_who_is_next_has
     }
     let (one, two) = futures::join!(owner.acquire(), owner.acquire());
     drop(one.unwrap());
-    let lock = here.lock("r");
-    let mut next = Box::pin(lock.acquire_within(60 * SECOND));
-    assert!((&mut next).now_or_never().is_none());
-    let elsewhere = tokio::spawn(async move {
-        drop(there.lock("r").acquire_within(60 * SECOND).await.unwrap());
-        Instant::now()
-    });
-    sleep(100 * MS).await;
-    let released = Instant::now();
-    two.unwrap().release().await;
-    drop(next);
-    let waited = elsewhere.await.unwrap() - released;
-    assert!(waited < 100 * MS, "told by nobody: {waited:?}");
+    is_owed_to_others(&here, there, two.unwrap().release()).await;
 }
 
 /// Whoever asks has been overtaken from behind, and then had the lock all the same.
@@ -70,6 +58,13 @@ async fn what_was_had_after_another_took_it_beside_the_turn_is_owed_to_others_to
     let beside = lock.acquire_within(30 * SECOND).await.unwrap();
     beside.release().await;
     let held = idle.await.unwrap();
+    is_owed_to_others(&here, there, held.release()).await;
+}
+
+/// Who is next in this process goes when the lock has been released for him, and whoever waits
+/// elsewhere is told all the same.
+async fn is_owed_to_others(here: &Redlock, there: Redlock, release: impl Future) {
+    let lock = here.lock("r");
     let mut next = Box::pin(lock.acquire_within(60 * SECOND));
     assert!((&mut next).now_or_never().is_none());
     let elsewhere = tokio::spawn(async move {
@@ -78,7 +73,7 @@ async fn what_was_had_after_another_took_it_beside_the_turn_is_owed_to_others_to
     });
     sleep(100 * MS).await;
     let released = Instant::now();
-    held.release().await;
+    release.await;
     drop(next);
     let waited = elsewhere.await.unwrap() - released;
     assert!(waited < 100 * MS, "told by nobody: {waited:?}");
